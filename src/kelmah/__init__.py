@@ -1,0 +1,1 @@
+"""Kelmah: a marketplace for skilled trade work."""

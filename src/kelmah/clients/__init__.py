@@ -1,0 +1,1 @@
+"""Typed clients for the calls between services, one a service."""

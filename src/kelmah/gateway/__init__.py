@@ -1,0 +1,1 @@
+"""The public edge: routes, tokens, limits and the proxy. Imports no service."""

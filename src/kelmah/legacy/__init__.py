@@ -1,0 +1,1 @@
+"""The old Postgres: tables, readers and migration. The only room with SQLAlchemy."""

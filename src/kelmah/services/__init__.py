@@ -1,0 +1,1 @@
+"""One Litestar app and one Mongo database a service."""

@@ -1,0 +1,1 @@
+"""Jobs, applications, contracts and milestones."""

@@ -1,0 +1,1 @@
+"""Conversations, files, presence and notifications."""

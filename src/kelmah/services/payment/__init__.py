@@ -1,0 +1,1 @@
+"""Wallets, escrow and the ledger."""

@@ -1,0 +1,1 @@
+"""The Dramatiq side: broker, relay, timers and the table of subscriptions."""

@@ -1,0 +1,1 @@
+"""Thin Dramatiq actors, one file a service."""
