@@ -1,0 +1,33 @@
+"""Calls to the user service."""
+
+from collections.abc import Sequence
+
+from kelmah.contracts.common import Location
+from kelmah.contracts.user import Person, WorkerFacts
+from kelmah.kit.calls import ServiceCaller, quoted
+
+
+class UserClient:
+    """What other services ask the user service."""
+
+    def __init__(self, caller: ServiceCaller) -> None:
+        self._caller = caller
+
+    async def get_people(self, *, user_ids: Sequence[str]) -> list[Person]:
+        """The people among these (at most 100) that exist, in no order."""
+        return await self._caller.call("GET", "/internal/people", query={"ids": user_ids}, returns=list[Person])
+
+    async def get_worker(self, *, user_id: str) -> WorkerFacts:
+        """What matching needs of one worker.
+
+        Raises:
+            NotFound: there is no such worker.
+        """
+        return await self._caller.call("GET", quoted("internal", "workers", user_id), returns=WorkerFacts)
+
+    async def find_workers(self, *, skills: Sequence[str], near: Location | None, limit: int) -> list[WorkerFacts]:
+        """Up to `limit` (at most 200) available workers with any of the skills, nearest first when a place is given."""
+        query: dict[str, str | Sequence[str]] = {"skills": skills, "limit": str(limit)}
+        if near is not None:
+            query |= {"lng": str(near.coordinates[0]), "lat": str(near.coordinates[1])}
+        return await self._caller.call("GET", "/internal/workers", query=query, returns=list[WorkerFacts])

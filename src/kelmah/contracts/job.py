@@ -1,0 +1,186 @@
+"""What the job service says: jobs, applications, contracts and milestones."""
+
+from enum import StrEnum
+from typing import ClassVar
+
+from kelmah.contracts.common import Event, Money, Request, Response
+
+
+class ContractStatus(StrEnum):
+    """Where a contract stands; the legal steps are one table in the job service."""
+
+    AWAITING_SIGNATURES = "awaiting_signatures"
+    ACTIVE = "active"
+    COMPLETED = "completed"
+    CANCELLED = "cancelled"
+
+
+class MilestoneStatus(StrEnum):
+    """Where a milestone stands; the legal steps are one table in the job service."""
+
+    AGREED = "agreed"
+    FUNDED = "funded"
+    SUBMITTED = "submitted"
+    CHANGES_REQUESTED = "changes_requested"
+    APPROVED = "approved"
+    RELEASED = "released"
+    DISPUTED = "disputed"
+    REFUNDED = "refunded"
+
+
+class JobCreated(Event, frozen=True, kw_only=True):
+    """A hirer wrote a job; it is a draft until published."""
+
+    TYPE: ClassVar[str] = "job.job_created.v1"
+    job_id: str
+    hirer_id: str
+
+
+class JobPublished(Event, frozen=True, kw_only=True):
+    """A job became open for applications."""
+
+    TYPE: ClassVar[str] = "job.job_published.v1"
+    job_id: str
+    hirer_id: str
+
+
+class JobClosed(Event, frozen=True, kw_only=True):
+    """A job takes no more applications."""
+
+    TYPE: ClassVar[str] = "job.job_closed.v1"
+    job_id: str
+    hirer_id: str
+
+
+class ApplicationReceived(Event, frozen=True, kw_only=True):
+    """A worker applied to a job."""
+
+    TYPE: ClassVar[str] = "job.application_received.v1"
+    application_id: str
+    job_id: str
+    hirer_id: str
+    worker_id: str
+
+
+class ApplicationAccepted(Event, frozen=True, kw_only=True):
+    """The hirer accepted an application; the contract awaits both signatures."""
+
+    TYPE: ClassVar[str] = "job.application_accepted.v1"
+    application_id: str
+    job_id: str
+    contract_id: str
+    hirer_id: str
+    worker_id: str
+
+
+class ApplicationRejected(Event, frozen=True, kw_only=True):
+    """The hirer turned an application down, by hand or by accepting another."""
+
+    TYPE: ClassVar[str] = "job.application_rejected.v1"
+    application_id: str
+    job_id: str
+    hirer_id: str
+    worker_id: str
+
+
+class ContractSigned(Event, frozen=True, kw_only=True):
+    """One side signed; `complete` once both have and the contract is active."""
+
+    TYPE: ClassVar[str] = "job.contract_signed.v1"
+    contract_id: str
+    job_id: str
+    hirer_id: str
+    worker_id: str
+    signed_by: str
+    complete: bool
+
+
+class ContractCancelled(Event, frozen=True, kw_only=True):
+    """A contract ended before any of its money was released."""
+
+    TYPE: ClassVar[str] = "job.contract_cancelled.v1"
+    contract_id: str
+    job_id: str
+    hirer_id: str
+    worker_id: str
+    cancelled_by: str
+
+
+class MilestoneSubmitted(Event, frozen=True, kw_only=True):
+    """The worker handed in a milestone's work."""
+
+    TYPE: ClassVar[str] = "job.milestone_submitted.v1"
+    contract_id: str
+    milestone_id: str
+    hirer_id: str
+    worker_id: str
+
+
+class MilestoneChangesRequested(Event, frozen=True, kw_only=True):
+    """The hirer asked for changes to the submitted work."""
+
+    TYPE: ClassVar[str] = "job.milestone_changes_requested.v1"
+    contract_id: str
+    milestone_id: str
+    hirer_id: str
+    worker_id: str
+
+
+class MilestoneApproved(Event, frozen=True, kw_only=True):
+    """The hirer accepted the work; the escrow of this milestone is to be released."""
+
+    TYPE: ClassVar[str] = "job.milestone_approved.v1"
+    contract_id: str
+    milestone_id: str
+    hirer_id: str
+    worker_id: str
+    amount: Money
+
+
+class ContractCompleted(Event, frozen=True, kw_only=True):
+    """Every milestone of the contract was released."""
+
+    TYPE: ClassVar[str] = "job.contract_completed.v1"
+    contract_id: str
+    job_id: str
+    hirer_id: str
+    worker_id: str
+
+
+# --- For other services (/internal) ---
+
+
+class MilestoneFacts(Response, frozen=True, kw_only=True):
+    """A milestone as payment and review need it."""
+
+    id: str
+    title: str
+    amount: Money
+    status: MilestoneStatus
+
+
+class ContractFacts(Response, frozen=True, kw_only=True):
+    """A contract as payment and review need it."""
+
+    id: str
+    job_id: str
+    hirer_id: str
+    worker_id: str
+    status: ContractStatus
+    milestones: list[MilestoneFacts]
+
+
+class MilestoneMoneyState(StrEnum):
+    """What payment tells job about the money of a milestone."""
+
+    FUNDED = "funded"
+    RELEASED = "released"
+    REFUNDED = "refunded"
+    DISPUTED = "disputed"
+
+
+class MilestoneMoney(Request, frozen=True, kw_only=True):
+    """The money of a milestone moved. Said twice, it changes nothing."""
+
+    state: MilestoneMoneyState
+    escrow_id: str

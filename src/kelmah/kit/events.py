@@ -1,0 +1,112 @@
+"""The events of a service: at once its event store (append-only) and its outbox; and the inbox of its consumers.
+
+An event is written in the transaction of the state change that it tells of. The relay (`kelmah.workers.relay`)
+publishes what is `pending`. A consumer writes its inbox row in the transaction of its effect, so that an event
+that arrives twice has one effect.
+"""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import msgspec
+from pymongo import ASCENDING, IndexModel, ReturnDocument
+from pymongo.errors import DuplicateKeyError
+
+from kelmah.contracts.common import Event
+from kelmah.contracts.events import Envelope
+from kelmah.kit import clock
+from kelmah.kit.context import trace
+from kelmah.kit.ids import new_id
+from kelmah.kit.mongo import Mongo, RawDocument, in_transaction, session
+
+EVENTS = "events"
+STREAMS = "streams"
+INBOX = "inbox"
+
+#: Collection → indexes that `kelmah indexes build` makes in each service's database.
+INDEXES: dict[str, list[IndexModel]] = {
+    EVENTS: [
+        IndexModel([("subject", ASCENDING), ("sequence", ASCENDING)], unique=True, name="subject_sequence"),
+        IndexModel(
+            [("pending", ASCENDING), ("_id", ASCENDING)],
+            name="pending",
+            partialFilterExpression={"pending": True},
+        ),
+        IndexModel([("type", ASCENDING), ("_id", ASCENDING)], name="type"),
+        IndexModel([("correlationid", ASCENDING)], name="correlation"),
+    ],
+    INBOX: [IndexModel([("at", ASCENDING)], name="at")],
+}
+
+
+class EventStore:
+    """Appends events of one service, and remembers which events of others it has consumed."""
+
+    def __init__(self, mongo: Mongo, service: str) -> None:
+        self._mongo = mongo
+        self._source = f"/kelmah/{service}"
+
+    async def append(self, event: Event, *, subject: str) -> Envelope:
+        """Write `event` as the next of its subject (for instance `contract:<id>`), in the open transaction.
+
+        Two transactions that append to one subject conflict, and one of them runs again: the sequence has neither
+        gaps nor twins.
+        """
+        if not in_transaction():
+            raise RuntimeError("an event is appended in the transaction of the change it tells of")
+        stream = await self._mongo.collection(STREAMS).find_one_and_update(
+            {"_id": subject},
+            {"$inc": {"sequence": 1}},
+            upsert=True,
+            return_document=ReturnDocument.AFTER,
+            session=session(),
+        )
+        assert stream is not None  # noqa: S101  # an upsert always returns the document
+        now = trace()
+        envelope = Envelope(
+            id=new_id(),
+            source=self._source,
+            type=event.TYPE,
+            time=clock.now(),
+            subject=subject,
+            sequence=int(stream["sequence"]),
+            data=msgspec.Raw(msgspec.json.encode(event)),
+            correlationid=now.correlation_id,
+            causationid=now.causation_id,
+            traceparent=now.traceparent,
+        )
+        await self._mongo.collection(EVENTS).insert_one(to_document(envelope), session=session())
+        return envelope
+
+    async def consume(self, consumer: str, event_id: str, effect: Callable[[], Awaitable[None]]) -> bool:
+        """Run `effect` once for this event, however often it arrives. Returns whether it ran now."""
+        row = {"_id": f"{consumer}:{event_id}", "at": clock.now()}
+
+        async def once() -> bool:
+            inbox = self._mongo.collection(INBOX)
+            if await inbox.find_one({"_id": row["_id"]}, session=session()):
+                return False
+            await inbox.insert_one(row, session=session())
+            await effect()
+            return True
+
+        try:
+            return await self._mongo.transact(once)
+        except DuplicateKeyError as error:
+            if (error.details or {}).get("keyValue") == {"_id": row["_id"]}:
+                return False  # a twin of this message committed first
+            raise
+
+
+def to_document(envelope: Envelope) -> RawDocument:
+    """How an envelope is stored: `data` stays the exact JSON text, which later digests are made of."""
+    document: dict[str, Any] = {
+        name: getattr(envelope, name) for name in envelope.__struct_fields__ if name not in ("id", "data")
+    }
+    return {"_id": envelope.id, **document, "data": bytes(envelope.data).decode(), "pending": True}
+
+
+def from_document(document: RawDocument) -> Envelope:
+    """The envelope that `to_document` stored."""
+    fields = {name: document[name] for name in Envelope.__struct_fields__ if name not in ("id", "data")}
+    return Envelope(id=document["_id"], data=msgspec.Raw(document["data"].encode()), **fields)

@@ -1,0 +1,210 @@
+"""`Idempotency-Key`: the same request sent again gives the same answer and no second effect.
+
+A key is reserved before the operation runs, so that a twin in flight gets 409. An operation that moves money calls
+`remember` inside its transaction: key and effect commit together, and a crash before the answer is sent loses neither.
+For all others the answer is kept when it is sent. Answers are kept encrypted for `KEPT`.
+"""
+
+import hashlib
+from contextvars import ContextVar
+from datetime import timedelta
+from typing import Any, NamedTuple
+
+import msgspec
+from litestar.enums import ScopeType
+from litestar.middleware import ASGIMiddleware
+from litestar.types import ASGIApp, Message, Receive, Scope, Send
+from pymongo import ASCENDING, IndexModel
+from pymongo.errors import DuplicateKeyError
+
+from kelmah.kit import clock, errors
+from kelmah.kit.context import current_principal
+from kelmah.kit.crypto import KeyRing
+from kelmah.kit.ids import new_id
+from kelmah.kit.mongo import Mongo, session
+
+IDEMPOTENCY_KEYS = "idempotency_keys"
+INDEXES = {IDEMPOTENCY_KEYS: [IndexModel([("expires_at", ASCENDING)], name="expiry", expireAfterSeconds=0)]}
+#: How long an answer is kept and replayed.
+KEPT = timedelta(hours=24)
+#: A request that died without an answer keeps its key for this long.
+LEASE = timedelta(seconds=60)
+#: Characters that a client's key may have (Stripe and the IETF draft allow 255).
+MAX_KEY_CHARS = 255
+#: Answers larger than this are not kept.
+MAX_ANSWER_BYTES = 262_144
+HEADER = b"idempotency-key"
+
+
+class Reservation(NamedTuple):
+    """The key that the current request holds. `id` is stable over retries: a name for provider calls."""
+
+    id: str
+    lease: str
+
+
+class Answer(NamedTuple):
+    """A kept answer."""
+
+    status: int
+    body: bytes
+
+
+_current: ContextVar[Reservation | None] = ContextVar("idempotency", default=None)
+
+
+def current_id() -> str | None:
+    """A stable name for this request and its retries, or None when the client sent no key."""
+    reservation = _current.get()
+    return reservation.id if reservation else None
+
+
+class IdempotencyKeys:
+    """The keys of one service."""
+
+    def __init__(self, mongo: Mongo, ring: KeyRing) -> None:
+        self._keys = mongo.collection(IDEMPOTENCY_KEYS)
+        self._ring = ring
+
+    async def reserve(self, key_id: str, fingerprint: str, lease: str) -> Answer | None:
+        """Take the key, or give the answer that is kept under it.
+
+        Raises:
+            IdempotencyKeyReused: the key was used for another request.
+            IdempotencyKeyInFlight: the first request with it is still running.
+        """
+        now = clock.now()
+        row = {"fingerprint": fingerprint, "lease": lease, "leased_until": now + LEASE, "expires_at": now + KEPT}
+        try:
+            await self._keys.insert_one({"_id": key_id, **row})
+        except DuplicateKeyError:
+            return await self._meet(key_id, fingerprint, row)
+        return None
+
+    async def _meet(self, key_id: str, fingerprint: str, row: dict[str, Any]) -> Answer | None:
+        found = await self._keys.find_one({"_id": key_id})
+        if found is None:  # released this very moment: the client may simply come again
+            raise errors.IdempotencyKeyInFlight(retry_after_s=1)
+        if found["fingerprint"] != fingerprint:
+            raise errors.IdempotencyKeyReused
+        if "answer" in found:
+            return Answer(found["status"], self._ring.decrypt(found["answer"], context=key_id.encode()))
+        taken = await self._keys.update_one(
+            {"_id": key_id, "lease": found["lease"], "leased_until": {"$lt": clock.now()}}, {"$set": row}
+        )
+        if not taken.modified_count:
+            raise errors.IdempotencyKeyInFlight(retry_after_s=1)
+        return None
+
+    async def remember(self, result: msgspec.Struct, *, status: int = 201) -> None:
+        """Keep the answer in the open transaction, so that it commits with the effect. No key: nothing to keep.
+
+        Raises:
+            IdempotencyKeyInFlight: another retry took the key over; this transaction must not commit.
+        """
+        reservation = _current.get()
+        if reservation is not None:
+            await self._keep(reservation, Answer(status, msgspec.json.encode(result)), must_hold=True)
+
+    async def keep(self, reservation: Reservation, answer: Answer) -> None:
+        """Keep the answer that was just sent, unless `remember` did."""
+        await self._keep(reservation, answer, must_hold=False)
+
+    async def _keep(self, reservation: Reservation, answer: Answer, *, must_hold: bool) -> None:
+        sealed = self._ring.encrypt(answer.body, context=reservation.id.encode())
+        kept = await self._keys.update_one(
+            {"_id": reservation.id, "lease": reservation.lease, "answer": {"$exists": False}},
+            {"$set": {"answer": sealed, "status": answer.status}},
+            session=session(),
+        )
+        if must_hold and not kept.modified_count:
+            raise errors.IdempotencyKeyInFlight(retry_after_s=1)
+
+    async def release(self, reservation: Reservation) -> None:
+        """Give the key back after a refusal: nothing happened, and the client may send a mended request."""
+        await self._keys.delete_one({"_id": reservation.id, "lease": reservation.lease, "answer": {"$exists": False}})
+
+
+class IdempotencyMiddleware(ASGIMiddleware):
+    """Serves the header on every POST.
+
+    A handler says `idempotency="required"`, or `"off"` where answers hold secrets; otherwise it is optional.
+    """
+
+    scopes = (ScopeType.HTTP,)
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
+        handler: Any = scope["route_handler"]
+        mode = handler.opt.get("idempotency", "optional")
+        if scope["method"] != "POST" or mode == "off" or scope["path"].startswith("/internal/"):  # type: ignore[typeddict-item]  # http only
+            await next_app(scope, receive, send)
+            return
+        key = dict(scope["headers"]).get(HEADER, b"").decode("latin-1")
+        if not key:
+            if mode == "required":
+                raise errors.IdempotencyKeyMissing
+            await next_app(scope, receive, send)
+            return
+        if len(key) > MAX_KEY_CHARS or not key.isascii() or not key.isprintable():
+            raise errors.BadInput.of("Idempotency-Key", f"1 to {MAX_KEY_CHARS} printable ASCII characters")
+        keys: IdempotencyKeys = scope["app"].state.idempotency
+        reservation, fingerprint = _name(scope, key)
+        answer = await keys.reserve(reservation.id, fingerprint, reservation.lease)
+        if answer is not None:
+            await _replay(send, answer)
+            return
+        await self._run(keys, reservation, scope, receive, send, next_app)
+
+    async def _run(
+        self,
+        keys: IdempotencyKeys,
+        reservation: Reservation,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+        next_app: ASGIApp,
+    ) -> None:
+        status, body = 500, bytearray()
+
+        async def capture(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            elif message["type"] == "http.response.body" and status < 300:
+                body.extend(message["body"])
+                if not message.get("more_body") and len(body) <= MAX_ANSWER_BYTES:
+                    await keys.keep(reservation, Answer(status, bytes(body)))  # before the client sees it
+            await send(message)
+
+        token = _current.set(reservation)
+        try:
+            await next_app(scope, receive, capture)
+        except BaseException:
+            await keys.release(reservation)
+            raise
+        finally:
+            _current.reset(token)
+        if status >= 300:
+            await keys.release(reservation)
+
+
+def _name(scope: Scope, key: str) -> tuple[Reservation, str]:
+    """The key's id within its person and operation, and the fingerprint of the whole request."""
+    principal = current_principal.get()
+    person = principal.user_id if principal else "anonymous"
+    operation = f"{scope['method']} {scope['path']}"  # type: ignore[typeddict-item]  # http only
+    body = scope["state"].get("body") or b""
+    key_id = hashlib.sha256(f"{person}\n{operation}\n{key}".encode()).hexdigest()
+    fingerprint = hashlib.sha256(operation.encode() + b"\n" + scope["query_string"] + b"\n" + body).hexdigest()
+    return Reservation(key_id, new_id()), fingerprint
+
+
+async def _replay(send: Send, answer: Answer) -> None:
+    await send(
+        {
+            "type": "http.response.start",
+            "status": answer.status,
+            "headers": [(b"content-type", b"application/json"), (b"idempotent-replayed", b"true")],
+        }
+    )
+    await send({"type": "http.response.body", "body": answer.body, "more_body": False})

@@ -1,0 +1,97 @@
+"""One MongoDB database: its connection, its transactions, and the session that a transaction runs in."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from contextvars import ContextVar
+from typing import Any, TypeVar
+
+from beanie import Document, init_beanie
+from pymongo import AsyncMongoClient, ReadPreference, WriteConcern
+from pymongo.asynchronous.client_session import AsyncClientSession
+from pymongo.asynchronous.collection import AsyncCollection
+from pymongo.asynchronous.database import AsyncDatabase
+from pymongo.read_concern import ReadConcern
+
+ResultT = TypeVar("ResultT")
+RawDocument = dict[str, Any]
+#: Seconds within which a transaction must commit; the driver retries transient conflicts until then.
+TRANSACTION_TIMEOUT_S = 10
+
+_session: ContextVar[AsyncClientSession | None] = ContextVar("mongo_session", default=None)
+
+
+def session() -> AsyncClientSession | None:
+    """The session of the transaction that the current code runs in; every read and write passes it on."""
+    return _session.get()
+
+
+def in_transaction() -> bool:
+    """Whether a transaction is open, in which no call may leave the process."""
+    return _session.get() is not None
+
+
+class Mongo:
+    """A service's database. Made by `connect`; closed with it."""
+
+    def __init__(self, client: AsyncMongoClient[RawDocument], name: str) -> None:
+        self.client = client
+        self.database: AsyncDatabase[RawDocument] = client[name]
+
+    def collection(self, name: str) -> AsyncCollection[RawDocument]:
+        return self.database[name]
+
+    async def transact(self, body: Callable[[], Awaitable[ResultT]]) -> ResultT:
+        """Run `body` in one transaction; all of its reads and writes take `session()`.
+
+        On a conflict with another transaction the whole body runs again, so it must not touch anything but the
+        database. Inside an open transaction the body joins it.
+        """
+        if in_transaction():
+            return await body()
+
+        async def run(client_session: AsyncClientSession) -> ResultT:
+            token = _session.set(client_session)
+            try:
+                return await body()
+            finally:
+                _session.reset(token)
+
+        async with self.client.start_session() as client_session:
+            return await client_session.with_transaction(
+                run,
+                read_concern=ReadConcern("snapshot"),
+                write_concern=WriteConcern("majority", wtimeout=TRANSACTION_TIMEOUT_S * 1000),
+                read_preference=ReadPreference.PRIMARY,
+                max_commit_time_ms=TRANSACTION_TIMEOUT_S * 1000,
+            )
+
+    async def ping(self) -> None:
+        """Raises a `PyMongoError` when the database does not answer."""
+        await self.client.admin.command("ping")
+
+
+@asynccontextmanager
+async def connect(
+    url: str, database: str, documents: tuple[type[Document], ...] = (), *, pool_size: int = 64
+) -> AsyncIterator[Mongo]:
+    """Open a service's database and bind its documents. Indexes are built by `kelmah indexes build`, not here."""
+    client: AsyncMongoClient[RawDocument] = AsyncMongoClient(
+        url,
+        tz_aware=True,
+        maxPoolSize=pool_size,
+        maxConnecting=8,
+        waitQueueTimeoutMS=2_000,
+        serverSelectionTimeoutMS=5_000,
+        connectTimeoutMS=5_000,
+        socketTimeoutMS=20_000,
+        retryWrites=True,
+        w="majority",
+        appname="kelmah",
+    )
+    try:
+        mongo = Mongo(client, database)
+        if documents:
+            await init_beanie(mongo.database, document_models=list(documents), skip_indexes=True)
+        yield mongo
+    finally:
+        await client.close()

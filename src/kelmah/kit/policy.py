@@ -1,0 +1,103 @@
+"""Who may call what: one table a service, deny by default.
+
+`Policy` maps each operation id to a rule. An app with an operation that has no rule does not start. Rules speak of
+roles and calling services; whether a thing is the caller's own is part of the query that reads it.
+"""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from litestar.connection import ASGIConnection
+from litestar.handlers import BaseRouteHandler, HTTPRouteHandler
+
+from kelmah.contracts.common import Role
+from kelmah.kit.context import Principal, current_principal
+from kelmah.kit.errors import Forbidden, Unauthenticated
+
+GATEWAY = "gateway"
+
+
+class Rule(NamedTuple):
+    """`roles` None: no person needed; empty: any signed-in person. `callers`: which processes may call."""
+
+    roles: frozenset[Role] | None
+    callers: frozenset[str] = frozenset({GATEWAY})
+
+
+Policy = Mapping[str, Rule]
+
+#: Anybody, through the gateway.
+PUBLIC = Rule(roles=None)
+#: Any person with a valid access token.
+SIGNED_IN = Rule(roles=frozenset())
+
+
+def roles(*allowed: Role) -> Rule:
+    """Persons in one of these roles."""
+    return Rule(roles=frozenset(allowed))
+
+
+def services(*allowed: str) -> Rule:
+    """Only these services of ours, for operations under /internal."""
+    return Rule(roles=None, callers=frozenset(allowed))
+
+
+class PolicyGuard:
+    """The one guard of an app. It holds the table and refuses what the table does not allow."""
+
+    def __init__(self, policy: Policy) -> None:
+        self._policy = policy
+
+    def __call__(self, connection: ASGIConnection, handler: BaseRouteHandler) -> None:  # type: ignore[type-arg]  # any
+        if handler.opt.get("unguarded"):  # health, metrics and schema: kept from outside by the network
+            return
+        rule = self._policy.get(operation_id(handler))
+        if rule is None:
+            if isinstance(handler, HTTPRouteHandler) and handler.http_methods == {"OPTIONS"}:
+                return  # Litestar's own answer, which tells the methods and nothing else
+            raise Forbidden
+        caller = connection.scope["state"].get("caller")
+        if caller not in rule.callers:
+            raise Forbidden
+        if not connection.scope["state"].get("body_signed", False) and not handler.opt.get("streams_body"):
+            raise Unauthenticated("The body of this call is not signed.")
+        if rule.roles is None:
+            return
+        principal = current_principal.get()
+        if principal is None:
+            raise Unauthenticated
+        if rule.roles and principal.role not in rule.roles:
+            raise Forbidden
+
+
+def operation_id(handler: BaseRouteHandler) -> str:
+    """The name of an operation, the same in the policy, in OpenAPI and in metrics."""
+    if isinstance(handler, HTTPRouteHandler) and isinstance(handler.operation_id, str):
+        return handler.operation_id
+    return str(handler.name or handler.fn.__name__)
+
+
+def check_complete(policy: Policy, handlers: list[BaseRouteHandler]) -> None:
+    """Raises RuntimeError when an operation has no rule, or a rule no operation."""
+    operations = {
+        operation_id(handler)
+        for handler in handlers
+        if not handler.opt.get("unguarded")
+        and not (isinstance(handler, HTTPRouteHandler) and handler.http_methods == {"OPTIONS"})
+    }
+    if missing := operations - policy.keys():
+        raise RuntimeError(f"operations without a rule: {sorted(missing)}")
+    if stale := policy.keys() - operations:
+        raise RuntimeError(f"rules without an operation: {sorted(stale)}")
+
+
+async def provide_principal() -> Principal:
+    """The signed-in person, as a dependency named `principal`.
+
+    Raises:
+        Unauthenticated: the operation's rule is public and nobody is signed in.
+    """
+    principal = current_principal.get()
+    if principal is None:
+        raise Unauthenticated
+    return principal
