@@ -1,0 +1,123 @@
+import asyncio
+import math
+import uuid
+from collections.abc import AsyncIterator
+
+import pytest
+from redis.asyncio import Redis
+
+from kelmah.kit.ratelimit import Limit, Limiter, Verdict
+from kelmah.kit.redis import connect
+
+# An hour a unit or more: nothing comes back while a test runs.
+TEN = Limit("ten", 10, 36_000)
+THREE = Limit("three", 3, 36_000)
+
+
+@pytest.fixture
+async def redis(redis_url: str) -> AsyncIterator[Redis]:
+    client = connect(redis_url, prefix="kelmah-test")
+    yield client
+    await client.aclose()
+
+
+@pytest.fixture
+def prefix() -> str:
+    return f"test-{uuid.uuid4().hex}"
+
+
+@pytest.fixture
+def limiter(redis: Redis, prefix: str) -> Limiter:
+    return Limiter(redis, prefix)
+
+
+async def _full_at(redis: Redis, key: str) -> int:
+    value = await redis.get(key)
+    assert value is not None
+    return int(value)
+
+
+async def test_sixty_concurrent_callers_over_three_clients_are_admitted_exactly_ten_times(
+    redis_url: str, prefix: str
+) -> None:
+    clients = [connect(redis_url, prefix="kelmah-test") for _ in range(3)]
+    limiters = [Limiter(client, prefix) for client in clients]
+    try:
+        verdicts = await asyncio.gather(
+            *(limiters[number % 3].check([(TEN, "caller", 1)]) for number in range(60))
+        )
+    finally:
+        for client in clients:
+            await client.aclose()
+    assert sum(verdict.allowed for verdict in verdicts) == 10
+    assert sorted(verdict.remaining for verdict in verdicts if verdict.allowed) == list(range(10))
+    assert {verdict.remaining for verdict in verdicts if not verdict.allowed} == {0}
+
+
+async def test_a_verdict_counts_down_and_says_when_to_return(limiter: Limiter) -> None:
+    first = await limiter.check([(TEN, "caller", 4)])
+    assert (first.allowed, first.limit, first.remaining, first.retry_after_s) == (True, TEN, 6, 0.0)
+    assert first.reset_s == 4 * 3600.0
+    second = await limiter.check([(TEN, "caller", 6)])
+    assert (second.allowed, second.remaining) == (True, 0)
+    third = await limiter.check([(TEN, "caller", 2)])
+    assert (third.allowed, third.remaining) == (False, 0)
+    assert math.ceil(third.retry_after_s / 3600) == 2
+
+
+async def test_a_refused_cost_leaves_room_for_a_smaller_one(limiter: Limiter) -> None:
+    await limiter.check([(TEN, "caller", 8)])
+    refused = await limiter.check([(TEN, "caller", 3)])
+    assert (refused.allowed, refused.remaining) == (False, 2)
+    assert (await limiter.check([(TEN, "caller", 2)])).allowed is True
+
+
+async def test_all_limits_are_charged_or_none(limiter: Limiter, redis: Redis, prefix: str) -> None:
+    for _ in range(3):
+        assert (await limiter.check([(TEN, "a", 1), (THREE, "b", 1)])).allowed is True
+    before = [await _full_at(redis, f"{prefix}:{name}") for name in ("ten:a", "three:b")]
+    refused = await limiter.check([(TEN, "a", 1), (THREE, "b", 1)])
+    assert (refused.allowed, refused.limit) == (False, THREE)
+    assert [await _full_at(redis, f"{prefix}:{name}") for name in ("ten:a", "three:b")] == before
+    refused = await limiter.check([(THREE, "b", 1), (TEN, "unseen", 1)])
+    assert refused.allowed is False
+    assert await redis.exists(f"{prefix}:ten:unseen") == 0
+
+
+async def test_keys_and_limits_do_not_share_a_count(limiter: Limiter) -> None:
+    assert (await limiter.check([(THREE, "a", 3)])).allowed is True
+    assert (await limiter.check([(THREE, "b", 3)])).allowed is True
+    assert (await limiter.check([(TEN, "a", 10)])).allowed is True
+    assert (await limiter.check([(THREE, "a", 1)])).allowed is False
+
+
+async def test_units_come_back_one_by_one(limiter: Limiter, redis: Redis, prefix: str) -> None:
+    async def pass_time(seconds: float) -> Verdict:
+        """Moving the stored time back is as if the clock had moved on."""
+        stored = await _full_at(redis, f"{prefix}:three:a")
+        await redis.set(f"{prefix}:three:a", stored - int(seconds * 1_000_000))
+        return await limiter.check([(THREE, "a", 1)])
+
+    assert (await limiter.check([(THREE, "a", 3)])).allowed is True
+    refused = await pass_time(12_000 - 60)
+    assert refused.allowed is False
+    assert 0 < refused.retry_after_s <= 60
+    assert (await pass_time(refused.retry_after_s)).allowed is True
+    assert (await limiter.check([(THREE, "a", 1)])).allowed is False
+
+
+async def test_a_key_expires_when_the_limit_is_full_again(
+    limiter: Limiter, redis: Redis, prefix: str
+) -> None:
+    verdict = await limiter.check([(THREE, "a", 1)])
+    expiry_ms = await redis.pttl(f"{prefix}:three:a")
+    assert verdict.reset_s == 12_000.0
+    assert 11_000_000 < expiry_ms <= 12_000_000
+
+
+async def test_a_clock_jump_locks_nobody_out_for_longer_than_the_limit(
+    limiter: Limiter, redis: Redis, prefix: str
+) -> None:
+    await redis.set(f"{prefix}:three:a", 4_000_000_000_000_000)  # the year 2096
+    refused = await limiter.check([(THREE, "a", 1)])
+    assert (refused.allowed, refused.remaining, refused.retry_after_s) == (False, 0, 12_000.0)
