@@ -54,9 +54,7 @@ def is_email(text: str) -> bool:
     IDNA 2008 with at least two labels.
     """
     local, at, domain = text.rpartition("@")
-    return (
-        bool(at) and len(text) <= _MAX_EMAIL_CHARS and _is_local(local) and _ascii_domain(domain) is not None
-    )
+    return bool(at) and len(text) <= _MAX_EMAIL_CHARS and _is_local(local) and _ascii_domain(domain) is not None
 
 
 def normalize_email(text: str) -> str:

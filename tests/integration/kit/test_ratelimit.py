@@ -43,9 +43,7 @@ async def test_sixty_concurrent_callers_over_three_clients_are_admitted_exactly_
     clients = [connect(redis_url, prefix="kelmah-test") for _ in range(3)]
     limiters = [Limiter(client, prefix) for client in clients]
     try:
-        verdicts = await asyncio.gather(
-            *(limiters[number % 3].check([(TEN, "caller", 1)]) for number in range(60))
-        )
+        verdicts = await asyncio.gather(*(limiters[number % 3].check([(TEN, "caller", 1)]) for number in range(60)))
     finally:
         for client in clients:
             await client.aclose()
@@ -106,9 +104,7 @@ async def test_units_come_back_one_by_one(limiter: Limiter, redis: Redis, prefix
     assert (await limiter.check([(THREE, "a", 1)])).allowed is False
 
 
-async def test_a_key_expires_when_the_limit_is_full_again(
-    limiter: Limiter, redis: Redis, prefix: str
-) -> None:
+async def test_a_key_expires_when_the_limit_is_full_again(limiter: Limiter, redis: Redis, prefix: str) -> None:
     verdict = await limiter.check([(THREE, "a", 1)])
     expiry_ms = await redis.pttl(f"{prefix}:three:a")
     assert verdict.reset_s == 12_000.0

@@ -211,9 +211,7 @@ class BreakerMachine(RuleBasedStateMachine):
     def call(self) -> None:
         if self.state is State.OPEN and self.time.now >= self.open_until:
             self._turn(State.HALF_OPEN)
-        refused = self.state is State.OPEN or (
-            self.state is State.HALF_OPEN and self._running() + self.succeeded >= 2
-        )
+        refused = self.state is State.OPEN or (self.state is State.HALF_OPEN and self._running() + self.succeeded >= 2)
         if refused:
             with pytest.raises(CircuitOpen):
                 self.breaker.call("peer")

@@ -113,8 +113,7 @@ def test_stored_forms_stay_readable_by_later_versions() -> None:
         == "stored for years"
     )
     assert (
-        RING.blind_index("+233241234567", context=b"auth.user.phone")
-        == "VO_WjhEPNxA-z35eePNMgSp49RNf-_Ck2B6JF6uulHQ"
+        RING.blind_index("+233241234567", context=b"auth.user.phone") == "VO_WjhEPNxA-z35eePNMgSp49RNf-_Ck2B6JF6uulHQ"
     )
 
 
