@@ -22,7 +22,7 @@ Leftovers = Callable[[], Awaitable[int]]
 
 @pytest.fixture(params=["gridfs", "disk"])
 async def stored(
-    request: pytest.FixtureRequest, tmp_path: Path
+    request: pytest.FixtureRequest, tmp_path: Path, mongo_url: str
 ) -> AsyncIterator[tuple[BlobStore, Leftovers]]:
     """A store, and a count of all that it keeps: files and pieces of files."""
     if request.param == "disk":
@@ -32,9 +32,8 @@ async def stored(
 
         yield DiskBlobStore(tmp_path / "blobs", max_bytes=MAX_BYTES), files
         return
-    url: str = request.getfixturevalue("mongo_url")
     database = f"kelmah_test_{uuid.uuid4().hex}"
-    client: AsyncMongoClient[dict[str, object]] = AsyncMongoClient(url)
+    client: AsyncMongoClient[dict[str, object]] = AsyncMongoClient(mongo_url)
     blobs = client[database]
 
     async def documents() -> int:
@@ -42,7 +41,7 @@ async def stored(
             {}
         )
 
-    store = GridFSBlobStore(url, database=database, max_bytes=MAX_BYTES)
+    store = GridFSBlobStore(mongo_url, database=database, max_bytes=MAX_BYTES)
     yield store, documents
     store.close()
     await client.drop_database(database)
