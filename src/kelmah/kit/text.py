@@ -117,6 +117,9 @@ def _is_local(local: str) -> bool:
         return False
     if local.startswith(".") or local.endswith(".") or ".." in local:
         return False
+    # Mail libraries take this for the start of an encoded word, which can smuggle in a line break.
+    if "=?" in local:
+        return False
     # Compatibility forms look like other letters and would fold into another person's key.
     if unicodedata.normalize("NFKC", local) != local:
         return False

@@ -22,8 +22,10 @@ async def redis(redis_url: str) -> AsyncIterator[Redis]:
 
 
 @pytest.fixture
-def prefix() -> str:
-    return f"test-{uuid.uuid4().hex}"
+async def prefix(redis: Redis) -> AsyncIterator[str]:
+    prefix = f"test-{uuid.uuid4().hex}"
+    yield prefix
+    await redis.delete(prefix, *[key async for key in redis.scan_iter(match=f"{prefix}:*", count=1000)])
 
 
 @pytest.fixture

@@ -111,6 +111,7 @@ def test_addresses(text: str) -> None:
         "\uff41ma@example.com",
         "\u212bma@example.com",
         "ama@ex\u202eample.com",
+        "=?utf-8?q?a=0D=0ABcc?=@example.com",
         "ama@xn--a.com",
         "\ud800@example.com",
         "ama@\ud800.com",
