@@ -89,9 +89,7 @@ async def broker(servers: Servers) -> Broker:
         return Broker(backend.url, rabbitmq.management_url(backend))
     admin_url = os.environ.get("KELMAH_TEST_AMQP_ADMIN_URL")
     if admin_url is None:
-        pytest.fail(
-            "KELMAH_TEST_AMQP_URL needs KELMAH_TEST_AMQP_ADMIN_URL, to make a virtual host of our own"
-        )
+        pytest.fail("KELMAH_TEST_AMQP_URL needs KELMAH_TEST_AMQP_ADMIN_URL, to make a virtual host of our own")
     await rabbitmq.start(*servers, url=given)
     return Broker(given, admin_url)
 

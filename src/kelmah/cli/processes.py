@@ -134,9 +134,7 @@ class Supervisor:
     is held until the last child is gone.
     """
 
-    def __init__(
-        self, *, on_progress: Callable[[Progress], None] | None = None, pass_fds: Sequence[int] = ()
-    ) -> None:
+    def __init__(self, *, on_progress: Callable[[Progress], None] | None = None, pass_fds: Sequence[int] = ()) -> None:
         self._on_progress = on_progress or (lambda _progress: None)
         self._pass_fds = tuple(pass_fds)
         self._processes: list[Process] = []
@@ -207,9 +205,7 @@ class Supervisor:
             for future in done:
                 process = watched[future]
                 if not process.is_stopping:
-                    self.report(
-                        process.spec.name, "exited", process.elapsed_s, f"exit code {process.returncode}"
-                    )
+                    self.report(process.spec.name, "exited", process.elapsed_s, f"exit code {process.returncode}")
                     return process
 
     def report(self, name: str, state: State, elapsed_s: float = 0.0, detail: str = "") -> None:

@@ -81,9 +81,7 @@ async def test_two_fleets_run_side_by_side_and_keep_their_data_on_other_ports(tm
         urls = [backend.url for fleet in fleets for backend in fleet.backends.values()]
         assert len(set(urls)) == 2 * len(STORES)
         assert all("@127.0.0.1:" in url or "//127.0.0.1:" in url for url in urls)
-        await asyncio.gather(
-            *(write(fleet, word) for fleet, word in zip(fleets, ("one", "two"), strict=True))
-        )
+        await asyncio.gather(*(write(fleet, word) for fleet, word in zip(fleets, ("one", "two"), strict=True)))
     assert not second.path.exists()
     async with open_home(tmp_path) as first, Supervisor() as supervisor:
         again = await start_all(supervisor, first, names=STORES)
@@ -110,9 +108,7 @@ async def test_a_given_server_that_does_not_answer_is_refused(
     monkeypatch.setattr("kelmah.cli.backends.base.CHECK_TIMEOUT_S", 2.0)
     async with open_home(None) as home, Supervisor() as supervisor:
         with pytest.RaisesGroup(
-            pytest.RaisesExc(
-                BackendUnreachableError, match=rf"^{name}: the configured server does not answer \("
-            )
+            pytest.RaisesExc(BackendUnreachableError, match=rf"^{name}: the configured server does not answer \(")
         ):
             await start_all(supervisor, home, names=(name,), urls={name: url.format(port=free_port())})
         assert supervisor.processes == ()

@@ -230,9 +230,7 @@ async def test_a_child_ends_when_its_supervisor_is_killed(tmp_path: Path) -> Non
 async def test_an_unexpected_end_is_noticed(tmp_path: Path) -> None:
     async with Supervisor() as supervisor:
         await supervisor.start(Spec(name="steady", command=("sleep", "600"), log_file=tmp_path / "steady"))
-        mortal = await supervisor.start(
-            Spec(name="mortal", command=("sleep", "600"), log_file=tmp_path / "mortal")
-        )
+        mortal = await supervisor.start(Spec(name="mortal", command=("sleep", "600"), log_file=tmp_path / "mortal"))
         os.kill(mortal.pid, signal.SIGKILL)
         assert await supervisor.first_exit() is mortal
         assert mortal.returncode == -signal.SIGKILL
@@ -275,9 +273,7 @@ async def test_a_home_belongs_to_one_platform_until_its_last_child_is_gone(
     monkeypatch.setattr(base, "LOCK_TIMEOUT_S", 0.3)
     async with Supervisor() as outer:
         async with open_home(tmp_path) as home, Supervisor(pass_fds=(home.lock_fd,)) as inner:
-            process = await inner.start(
-                Spec(name="heir", command=("sleep", "600"), log_file=home.log("heir"))
-            )
+            process = await inner.start(Spec(name="heir", command=("sleep", "600"), log_file=home.log("heir")))
             # As if the supervisor had been killed: it forgets its child.
             inner._processes.remove(process)
             outer._processes.append(process)

@@ -126,9 +126,7 @@ async def check_given(name: str, url: str, answers: Callable[[str], Awaitable[st
             fault = await answers(url)
     except Exception as error:
         reason = f"the configured server does not answer ({type(error).__name__})"
-        raise BackendUnreachableError(
-            name, reason, hint="Check the configured URL and the server."
-        ) from error
+        raise BackendUnreachableError(name, reason, hint="Check the configured URL and the server.") from error
     if fault:
         raise BackendUnreachableError(name, fault)
     return Backend(name=name, url=url, source="given")

@@ -38,9 +38,7 @@ async def start(supervisor: Supervisor, home: Home, *, url: str | None = None) -
     return await retry_ports(lambda: _start(supervisor, home, binary, source, library_path))
 
 
-async def _start(
-    supervisor: Supervisor, home: Home, binary: Path, source: Source, library_path: str | None
-) -> Backend:
+async def _start(supervisor: Supervisor, home: Home, binary: Path, source: Source, library_path: str | None) -> Backend:
     port = free_port()
     data_dir = home.data("mongo")
     address = f"mongodb://127.0.0.1:{port}/?directConnection=true"
@@ -122,9 +120,7 @@ async def _configure_set(client: AsyncMongoClient[dict[str, Any]], member: str) 
     """Initiate the set, or give a kept one its new port: the node must find itself in its configuration."""
     config = await client.local["system.replset"].find_one()
     if config is None:
-        await client.admin.command(
-            "replSetInitiate", {"_id": REPLICA_SET, "members": [{"_id": 0, "host": member}]}
-        )
+        await client.admin.command("replSetInitiate", {"_id": REPLICA_SET, "members": [{"_id": 0, "host": member}]})
     elif config["members"][0]["host"] != member:
         config["members"] = [{"_id": 0, "host": member}]
         config["version"] += 1

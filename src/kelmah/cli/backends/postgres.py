@@ -104,9 +104,7 @@ async def _drop_root() -> tuple[str, ...]:
     if os.geteuid() != 0:
         return ()
     if shutil.which("setpriv") is None:
-        raise BackendUnavailableError(
-            "postgres", "runs as any user but root, and `setpriv` is missing", hint=HINT
-        )
+        raise BackendUnavailableError("postgres", "runs as any user but root, and `setpriv` is missing", hint=HINT)
     account = pwd.getpwnam(UNPRIVILEGED_USER)
     identity = (
         *("setpriv", f"--reuid={account.pw_uid}", f"--regid={account.pw_gid}", "--clear-groups"),

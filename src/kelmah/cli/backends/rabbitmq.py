@@ -69,9 +69,7 @@ async def start(
     return await retry_ports(lambda: _start(supervisor, home, installation, with_management))
 
 
-async def _start(
-    supervisor: Supervisor, home: Home, installation: Installation, with_management: bool
-) -> Backend:
+async def _start(supervisor: Supervisor, home: Home, installation: Installation, with_management: bool) -> Backend:
     port, distribution_port, epmd_port, management_port = (free_port() for _ in range(4))
     data_dir = home.data("rabbitmq")
     _write_config(data_dir, port, management_port if with_management else None)
@@ -175,12 +173,8 @@ async def _find(supervisor: Supervisor) -> Installation:
             return Installation(installed, Path(epmd), {}, "installed")
     hint = "Set KELMAH_AMQP_URL to a RabbitMQ, or install one; without it Dramatiq's Redis broker is used."
     if not debian.is_available():
-        raise RabbitMQUnavailableError(
-            "rabbitmq", "not installed, and this is no Debian or Ubuntu", hint=hint
-        )
-    supervisor.report(
-        "rabbitmq", "starting", detail="looking for its unpacked packages, else downloading them"
-    )
+        raise RabbitMQUnavailableError("rabbitmq", "not installed, and this is no Debian or Ubuntu", hint=hint)
+    supervisor.report("rabbitmq", "starting", detail="looking for its unpacked packages, else downloading them")
     try:
         root = await debian.fetch("rabbitmq", ("rabbitmq-server",), libraries_of=ERLANG_PACKAGES)
         return await asyncio.to_thread(_installation_in, root)

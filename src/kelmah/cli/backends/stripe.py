@@ -23,9 +23,7 @@ async def start(supervisor: Supervisor, home: Home, *, url: str | None = None) -
     if url is not None:
         return await check_given("stripe", url, _find_fault)
     if importlib.util.find_spec("localstripe") is None:
-        raise BackendUnavailableError(
-            "stripe", "localstripe is missing", hint="Install the extra `embedded`."
-        )
+        raise BackendUnavailableError("stripe", "localstripe is missing", hint="Install the extra `embedded`.")
     return await retry_ports(lambda: _start(supervisor, home))
 
 
