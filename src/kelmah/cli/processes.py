@@ -237,7 +237,8 @@ class Supervisor:
         while process.elapsed_s < spec.ready_timeout_s:
             if process.exit.done():
                 raise _start_error(spec, f"ended with exit code {process.returncode} before it was ready")
-            if spec.ready is None or await _probe(spec.ready):
+            # The second look at the process: another program may have answered in its place.
+            if (spec.ready is None or await _probe(spec.ready)) and not process.exit.done():
                 return
             await asyncio.wait([process.exit], timeout=pause_s)
             pause_s = min(pause_s * 1.5, 0.25)
