@@ -1,1 +1,25 @@
 """The `kelmah` command: the composition root that builds settings and starts every process."""
+
+from cyclopts import App
+
+_app = App(name="kelmah", help="Runs and looks after a Kelmah marketplace.", version_flags=["--version"])
+_app.command("kelmah.cli.platform:up", name="up")
+_app.command("kelmah.cli.serve:serve", name="serve")
+_app.command("kelmah.cli.work:work", name="work")
+_app.command("kelmah.cli.demo:demo", name="demo")
+_app.command("kelmah.cli.seed:seed", name="seed")
+_app.command("kelmah.cli.environment:example", name="env-example")
+_app.command("kelmah.cli.environment:check", name="check-config")
+
+_indexes = App(name="indexes", help="The indexes of MongoDB.")
+_indexes.command("kelmah.cli.indexes:build", name="build")
+_app.command(_indexes)
+
+_contracts = App(name="contracts", help="The schemas that consumers build on.")
+_contracts.command("kelmah.cli.contracts:export", name="export")
+_app.command(_contracts)
+
+
+def main() -> None:
+    """The console script."""
+    _app()

@@ -1,0 +1,5 @@
+"""`python -m kelmah.cli` is `kelmah`."""
+
+from kelmah.cli import main
+
+main()

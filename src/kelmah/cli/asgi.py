@@ -1,0 +1,81 @@
+"""The apps as servers load them: each built from this process's environment."""
+
+import os
+from contextlib import AsyncExitStack
+
+from litestar import Litestar
+from litestar.types import ASGIApp, Receive, Scope, Send
+
+from kelmah import services
+from kelmah.kit import logging
+from kelmah.kit.settings import Settings, load
+
+
+def settings_of(name: str) -> Settings:
+    """The settings of one app, from the environment.
+
+    Raises:
+        SettingsError: they do not fit.
+    """
+    if name == "gateway":
+        from kelmah.gateway.settings import GatewaySettings
+
+        return load(GatewaySettings, os.environ)
+    return load(services.load(name).settings, os.environ)
+
+
+def _build(name: str, apps: dict[str, ASGIApp] | None = None) -> Litestar:
+    settings = settings_of(name)
+    logging.configure(name, level=settings.log_level, human=settings.log_human)
+    if name == "gateway":
+        from kelmah.gateway.app import create_app
+
+        return create_app(settings, apps=apps)  # type: ignore[arg-type]  # `settings_of` made the gateway's
+    return services.load(name).create_app(settings, apps=apps)
+
+
+def gateway() -> Litestar:
+    return _build("gateway")
+
+
+def auth() -> Litestar:
+    return _build("auth")
+
+
+def user() -> Litestar:
+    return _build("user")
+
+
+def messaging() -> Litestar:
+    return _build("messaging")
+
+
+def job() -> Litestar:
+    return _build("job")
+
+
+def payment() -> Litestar:
+    return _build("payment")
+
+
+def review() -> Litestar:
+    return _build("review")
+
+
+def one_process() -> ASGIApp:
+    """The gateway with the six services behind it in memory."""
+    apps: dict[str, ASGIApp] = {}
+    inside = {name: _build(name, apps) for name in services.NAMES}
+    apps.update(inside)
+    front = _build("gateway", apps)
+
+    async def everything(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "lifespan":  # type: ignore[comparison-overlap]  # servers send it, Litestar's type omits it
+            await front(scope, receive, send)
+            return
+        async with AsyncExitStack() as stack:
+            for app in inside.values():
+                await stack.enter_async_context(app.lifespan())
+            await front(scope, receive, send)
+
+    return everything
