@@ -11,17 +11,22 @@ from kelmah.kit import logging
 from kelmah.kit.settings import Settings, load
 
 
+def settings_class(name: str) -> type[Settings]:
+    """The settings class of one app."""
+    if name == "gateway":
+        from kelmah.gateway.settings import GatewaySettings
+
+        return GatewaySettings
+    return services.load(name).settings
+
+
 def settings_of(name: str) -> Settings:
     """The settings of one app, from the environment.
 
     Raises:
         SettingsError: they do not fit.
     """
-    if name == "gateway":
-        from kelmah.gateway.settings import GatewaySettings
-
-        return load(GatewaySettings, os.environ)
-    return load(services.load(name).settings, os.environ)
+    return load(settings_class(name), os.environ)
 
 
 def _build(name: str, apps: dict[str, ASGIApp] | None = None) -> Litestar:

@@ -31,7 +31,7 @@ _SOCKET_TIMEOUT_MS = 20_000
 _MAX_POOL_SIZE = 10
 
 
-class BlobNotFound(KelmahError):  # noqa: N818 - named for what happened, as the other errors of services are
+class BlobNotFound(KelmahError):
     """No blob has this id."""
 
     status_code = 404
@@ -39,7 +39,7 @@ class BlobNotFound(KelmahError):  # noqa: N818 - named for what happened, as the
     title = "File not found"
 
 
-class BlobExists(KelmahError):  # noqa: N818
+class BlobExists(KelmahError):
     """A blob of this id is kept already; blobs are never overwritten."""
 
     status_code = 409
@@ -47,7 +47,7 @@ class BlobExists(KelmahError):  # noqa: N818
     title = "File exists"
 
 
-class BlobTooLarge(KelmahError):  # noqa: N818
+class BlobTooLarge(KelmahError):
     """The stream went beyond the store's cap; nothing was kept."""
 
     status_code = 413

@@ -18,7 +18,7 @@ _QUALITY = 85
 _LIMITER = anyio.CapacityLimiter(2)
 
 
-class InvalidImage(KelmahError):  # noqa: N818 - named for what is wrong, as the other errors of services are
+class InvalidImage(KelmahError):
     """The bytes are not an image that can be read: another kind of file, or a damaged one."""
 
     status_code = 422

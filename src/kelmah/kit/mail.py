@@ -56,15 +56,8 @@ class Mailer:
         parts = urlsplit(url)
         options = dict(parse_qsl(parts.query, keep_blank_values=True))
         start_tls = options.pop("starttls", "0")
-        if (
-            parts.scheme not in ("smtp", "smtps")
-            or not parts.hostname
-            or options
-            or start_tls not in ("0", "1")
-        ):
-            raise ValueError(
-                "not a mail server's address: smtp[s]://[user:password@]host[:port][?starttls=1]"
-            )
+        if parts.scheme not in ("smtp", "smtps") or not parts.hostname or options or start_tls not in ("0", "1"):
+            raise ValueError("not a mail server's address: smtp[s]://[user:password@]host[:port][?starttls=1]")
         self._host = parts.hostname
         self._use_tls = parts.scheme == "smtps"
         self._start_tls = start_tls == "1"
@@ -78,9 +71,7 @@ class Mailer:
             raise ValueError("not a sender's address")
         self._sender = Address(name, addr_spec=address)
 
-    async def send(
-        self, *, to: str, subject: str, text: str, html: str | None = None, message_id: str
-    ) -> None:
+    async def send(self, *, to: str, subject: str, text: str, html: str | None = None, message_id: str) -> None:
         """Send one mail to one person, within 10 s in all.
 
         Args:
@@ -155,6 +146,4 @@ def _translated(error: Exception) -> MailTransientError | MailPermanentError:
     is_ours = isinstance(error, aiosmtplib.SMTPAuthenticationError | aiosmtplib.SMTPHeloError | OSError)
     if code is not None and code >= 500 and not is_ours:
         return MailPermanentError(f"the mail server refused the mail with {code}", smtp_code=code)
-    return MailTransientError(
-        f"the mail server did not take the mail: {code or type(error).__name__}", smtp_code=code
-    )
+    return MailTransientError(f"the mail server did not take the mail: {code or type(error).__name__}", smtp_code=code)

@@ -1,0 +1,99 @@
+"""The environment as people see it: `.env.example`, made from the settings themselves, and a check of what is set."""
+
+import difflib
+import json
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from pydantic_core import PydanticUndefined, to_jsonable_python
+
+from kelmah import services
+from kelmah.cli.asgi import settings_class
+from kelmah.kit.settings import Settings, SettingsError, load, variable_names
+
+EXAMPLE = Path(".env.example")
+#: Variables that no settings class reads: the workers' broker.
+OTHERS = {"KELMAH_AMQP_URL": "amqp:// URL of RabbitMQ; without it the workers use Redis."}
+_HEADER = """# Every setting of every process, made by `kelmah env-example`. Each may also be given as NAME_FILE, a path to a file.
+# A shared name (KELMAH_X) serves every process; KELMAH_<SERVICE>_X is for one and wins over it.
+# Lines that are not commented out have no default and must be set.
+"""
+
+
+def example(*, check: bool = False) -> None:
+    """Write .env.example from the settings classes.
+
+    Args:
+        check: write nothing, and fail when the file is stale.
+    """
+    text = _HEADER + "\n".join(_sections()) + "\n"
+    if not check:
+        EXAMPLE.write_text(text, encoding="utf-8")
+    elif not EXAMPLE.exists() or EXAMPLE.read_text(encoding="utf-8") != text:
+        sys.exit(".env.example is stale: run `kelmah env-example` and commit it")
+
+
+def check(name: str | None = None, /) -> None:
+    """Say whether the environment fits one app, or all of them.
+
+    Args:
+        name: gateway, auth, user, messaging, job, payment or review.
+    """
+    faults = []
+    for one in [name] if name else ["gateway", *services.NAMES]:
+        try:
+            load(settings_class(one), os.environ)
+        except SettingsError as error:
+            faults.append(str(error))
+    faults += _unknown()
+    if faults:
+        sys.exit("\n".join(faults))
+    print("the settings fit")  # noqa: T201  # the command's answer
+
+
+def _classes() -> list[type[Settings]]:
+    return [settings_class(name) for name in ("gateway", *services.NAMES)]
+
+
+def _unknown() -> Iterator[str]:
+    known = {name for one in _classes() for field in one.model_fields for name in variable_names(one, field)}
+    known |= OTHERS.keys()
+    for name in sorted(os.environ):
+        if name.startswith("KELMAH_") and "_TEST_" not in name and name.removesuffix("_FILE") not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            yield f"{name} is not a setting" + (f": did you mean {near[0]}?" if near else ": unset it")
+
+
+def _sections() -> Iterator[str]:
+    classes = _classes()
+    shared = set.intersection(*({*one.model_fields} for one in classes))
+    same = [field for field in classes[0].model_fields if field in shared and field != "port"]
+    yield "\n# --- every process ---"
+    for field in same:
+        yield from _lines(f"KELMAH_{field.upper()}", classes[0], field)
+    for name, text in OTHERS.items():
+        yield f"# {text}\n#{name}="
+    for one in classes:
+        yield f"\n# --- {one.SERVICE} ---"
+        for field in one.model_fields:
+            if field not in same:
+                yield from _lines(variable_names(one, field)[0], one, field)
+
+
+def _lines(variable: str, settings: type[Settings], field: str) -> Iterator[str]:
+    info = settings.model_fields[field]
+    if info.description:
+        yield f"# {info.description}"
+    default: Any = info.get_default(call_default_factory=True, validated_data={})
+    if default is PydanticUndefined:
+        yield f"{variable}="
+    else:
+        yield f"#{variable}={_text(default)}"
+
+
+def _text(default: Any) -> str:
+    value = to_jsonable_python(default)
+    return "" if value is None else value if isinstance(value, str) else json.dumps(value)
