@@ -50,7 +50,7 @@ async def mongo_prefix(mongo_url: str, run_id: str) -> AsyncIterator[str]:
     """How the names of this run's databases begin; they are dropped at the end."""
     prefix = f"{run_id}_"
     yield prefix
-    async with AsyncMongoClient[dict[str, object]](mongo_url) as client:
+    async with AsyncMongoClient[dict[str, object]](mongo_url, serverMonitoringMode="poll") as client:
         for name in await client.list_database_names():
             if name.startswith(prefix):
                 await client.drop_database(name)

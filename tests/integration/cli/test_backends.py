@@ -33,7 +33,7 @@ STORES = ("mongo", "redis", "rabbitmq", "postgres")
 
 
 async def write(fleet: Fleet, word: str) -> None:
-    async with AsyncMongoClient[dict[str, object]](fleet.backends["mongo"].url) as mongo:
+    async with AsyncMongoClient[dict[str, object]](fleet.backends["mongo"].url, serverMonitoringMode="poll") as mongo:
         await mongo["kept"]["words"].insert_one({"_id": word})
     async with Redis.from_url(fleet.backends["redis"].url) as redis:
         await redis.sadd("words", word)
@@ -49,7 +49,7 @@ async def write(fleet: Fleet, word: str) -> None:
 
 
 async def read(fleet: Fleet) -> dict[str, list[Any]]:
-    async with AsyncMongoClient[dict[str, object]](fleet.backends["mongo"].url) as mongo:
+    async with AsyncMongoClient[dict[str, object]](fleet.backends["mongo"].url, serverMonitoringMode="poll") as mongo:
         documents = [row["_id"] async for row in mongo["kept"]["words"].find()]
     async with Redis.from_url(fleet.backends["redis"].url, decode_responses=True) as redis:
         members = sorted(await redis.smembers("words"))
