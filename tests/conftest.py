@@ -8,7 +8,7 @@ prints it. Each server is started only when the first test asks for it.
 
 import os
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from urllib.parse import quote, urlsplit
 
@@ -16,7 +16,7 @@ import aiohttp
 import psycopg
 import pytest
 from psycopg import sql
-from pymongo import AsyncMongoClient
+from pymongo import MongoClient
 from redis.asyncio import Redis
 
 from kelmah.cli.backends import Home, mail, mongo, open_home, postgres, rabbitmq, redis, stripe
@@ -46,14 +46,14 @@ async def mongo_url(servers: Servers) -> str:
 
 
 @pytest.fixture(scope="session")
-async def mongo_prefix(mongo_url: str, run_id: str) -> AsyncIterator[str]:
+def mongo_prefix(mongo_url: str, run_id: str) -> Iterator[str]:
     """How the names of this run's databases begin; they are dropped at the end."""
     prefix = f"{run_id}_"
     yield prefix
-    async with AsyncMongoClient[dict[str, object]](mongo_url) as client:
-        for name in await client.list_database_names():
+    with MongoClient[dict[str, object]](mongo_url) as client:
+        for name in client.list_database_names():
             if name.startswith(prefix):
-                await client.drop_database(name)
+                client.drop_database(name)
 
 
 @pytest.fixture(scope="session")

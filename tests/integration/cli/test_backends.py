@@ -12,7 +12,7 @@ import psycopg
 import pytest
 import stripe
 from aiohttp import web
-from pymongo import AsyncMongoClient
+from pymongo import MongoClient
 from redis.asyncio import Redis
 
 from kelmah.cli.backends import (
@@ -33,8 +33,8 @@ STORES = ("mongo", "redis", "rabbitmq", "postgres")
 
 
 async def write(fleet: Fleet, word: str) -> None:
-    async with AsyncMongoClient[dict[str, object]](fleet.backends["mongo"].url) as mongo:
-        await mongo["kept"]["words"].insert_one({"_id": word})
+    with MongoClient[dict[str, object]](fleet.backends["mongo"].url) as mongo:
+        mongo["kept"]["words"].insert_one({"_id": word})
     async with Redis.from_url(fleet.backends["redis"].url) as redis:
         await redis.sadd("words", word)
     connection = await aio_pika.connect(fleet.backends["rabbitmq"].url)
@@ -49,8 +49,8 @@ async def write(fleet: Fleet, word: str) -> None:
 
 
 async def read(fleet: Fleet) -> dict[str, list[Any]]:
-    async with AsyncMongoClient[dict[str, object]](fleet.backends["mongo"].url) as mongo:
-        documents = [row["_id"] async for row in mongo["kept"]["words"].find()]
+    with MongoClient[dict[str, object]](fleet.backends["mongo"].url) as mongo:
+        documents = [row["_id"] for row in mongo["kept"]["words"].find()]
     async with Redis.from_url(fleet.backends["redis"].url, decode_responses=True) as redis:
         members = sorted(await redis.smembers("words"))
     connection = await aio_pika.connect(fleet.backends["rabbitmq"].url)

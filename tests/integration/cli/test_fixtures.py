@@ -13,7 +13,7 @@ from tests.fixtures.mailbox import Mailbox
 
 
 async def test_mongo_runs_transactions(mongo_url: str, mongo_prefix: str) -> None:
-    async with AsyncMongoClient[dict[str, object]](mongo_url) as client:
+    async with AsyncMongoClient[dict[str, object]](mongo_url, serverMonitoringMode="poll") as client:
         rows = client[f"{mongo_prefix}fixtures"]["rows"]
         async with client.start_session() as session:
             async with await session.start_transaction():

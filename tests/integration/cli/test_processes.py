@@ -290,3 +290,18 @@ async def test_a_temporary_home_is_removed() -> None:
         (home.data("mongo") / "file").touch()
         assert home.path.exists()
     assert not home.path.exists()
+
+
+async def test_a_temporary_home_that_was_left_behind_is_removed_and_a_live_one_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    abandoned, fresh, foreign = (tmp_path / name for name in ("kelmah-dead", "kelmah-fresh", "other-dead"))
+    for folder in (abandoned, fresh, foreign):
+        folder.mkdir()
+        (folder / "lock").touch()
+    async with open_home(None) as live:
+        for folder in (abandoned, foreign, live.path):
+            os.utime(folder / "lock", (0, 0))
+        async with open_home(None) as other:
+            assert set(os.listdir(tmp_path)) == {*(fresh.name, foreign.name, live.path.name, other.path.name)}

@@ -3,9 +3,11 @@
 import asyncio
 import fcntl
 import os
+import shutil
 import tempfile
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -13,6 +15,9 @@ from typing import Literal
 from kelmah.cli.processes import PortTakenError, Process
 
 LOCK_TIMEOUT_S = 20.0
+TEMPORARY_PREFIX = "kelmah-"
+# Older than any home between being made and being locked.
+ABANDONED_AFTER_S = 60.0
 CHECK_TIMEOUT_S = 10.0
 PORT_ATTEMPTS = 5
 
@@ -82,7 +87,8 @@ async def open_home(path: Path | None) -> AsyncIterator[Home]:
         HomeBusyError: another platform still holds it after 20 seconds.
     """
     if path is None:
-        with tempfile.TemporaryDirectory(prefix="kelmah-", ignore_cleanup_errors=True) as temporary:
+        _remove_abandoned()
+        with tempfile.TemporaryDirectory(prefix=TEMPORARY_PREFIX, ignore_cleanup_errors=True) as temporary:
             async with open_home(Path(temporary)) as home:
                 yield home
         return
@@ -92,6 +98,16 @@ async def open_home(path: Path | None) -> AsyncIterator[Home]:
         yield home
     finally:
         os.close(home.lock_fd)
+
+
+def _remove_abandoned() -> None:
+    """Delete temporary homes whose platform was killed: they are ours, and nobody holds their lock."""
+    for lock in Path(tempfile.gettempdir()).glob(f"{TEMPORARY_PREFIX}*/lock"):
+        with suppress(OSError), lock.open() as file:
+            status = os.fstat(file.fileno())
+            if status.st_uid == os.geteuid() and time.time() - status.st_mtime > ABANDONED_AFTER_S:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(lock.parent, ignore_errors=True)
 
 
 def _open(path: Path) -> Home:

@@ -1,11 +1,12 @@
 """MongoDB: a given server, or a private mongod as a replica set of one node (transactions need a set)."""
 
+import asyncio
 import importlib.util
 import shutil
 from pathlib import Path
 from typing import Any
 
-from pymongo import AsyncMongoClient
+from pymongo import MongoClient
 from pymongo.errors import ConnectionFailure, OperationFailure
 
 from kelmah.cli.backends import debian
@@ -44,7 +45,7 @@ async def _start(supervisor: Supervisor, home: Home, binary: Path, source: Sourc
     address = f"mongodb://127.0.0.1:{port}/?directConnection=true"
 
     async def ready() -> bool:
-        return await _become_primary(address, port)
+        return await asyncio.to_thread(_become_primary, address, port)
 
     process = await supervisor.start(
         Spec(
@@ -102,34 +103,41 @@ async def _missing_libraries(supervisor: Supervisor, binary: Path) -> str | None
     return debian.library_path(await debian.fetch("mongo-libraries", ("libcurl4",)))
 
 
-async def _become_primary(address: str, port: int) -> bool:
-    client: AsyncMongoClient[dict[str, Any]] = AsyncMongoClient(address, serverSelectionTimeoutMS=1000)
+# The clients below live for one question and so are plain ones, in a thread: closing an asynchronous client while
+# it connects leaves a socket open (pymongo 4.20.0 closes it on OSError only, not when it is cancelled).
+
+
+def _become_primary(address: str, port: int) -> bool:
     member = f"127.0.0.1:{port}"
-    async with client:
+    with MongoClient[dict[str, Any]](address, serverSelectionTimeoutMS=1000) as client:
         try:
-            hello = await client.admin.command("hello")
+            hello = client.admin.command("hello")
             if hello.get("isWritablePrimary") and hello.get("me") == member:
                 return True
-            await _configure_set(client, member)
+            _configure_set(client, member)
         except (ConnectionFailure, OperationFailure):
             return False
     return False
 
 
-async def _configure_set(client: AsyncMongoClient[dict[str, Any]], member: str) -> None:
+def _configure_set(client: MongoClient[dict[str, Any]], member: str) -> None:
     """Initiate the set, or give a kept one its new port: the node must find itself in its configuration."""
-    config = await client.local["system.replset"].find_one()
+    config = client.local["system.replset"].find_one()
     if config is None:
-        await client.admin.command("replSetInitiate", {"_id": REPLICA_SET, "members": [{"_id": 0, "host": member}]})
+        client.admin.command("replSetInitiate", {"_id": REPLICA_SET, "members": [{"_id": 0, "host": member}]})
     elif config["members"][0]["host"] != member:
         config["members"] = [{"_id": 0, "host": member}]
         config["version"] += 1
-        await client.admin.command("replSetReconfig", config, force=True)
+        client.admin.command("replSetReconfig", config, force=True)
 
 
 async def _find_fault(url: str) -> str:
-    async with AsyncMongoClient[dict[str, Any]](url, serverSelectionTimeoutMS=8000) as client:
-        hello = await client.admin.command("hello")
+    hello = await asyncio.to_thread(_hello, url)
     if "setName" not in hello and hello.get("msg") != "isdbgrid":
         return "the configured server is neither a replica set nor a sharded cluster, so has no transactions"
     return ""
+
+
+def _hello(url: str) -> dict[str, Any]:
+    with MongoClient[dict[str, Any]](url, serverSelectionTimeoutMS=8000) as client:
+        return dict(client.admin.command("hello"))
