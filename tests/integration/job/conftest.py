@@ -16,9 +16,7 @@ NOWHERE = ["http://127.0.0.1:9"]
 
 
 @pytest.fixture(scope="session")
-async def job_service(
-    mongo_url: str, mongo_prefix: str, redis_url: str, redis_prefix: str
-) -> AsyncIterator[Service]:
+async def job_service(mongo_url: str, mongo_prefix: str, redis_url: str, redis_prefix: str) -> AsyncIterator[Service]:
     settings = settings_for(
         JobSettings,
         mongo_url=mongo_url,

@@ -17,7 +17,10 @@ async def test_a_job_is_written_found_won_signed_funded_done_and_paid(desk: Desk
 
     losing = await desk.application(job["id"], other)
     offer = {
-        "milestones": [{"title": "Frame", "amount": 20_000}, {"title": "Tiles", "amount": {"amount": 25_000, "currency": "GHS"}}]
+        "milestones": [
+            {"title": "Frame", "amount": 20_000},
+            {"title": "Tiles", "amount": {"amount": 25_000, "currency": "GHS"}},
+        ]
     }
     winning = await desk.application(job["id"], kofi, **offer)
     assert [one["amount"] for one in winning["milestones"]] == [
