@@ -33,6 +33,7 @@ _BY_STATUS: dict[int, type[errors.KelmahError]] = {
 #: Faults of the machine room rather than of our code: the caller may come again.
 _OUTAGES = (AutoReconnect, NetworkTimeout, ExecutionTimeout, WTimeoutError, RedisError, ConnectionError, TimeoutError)
 _AT_PATH = re.compile(r" - at `\$(?P<key>\[\.\.\.\])?\.?(?P<path>[^`]*)`$")
+_SNAKE = re.compile(r"_([a-z])")
 _FIELD_NAMED = re.compile(r"(?:required field|unknown field) `(?P<field>[^`]+)`")
 
 
@@ -126,6 +127,8 @@ def _field_errors(error: ValidationException) -> list[FieldError]:
 
 def _field_error(one: dict[str, Any]) -> FieldError:
     message, field = str(one.get("message", "")), str(one.get("key", ""))
+    if one.get("source") == "query":  # Litestar tells the argument's name, and not that of the parameter
+        field = _SNAKE.sub(lambda match: match[1].upper(), field)
     if match := _AT_PATH.search(message):
         field, message = match["path"], message[: match.start()]
     if match := _FIELD_NAMED.search(message):

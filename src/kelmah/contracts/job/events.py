@@ -1,31 +1,8 @@
-"""What the job service says: jobs, applications, contracts and milestones."""
+"""The events of the job service."""
 
-from enum import StrEnum
 from typing import ClassVar
 
-from kelmah.contracts.common import Event, Money, Request, Response
-
-
-class ContractStatus(StrEnum):
-    """Where a contract stands; the legal steps are one table in the job service."""
-
-    AWAITING_SIGNATURES = "awaiting_signatures"
-    ACTIVE = "active"
-    COMPLETED = "completed"
-    CANCELLED = "cancelled"
-
-
-class MilestoneStatus(StrEnum):
-    """Where a milestone stands; the legal steps are one table in the job service."""
-
-    AGREED = "agreed"
-    FUNDED = "funded"
-    SUBMITTED = "submitted"
-    CHANGES_REQUESTED = "changes_requested"
-    APPROVED = "approved"
-    RELEASED = "released"
-    DISPUTED = "disputed"
-    REFUNDED = "refunded"
+from kelmah.contracts.common import Event, Money
 
 
 class JobCreated(Event, frozen=True, kw_only=True):
@@ -147,40 +124,58 @@ class ContractCompleted(Event, frozen=True, kw_only=True):
     worker_id: str
 
 
-# --- For other services (/internal) ---
+class JobUpdated(Event, frozen=True, kw_only=True):
+    """A hirer changed the named fields of a job."""
+
+    TYPE: ClassVar[str] = "job.job_updated.v1"
+    job_id: str
+    hirer_id: str
+    changed: list[str]
 
 
-class MilestoneFacts(Response, frozen=True, kw_only=True):
-    """A milestone as payment and review need it."""
+class JobPaused(Event, frozen=True, kw_only=True):
+    """A job takes no applications for now: its hirer paused it, or its contract was cancelled."""
 
-    id: str
-    title: str
-    amount: Money
-    status: MilestoneStatus
+    TYPE: ClassVar[str] = "job.job_paused.v1"
+    job_id: str
+    hirer_id: str
 
 
-class ContractFacts(Response, frozen=True, kw_only=True):
-    """A contract as payment and review need it."""
+class JobDeleted(Event, frozen=True, kw_only=True):
+    """A draft was thrown away."""
 
-    id: str
+    TYPE: ClassVar[str] = "job.job_deleted.v1"
+    job_id: str
+    hirer_id: str
+
+
+class ApplicationShortlisted(Event, frozen=True, kw_only=True):
+    """The hirer put an application on the short list."""
+
+    TYPE: ClassVar[str] = "job.application_shortlisted.v1"
+    application_id: str
     job_id: str
     hirer_id: str
     worker_id: str
-    status: ContractStatus
-    milestones: list[MilestoneFacts]
 
 
-class MilestoneMoneyState(StrEnum):
-    """What payment tells job about the money of a milestone."""
+class ApplicationWithdrawn(Event, frozen=True, kw_only=True):
+    """The worker took an application back."""
 
-    FUNDED = "funded"
-    RELEASED = "released"
-    REFUNDED = "refunded"
-    DISPUTED = "disputed"
+    TYPE: ClassVar[str] = "job.application_withdrawn.v1"
+    application_id: str
+    job_id: str
+    hirer_id: str
+    worker_id: str
 
 
-class MilestoneMoney(Request, frozen=True, kw_only=True):
-    """The money of a milestone moved. Said twice, it changes nothing."""
+class ContractTermsChanged(Event, frozen=True, kw_only=True):
+    """The terms of an unsigned contract changed; signatures given before no longer count."""
 
-    state: MilestoneMoneyState
-    escrow_id: str
+    TYPE: ClassVar[str] = "job.contract_terms_changed.v1"
+    contract_id: str
+    job_id: str
+    hirer_id: str
+    worker_id: str
+    changed_by: str
+    terms_hash: str

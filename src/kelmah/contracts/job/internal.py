@@ -1,0 +1,42 @@
+"""What the job service and the other services say to each other under /internal."""
+
+from enum import StrEnum
+
+from kelmah.contracts.common import Money, Request, Response
+from kelmah.contracts.job.states import ContractStatus, MilestoneStatus
+
+
+class MilestoneFacts(Response, frozen=True, kw_only=True):
+    """A milestone as payment and review need it."""
+
+    id: str
+    title: str
+    amount: Money
+    status: MilestoneStatus
+
+
+class ContractFacts(Response, frozen=True, kw_only=True):
+    """A contract as payment and review need it."""
+
+    id: str
+    job_id: str
+    hirer_id: str
+    worker_id: str
+    status: ContractStatus
+    milestones: list[MilestoneFacts]
+
+
+class MilestoneMoneyState(StrEnum):
+    """What payment tells job about the money of a milestone."""
+
+    FUNDED = "funded"
+    RELEASED = "released"
+    REFUNDED = "refunded"
+    DISPUTED = "disputed"
+
+
+class MilestoneMoney(Request, frozen=True, kw_only=True):
+    """The money of a milestone moved. Said twice, it changes nothing."""
+
+    state: MilestoneMoneyState
+    escrow_id: str

@@ -1,0 +1,221 @@
+"""Public requests and answers of the job service."""
+
+from datetime import datetime
+from typing import Annotated
+
+from msgspec import UNSET, Meta, UnsetType
+
+from kelmah.contracts.common import MAX_SAFE_INTEGER, Location, Money, Request, Response
+from kelmah.contracts.job.states import ApplicationStatus, ContractStatus, JobStatus, MilestoneStatus
+
+#: Milestones that one contract may have.
+MAX_MILESTONES = 20
+
+Title = Annotated[str, Meta(min_length=1, max_length=120, examples=["Fix a leaking kitchen sink"])]
+Description = Annotated[str, Meta(min_length=1, max_length=10_000)]
+Label = Annotated[str, Meta(min_length=1, max_length=60, examples=["plumbing"])]
+Skills = Annotated[list[Label], Meta(min_length=1, max_length=20)]
+Note = Annotated[str, Meta(max_length=2_000)]
+Reason = Annotated[str, Meta(min_length=1, max_length=2_000)]
+MinorUnits = Annotated[int, Meta(ge=1, le=MAX_SAFE_INTEGER, description="Minor units of the rate's currency.")]
+
+
+class CreateJob(Request, frozen=True, kw_only=True):
+    """A new job; it is a draft until it is published."""
+
+    title: Title
+    description: Description
+    category: Label
+    skills: Skills
+    budget: Money
+    location: Location
+
+
+class UpdateJob(Request, frozen=True, kw_only=True):
+    """Changes to a job; what is absent stays."""
+
+    title: Title | UnsetType = UNSET
+    description: Description | UnsetType = UNSET
+    category: Label | UnsetType = UNSET
+    skills: Skills | UnsetType = UNSET
+    budget: Money | UnsetType = UNSET
+    location: Location | UnsetType = UNSET
+
+
+class JobView(Response, frozen=True, kw_only=True):
+    """A job. `distanceKm` is from the place that was searched near, rounded to 100 m."""
+
+    id: str
+    hirer_id: str
+    status: JobStatus
+    version: int
+    title: str
+    description: str
+    category: str
+    skills: list[str]
+    budget: Money
+    location: Location
+    application_count: int
+    created_at: datetime
+    updated_at: datetime
+    published_at: datetime | None = None
+    distance_km: float | None = None
+
+
+class ProposedMilestone(Request, frozen=True, kw_only=True):
+    """A part of the work with its price: minor units of the rate's currency, or the same with the currency."""
+
+    title: Title
+    amount: MinorUnits | Money
+
+
+class Apply(Request, frozen=True, kw_only=True):
+    """A worker's application. Milestones sum to the rate; without any, the whole is one."""
+
+    proposed_rate: Money
+    cover_letter: Annotated[str, Meta(min_length=1, max_length=5_000)]
+    milestones: Annotated[list[ProposedMilestone], Meta(max_length=MAX_MILESTONES)] | None = None
+
+
+class GiveReason(Request, frozen=True, kw_only=True):
+    """Why, in words that the other side reads. Optional."""
+
+    reason: Note | None = None
+
+
+class MilestoneOffer(Response, frozen=True, kw_only=True):
+    """A milestone as it was proposed."""
+
+    title: str
+    amount: Money
+
+
+class ApplicationView(Response, frozen=True, kw_only=True):
+    """An application, for its worker and for the job's hirer. `contractId` is set once it is accepted."""
+
+    id: str
+    job_id: str
+    hirer_id: str
+    worker_id: str
+    status: ApplicationStatus
+    proposed_rate: Money
+    cover_letter: str
+    milestones: list[MilestoneOffer]
+    created_at: datetime
+    updated_at: datetime
+    reason: str | None = None
+    contract_id: str | None = None
+
+
+class MilestoneView(Response, frozen=True, kw_only=True):
+    """A milestone. While it is submitted, `autoApprovesAt` is when the hirer's silence becomes approval."""
+
+    id: str
+    title: str
+    amount: Money
+    status: MilestoneStatus
+    submission_count: int = 0
+    note: str | None = None
+    submitted_at: datetime | None = None
+    auto_approves_at: datetime | None = None
+    changes_requested: str | None = None
+    approved_at: datetime | None = None
+    auto_approved: bool = False
+    escrow_id: str | None = None
+
+
+class SignatureView(Response, frozen=True, kw_only=True):
+    """One side's signature under the terms with this hash."""
+
+    user_id: str
+    terms_hash: str
+    signed_at: datetime
+
+
+class ContractView(Response, frozen=True, kw_only=True):
+    """A contract, for its two sides.
+
+    `termsHash` is the SHA-256 of `terms`, which is JSON with sorted keys and no white space.
+    """
+
+    id: str
+    job_id: str
+    application_id: str
+    hirer_id: str
+    worker_id: str
+    status: ContractStatus
+    version: int
+    title: str
+    value: Money
+    milestones: list[MilestoneView]
+    terms: str
+    terms_hash: str
+    signatures: list[SignatureView]
+    created_at: datetime
+    updated_at: datetime
+    signed_at: datetime | None = None
+    completed_at: datetime | None = None
+    cancelled_at: datetime | None = None
+    cancelled_by: str | None = None
+    reason: str | None = None
+
+
+class AcceptedApplication(ApplicationView, frozen=True, kw_only=True):
+    """An application that was just accepted, and the contract that both sides now sign."""
+
+    contract: ContractView
+
+
+class SignContract(Request, frozen=True, kw_only=True):
+    """A signature. With `termsHash` it is refused if the terms are not those that were read."""
+
+    terms_hash: Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")] | None = None
+
+
+class SubmitMilestone(Request, frozen=True, kw_only=True):
+    """A word to the hirer about the work that is handed in. Optional."""
+
+    note: Note | None = None
+
+
+class RequestChanges(Request, frozen=True, kw_only=True):
+    """What the worker is to change."""
+
+    reason: Reason
+
+
+class MilestoneList(Response, frozen=True, kw_only=True):
+    """All milestones of a contract, in their order; there is never a second page."""
+
+    items: list[MilestoneView]
+    next_cursor: None = None
+
+
+class Recommendation(Response, frozen=True, kw_only=True):
+    """A job for a worker. `score` is 0 to 1000; `contributions` sum to it, `reasons` say it in words."""
+
+    job: JobView
+    score: int
+    contributions: dict[str, int]
+    reasons: list[str]
+
+
+class MatchedWorker(Response, frozen=True, kw_only=True):
+    """What a hirer sees of a worker among matches. The worker's place is only told as a rounded distance."""
+
+    user_id: str
+    display_name: str
+    skills: list[str]
+    hourly_rate: Money | None = None
+    rating_milli: int | None = None
+    review_count: int = 0
+    distance_km: int | None = None
+
+
+class Match(Response, frozen=True, kw_only=True):
+    """A worker for a job. `score` is 0 to 1000; `contributions` sum to it, `reasons` say it in words."""
+
+    worker: MatchedWorker
+    score: int
+    contributions: dict[str, int]
+    reasons: list[str]

@@ -1,0 +1,46 @@
+"""Where jobs, applications, contracts and milestones can stand; the legal steps are tables in the job service."""
+
+from enum import StrEnum
+
+
+class JobStatus(StrEnum):
+    """Where a job stands. Only an `open` one is found by search and takes applications."""
+
+    DRAFT = "draft"
+    OPEN = "open"
+    PAUSED = "paused"
+    IN_PROGRESS = "in_progress"
+    COMPLETED = "completed"
+    CANCELLED = "cancelled"
+
+
+class ApplicationStatus(StrEnum):
+    """Where an application stands. `submitted` and `shortlisted` ones are live."""
+
+    SUBMITTED = "submitted"
+    SHORTLISTED = "shortlisted"
+    ACCEPTED = "accepted"
+    REJECTED = "rejected"
+    WITHDRAWN = "withdrawn"
+
+
+class ContractStatus(StrEnum):
+    """Where a contract stands; the legal steps are one table in the job service."""
+
+    AWAITING_SIGNATURES = "awaiting_signatures"
+    ACTIVE = "active"
+    COMPLETED = "completed"
+    CANCELLED = "cancelled"
+
+
+class MilestoneStatus(StrEnum):
+    """Where a milestone stands; the legal steps are one table in the job service."""
+
+    AGREED = "agreed"
+    FUNDED = "funded"
+    SUBMITTED = "submitted"
+    CHANGES_REQUESTED = "changes_requested"
+    APPROVED = "approved"
+    RELEASED = "released"
+    DISPUTED = "disputed"
+    REFUNDED = "refunded"

@@ -1,0 +1,161 @@
+"""Operations on jobs."""
+
+from typing import Annotated
+
+from litestar import Response, delete, get, patch, post
+from litestar.di import NamedDependency
+from litestar.handlers import BaseRouteHandler
+from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
+
+from kelmah.contracts.common import MAX_SAFE_INTEGER, Page, Role
+from kelmah.contracts.job import CreateJob, GiveReason, JobStatus, JobView, Match, Recommendation, UpdateJob
+from kelmah.kit.context import Principal, current_principal
+from kelmah.kit.errors import BadInput, Forbidden, Unauthenticated
+from kelmah.kit.pagination import DEFAULT_LIMIT
+from kelmah.services.job.controllers.parameters import Cursor, IfMatch, Limit, expected_version, tagged
+from kelmah.services.job.service import Context, jobs, matching, search
+from kelmah.services.job.service.search import MAX_RADIUS_KM, JobSearch, Sort
+
+
+@post("/api/v1/jobs", operation_id="CreateJob", summary="Write a job, as a draft", tags=["Jobs"])
+async def create_job(
+    data: JSONBody[CreateJob], context: NamedDependency[Context], principal: NamedDependency[Principal]
+) -> Response[JobView]:
+    return tagged(await jobs.create_job(context, data, by=principal), status_code=201)
+
+
+@get("/api/v1/jobs", operation_id="ListJobs", summary="Search open jobs, or list one's own", tags=["Jobs"])
+async def list_jobs(
+    context: NamedDependency[Context],
+    q: Annotated[str | None, QueryParameter(max_length=200)] = None,
+    category: Annotated[str | None, QueryParameter(max_length=60)] = None,
+    skill: Annotated[list[str] | None, QueryParameter(max_items=20, description="Any of these.")] = None,
+    near: Annotated[str | None, QueryParameter(max_length=80, description="longitude,latitude")] = None,
+    radius_km: Annotated[float | None, QueryParameter(name="radiusKm", gt=0, le=MAX_RADIUS_KM)] = None,
+    region: Annotated[str | None, QueryParameter(max_length=80)] = None,
+    min_budget: Annotated[int | None, QueryParameter(name="minBudget", ge=0, le=MAX_SAFE_INTEGER)] = None,
+    max_budget: Annotated[int | None, QueryParameter(name="maxBudget", ge=0, le=MAX_SAFE_INTEGER)] = None,
+    currency: Annotated[str, QueryParameter(pattern="^[A-Z]{3}$", description="Of the budget bounds.")] = "GHS",
+    sort: FromQuery[Sort] = Sort.NEWEST,
+    mine: Annotated[bool, QueryParameter(description="A hirer's own jobs in any state; takes `status`.")] = False,
+    status: FromQuery[JobStatus | None] = None,
+    cursor: Cursor = None,
+    limit: Limit = DEFAULT_LIMIT,
+) -> Page[JobView]:
+    if mine:
+        return await jobs.list_own_jobs(by=_hirer(), status=status, cursor=cursor, limit=limit)
+    if status not in (None, JobStatus.OPEN):
+        raise BadInput.of("status", "only open jobs are searched; mine=true lists one's own in any state")
+    asked = JobSearch(
+        q=q,
+        category=category,
+        skill=tuple(skill or ()),
+        near=near,
+        radius_km=radius_km,
+        region=region,
+        min_budget=min_budget,
+        max_budget=max_budget,
+        currency=currency,
+        sort=sort,
+    )
+    return await search.search_jobs(context.settings, asked, cursor=cursor, limit=limit)
+
+
+@get("/api/v1/jobs/recommendations", operation_id="ListRecommendedJobs", summary="Jobs that fit me", tags=["Jobs"])
+async def recommend_jobs(
+    context: NamedDependency[Context], principal: NamedDependency[Principal], limit: Limit = DEFAULT_LIMIT
+) -> Page[Recommendation]:
+    return await matching.recommend_jobs(context, by=principal, limit=limit)
+
+
+@get("/api/v1/jobs/{job_id:str}", operation_id="GetJob", summary="One job", tags=["Jobs"])
+async def get_job(job_id: FromPath[str]) -> Response[JobView]:
+    viewer = current_principal.get()
+    return tagged(await jobs.get_job(job_id, viewer_id=viewer.user_id if viewer else None))
+
+
+@patch("/api/v1/jobs/{job_id:str}", operation_id="UpdateJob", summary="Change a job", tags=["Jobs"])
+async def update_job(
+    job_id: FromPath[str],
+    data: JSONBody[UpdateJob],
+    context: NamedDependency[Context],
+    principal: NamedDependency[Principal],
+    if_match: IfMatch = None,
+) -> Response[JobView]:
+    version = expected_version(if_match)
+    return tagged(await jobs.update_job(context, job_id, data, version=version, by=principal))
+
+
+@delete("/api/v1/jobs/{job_id:str}", operation_id="DeleteJob", summary="Throw a draft away", tags=["Jobs"])
+async def delete_job(
+    job_id: FromPath[str], context: NamedDependency[Context], principal: NamedDependency[Principal]
+) -> None:
+    await jobs.delete_job(context, job_id, by=principal)
+
+
+@post(
+    "/api/v1/jobs/{job_id:str}/publish",
+    operation_id="PublishJob",
+    status_code=200,
+    summary="Open a draft or paused job for applications",
+    tags=["Jobs"],
+)
+async def publish_job(
+    job_id: FromPath[str], context: NamedDependency[Context], principal: NamedDependency[Principal]
+) -> Response[JobView]:
+    return tagged(await jobs.publish_job(context, job_id, by=principal))
+
+
+@post(
+    "/api/v1/jobs/{job_id:str}/pause",
+    operation_id="PauseJob",
+    status_code=200,
+    summary="Take an open job out of search for a while",
+    tags=["Jobs"],
+)
+async def pause_job(
+    job_id: FromPath[str], context: NamedDependency[Context], principal: NamedDependency[Principal]
+) -> Response[JobView]:
+    return tagged(await jobs.pause_job(context, job_id, by=principal))
+
+
+@post(
+    "/api/v1/jobs/{job_id:str}/close",
+    operation_id="CloseJob",
+    status_code=200,
+    summary="Close an open or paused job for good",
+    tags=["Jobs"],
+)
+async def close_job(
+    job_id: FromPath[str],
+    context: NamedDependency[Context],
+    principal: NamedDependency[Principal],
+    data: JSONBody[GiveReason | None] = None,
+) -> Response[JobView]:
+    return tagged(await jobs.close_job(context, job_id, reason=data.reason if data else None, by=principal))
+
+
+@get("/api/v1/jobs/{job_id:str}/matches", operation_id="ListJobMatches", summary="Workers that fit", tags=["Jobs"])
+async def match_workers(
+    job_id: FromPath[str],
+    context: NamedDependency[Context],
+    principal: NamedDependency[Principal],
+    limit: Limit = DEFAULT_LIMIT,
+) -> Page[Match]:
+    return await matching.match_workers(context, job_id, by=principal, limit=limit)
+
+
+def _hirer() -> Principal:
+    """The signed-in hirer; this operation's rule lets everybody in, because search is public."""
+    principal = current_principal.get()
+    if principal is None:
+        raise Unauthenticated
+    if principal.role is not Role.HIRER:
+        raise Forbidden
+    return principal
+
+
+HANDLERS: list[BaseRouteHandler] = [
+    create_job, list_jobs, recommend_jobs, get_job, update_job, delete_job, publish_job, pause_job, close_job,
+    match_workers,
+]  # fmt: skip

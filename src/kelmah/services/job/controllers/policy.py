@@ -1,0 +1,40 @@
+"""Who may call which operation of the job service. Whether a thing is the caller's own is part of each query."""
+
+from kelmah.contracts.common import Role
+from kelmah.kit.policy import PUBLIC, Policy, roles, services
+
+HIRERS = roles(Role.HIRER)
+WORKERS = roles(Role.WORKER)
+PARTIES = roles(Role.HIRER, Role.WORKER)
+
+POLICY: Policy = {
+    "CreateJob": HIRERS,
+    "ListJobs": PUBLIC,
+    "GetJob": PUBLIC,
+    "UpdateJob": HIRERS,
+    "DeleteJob": HIRERS,
+    "PublishJob": HIRERS,
+    "PauseJob": HIRERS,
+    "CloseJob": HIRERS,
+    "ListRecommendedJobs": WORKERS,
+    "ListJobMatches": HIRERS,
+    "ApplyToJob": WORKERS,
+    "ListJobApplications": HIRERS,
+    "ListMyApplications": WORKERS,
+    "GetApplication": PARTIES,
+    "AcceptApplication": HIRERS,
+    "RejectApplication": HIRERS,
+    "ShortlistApplication": HIRERS,
+    "WithdrawApplication": WORKERS,
+    "ListContracts": PARTIES,
+    "GetContract": PARTIES,
+    "SignContract": PARTIES,
+    "CancelContract": PARTIES,
+    "AddMilestone": PARTIES,
+    "ListMilestones": PARTIES,
+    "SubmitMilestone": WORKERS,
+    "ApproveMilestone": HIRERS,
+    "RequestMilestoneChanges": HIRERS,
+    "GetContractFacts": services("payment", "review", "messaging"),
+    "NoteMilestoneMoney": services("payment"),
+}

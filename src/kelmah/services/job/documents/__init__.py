@@ -1,0 +1,7 @@
+"""The documents of the job service and every query on them."""
+
+from kelmah.services.job.documents.applications import ApplicationDocument
+from kelmah.services.job.documents.contracts import ContractDocument
+from kelmah.services.job.documents.jobs import JobDocument
+
+DOCUMENTS = (JobDocument, ApplicationDocument, ContractDocument)

@@ -1,0 +1,239 @@
+"""Contracts with their milestones: the documents and their queries."""
+
+from collections.abc import Collection, Mapping
+from datetime import datetime
+from typing import Any, ClassVar
+
+from beanie import Document
+from pydantic import BaseModel, Field
+from pymongo import ASCENDING, DESCENDING, IndexModel
+
+from kelmah.contracts.job import ContractStatus, MilestoneStatus
+from kelmah.kit.mongo import session
+from kelmah.services.job.documents.base import Position, change, newest
+
+
+class Signature(BaseModel):
+    """A side's signature under the terms with this hash."""
+
+    user_id: str
+    terms_hash: str
+    signed_at: datetime
+
+
+class Submission(BaseModel):
+    """One hand-over of work; they count from 1 and are never altered, but for the hirer's answer."""
+
+    number: int
+    note: str | None = None
+    submitted_at: datetime
+
+
+class Milestone(BaseModel):
+    """A part of the work with its price in minor units of the contract's currency."""
+
+    id: str
+    title: str
+    amount: int
+    status: MilestoneStatus = MilestoneStatus.AGREED
+    submissions: list[Submission] = Field(default_factory=list)
+    auto_approves_at: datetime | None = None
+    changes_requested: str | None = None
+    approved_at: datetime | None = None
+    auto_approved: bool = False
+    escrow_id: str | None = None
+
+
+class ContractDocument(Document):
+    """A contract. Milestones live in it, so that each of their steps is one atomic change. Shard key: hashed `_id`.
+
+    `terms` is the exact text that both sides sign, `terms_hash` its SHA-256.
+    """
+
+    id: str  # type: ignore[assignment]  # ours, not an ObjectId
+    job_id: str
+    application_id: str
+    hirer_id: str
+    worker_id: str
+    parties: list[str]
+    status: ContractStatus = ContractStatus.AWAITING_SIGNATURES
+    version: int = 1
+    title: str
+    description: str
+    currency: str
+    milestones: list[Milestone]
+    auto_approve_after_days: int
+    terms: str
+    terms_hash: str
+    hirer_signature: Signature | None = None
+    worker_signature: Signature | None = None
+    created_at: datetime
+    updated_at: datetime
+    signed_at: datetime | None = None
+    completed_at: datetime | None = None
+    cancelled_at: datetime | None = None
+    cancelled_by: str | None = None
+    reason: str | None = None
+
+    class Settings:
+        name = "contracts"
+        keep_nulls = False
+        indexes: ClassVar[list[IndexModel]] = [
+            IndexModel([("application_id", ASCENDING)], unique=True, name="application"),
+            IndexModel(
+                [("job_id", ASCENDING)],
+                unique=True,
+                partialFilterExpression={
+                    "status": {"$in": [ContractStatus.AWAITING_SIGNATURES.value, ContractStatus.ACTIVE.value]}
+                },
+                name="one_live_per_job",
+            ),
+            IndexModel([("parties", ASCENDING), ("created_at", DESCENDING), ("_id", DESCENDING)], name="parties"),
+        ]
+
+    def milestone(self, milestone_id: str) -> Milestone | None:
+        """The milestone with this id."""
+        return next((one for one in self.milestones if one.id == milestone_id), None)
+
+
+async def insert_contract(contract: ContractDocument) -> None:
+    """Store a new contract."""
+    await contract.insert(session=session())
+
+
+async def get_contract(contract_id: str, *, party: str | None = None) -> ContractDocument | None:
+    """A contract; with `party`, only if that person is one of its sides."""
+    query = {"_id": contract_id} | ({"parties": party} if party is not None else {})
+    return await ContractDocument.find_one(query, session=session())
+
+
+async def contracts_of(
+    party: str, *, status: ContractStatus | None, after: Position | None, limit: int
+) -> list[ContractDocument]:
+    """A person's contracts, the last first."""
+    query = {"parties": party} | ({"status": status.value} if status else {})
+    return await newest(ContractDocument, query, time_field="created_at", after=after, limit=limit)
+
+
+async def sign(contract_id: str, *, side: str, user_id: str, terms_hash: str, at: datetime) -> ContractDocument | None:
+    """Put the signature of `side` ("hirer" or "worker") under these terms, if it is not there yet."""
+    signature = {"user_id": user_id, "terms_hash": terms_hash, "signed_at": at}
+    return await change(
+        ContractDocument,
+        {
+            "_id": contract_id,
+            "status": ContractStatus.AWAITING_SIGNATURES,
+            f"{side}_id": user_id,
+            f"{side}_signature": None,
+            "terms_hash": terms_hash,
+        },
+        {"$set": {f"{side}_signature": signature, "updated_at": at}, "$inc": {"version": 1}},
+    )
+
+
+async def activate(contract_id: str, *, at: datetime) -> ContractDocument | None:
+    """Make a contract active that both sides have signed."""
+    return await change(
+        ContractDocument,
+        {
+            "_id": contract_id,
+            "status": ContractStatus.AWAITING_SIGNATURES,
+            "hirer_signature": {"$ne": None},
+            "worker_signature": {"$ne": None},
+        },
+        {"$set": {"status": ContractStatus.ACTIVE, "signed_at": at, "updated_at": at}, "$inc": {"version": 1}},
+    )
+
+
+async def cancel(
+    contract_id: str,
+    *,
+    party: str,
+    sources: Collection[ContractStatus],
+    without: Collection[MilestoneStatus],
+    at: datetime,
+    reason: str | None,
+) -> ContractDocument | None:
+    """Cancel a contract of this person's, if no milestone is in one of the states `without`."""
+    changes = {"status": ContractStatus.CANCELLED, "cancelled_at": at, "cancelled_by": party, "updated_at": at}
+    return await change(
+        ContractDocument,
+        {
+            "_id": contract_id,
+            "parties": party,
+            "status": {"$in": list(sources)},
+            "milestones.status": {"$nin": list(without)},
+        },
+        {"$set": changes | ({"reason": reason} if reason else {}), "$inc": {"version": 1}},
+    )
+
+
+async def complete(contract_id: str, *, at: datetime) -> ContractDocument | None:
+    """Complete an active contract whose milestones are all settled, at least one of them by release."""
+    settled = [MilestoneStatus.RELEASED, MilestoneStatus.REFUNDED]
+    return await change(
+        ContractDocument,
+        {
+            "_id": contract_id,
+            "status": ContractStatus.ACTIVE,
+            "milestones": {"$not": {"$elemMatch": {"status": {"$nin": settled}}}},
+            "milestones.status": MilestoneStatus.RELEASED,
+        },
+        {"$set": {"status": ContractStatus.COMPLETED, "completed_at": at, "updated_at": at}, "$inc": {"version": 1}},
+    )
+
+
+async def replace_terms(
+    contract_id: str, *, version: int, party: str, milestone: Milestone, terms: str, terms_hash: str, at: datetime
+) -> ContractDocument | None:
+    """Add a milestone to unsigned terms; signatures under the old ones are gone."""
+    return await change(
+        ContractDocument,
+        {
+            "_id": contract_id,
+            "parties": party,
+            "version": version,
+            "status": ContractStatus.AWAITING_SIGNATURES,
+        },
+        {
+            "$push": {"milestones": milestone.model_dump(exclude_none=True)},
+            "$set": {"terms": terms, "terms_hash": terms_hash, "updated_at": at},
+            "$unset": {"hirer_signature": "", "worker_signature": ""},
+            "$inc": {"version": 1},
+        },
+    )
+
+
+async def move_milestone(
+    contract_id: str,
+    milestone_id: str,
+    *,
+    sources: Collection[MilestoneStatus],
+    to: MilestoneStatus,
+    at: datetime,
+    changes: Mapping[str, Any] | None = None,
+    conditions: Mapping[str, Any] | None = None,
+    submission: Submission | None = None,
+    submission_count: int | None = None,
+) -> ContractDocument | None:
+    """Take a milestone to another state, if it is in one of `sources` and the contract fits `conditions`.
+
+    With `submission_count` the milestone must also have that many submissions. A change to None removes the field.
+    """
+    wanted: dict[str, Any] = {"id": milestone_id, "status": {"$in": list(sources)}}
+    if submission_count is not None:
+        wanted["submissions"] = {"$size": submission_count}
+    fields = {"status": to, **(changes or {})}
+    update: dict[str, Any] = {
+        "$set": {"updated_at": at} | {f"milestones.$.{name}": v for name, v in fields.items() if v is not None},
+        "$inc": {"version": 1},
+    }
+    if gone := {f"milestones.$.{name}": "" for name, value in fields.items() if value is None}:
+        update["$unset"] = gone
+    if submission is not None:
+        update["$push"] = {"milestones.$.submissions": submission.model_dump(exclude_none=True)}
+    return await change(
+        ContractDocument,
+        {"_id": contract_id, "milestones": {"$elemMatch": wanted}, **(conditions or {})},
+        update,
+    )

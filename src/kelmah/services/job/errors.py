@@ -1,0 +1,77 @@
+"""Every failure that the job service tells of."""
+
+from enum import StrEnum
+from typing import Self
+
+from kelmah.contracts.common import FieldError
+from kelmah.kit.errors import Conflict, Forbidden, NotFound
+
+
+class JobNotFound(NotFound):
+    code, title = "job.job_not_found", "There is no such job"
+
+
+class ApplicationNotFound(NotFound):
+    code, title = "job.application_not_found", "There is no such application"
+
+
+class ContractNotFound(NotFound):
+    code, title = "job.contract_not_found", "There is no such contract"
+
+
+class MilestoneNotFound(NotFound):
+    code, title = "job.milestone_not_found", "There is no such milestone"
+
+
+class OwnJob(Forbidden):
+    code, title = "job.own_job", "You cannot apply to your own job"
+
+
+class IllegalStep(Conflict):
+    """The thing's state does not allow the step. `errors` tells the current state as the field `status`."""
+
+    code, title = "job.illegal_step", "The current state does not allow this"
+
+    @classmethod
+    def of(cls, noun: str, status: StrEnum) -> Self:
+        """A refusal that names the current state."""
+        return cls(
+            f"{cls.title}: the {noun} is {status.value.replace('_', ' ')}.",
+            errors=[FieldError(field="status", message=status.value)],
+        )
+
+
+class JobNotOpen(IllegalStep):
+    code, title = "job.not_open", "The job is not open"
+
+
+class MilestoneNotFunded(IllegalStep):
+    code, title = "job.milestone_not_funded", "Work starts only on a funded milestone"
+
+
+class ContractNotActive(IllegalStep):
+    code, title = "job.contract_not_active", "The contract is not active"
+
+
+class ContractHasMoney(Conflict):
+    code, title = "job.contract_has_money", "A contract with money in escrow or paid out cannot be cancelled"
+
+
+class AlreadyApplied(Conflict):
+    code, title = "job.already_applied", "You have a live application to this job"
+
+
+class ApplicationsFull(Conflict):
+    code, title = "job.applications_full", "The job takes no more applications"
+
+
+class AlreadySigned(Conflict):
+    code, title = "job.already_signed", "You have signed these terms"
+
+
+class TermsChanged(Conflict):
+    code, title = "job.terms_changed", "These are not the contract's current terms"
+
+
+class TooManyMilestones(Conflict):
+    code, title = "job.too_many_milestones", "The contract has as many milestones as one may have"

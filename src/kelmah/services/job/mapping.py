@@ -1,0 +1,138 @@
+"""Turns documents into what clients and other services see."""
+
+from kelmah.contracts.common import Location, Money
+from kelmah.contracts.job import (
+    ApplicationView,
+    ContractFacts,
+    ContractView,
+    JobView,
+    MilestoneFacts,
+    MilestoneOffer,
+    MilestoneView,
+    SignatureView,
+)
+from kelmah.services.job.documents.applications import ApplicationDocument
+from kelmah.services.job.documents.base import MoneyValue
+from kelmah.services.job.documents.contracts import ContractDocument, Milestone
+from kelmah.services.job.documents.jobs import JobDocument
+
+
+def money(value: MoneyValue) -> Money:
+    """Stored money as a contract."""
+    return Money(amount=value.amount, currency=value.currency)
+
+
+def job_view(job: JobDocument, *, distance_m: float | None = None) -> JobView:
+    """A job as people see it."""
+    return JobView(
+        id=job.id,
+        hirer_id=job.hirer_id,
+        status=job.status,
+        version=job.version,
+        title=job.title,
+        description=job.description,
+        category=job.category,
+        skills=job.skills,
+        budget=money(job.budget),
+        location=location(job),
+        application_count=job.application_count,
+        created_at=job.created_at,
+        updated_at=job.updated_at,
+        published_at=job.published_at,
+        distance_km=None if distance_m is None else round(distance_m / 1000, 1),
+    )
+
+
+def location(job: JobDocument) -> Location:
+    """Where the work is."""
+    return Location(city=job.location.city, region=job.location.region, coordinates=job.location.point.coordinates)
+
+
+def application_view(application: ApplicationDocument) -> ApplicationView:
+    """An application as its two sides see it."""
+    currency = application.proposed_rate.currency
+    return ApplicationView(
+        id=application.id,
+        job_id=application.job_id,
+        hirer_id=application.hirer_id,
+        worker_id=application.worker_id,
+        status=application.status,
+        proposed_rate=money(application.proposed_rate),
+        cover_letter=application.cover_letter,
+        milestones=[
+            MilestoneOffer(title=one.title, amount=Money(amount=one.amount, currency=currency))
+            for one in application.milestones
+        ],
+        created_at=application.created_at,
+        updated_at=application.updated_at,
+        reason=application.reason,
+        contract_id=application.contract_id,
+    )
+
+
+def contract_view(contract: ContractDocument) -> ContractView:
+    """A contract as its two sides see it."""
+    signatures = [one for one in (contract.hirer_signature, contract.worker_signature) if one is not None]
+    return ContractView(
+        id=contract.id,
+        job_id=contract.job_id,
+        application_id=contract.application_id,
+        hirer_id=contract.hirer_id,
+        worker_id=contract.worker_id,
+        status=contract.status,
+        version=contract.version,
+        title=contract.title,
+        value=Money(amount=sum(one.amount for one in contract.milestones), currency=contract.currency),
+        milestones=[milestone_view(one, currency=contract.currency) for one in contract.milestones],
+        terms=contract.terms,
+        terms_hash=contract.terms_hash,
+        signatures=[
+            SignatureView(user_id=one.user_id, terms_hash=one.terms_hash, signed_at=one.signed_at) for one in signatures
+        ],
+        created_at=contract.created_at,
+        updated_at=contract.updated_at,
+        signed_at=contract.signed_at,
+        completed_at=contract.completed_at,
+        cancelled_at=contract.cancelled_at,
+        cancelled_by=contract.cancelled_by,
+        reason=contract.reason,
+    )
+
+
+def milestone_view(milestone: Milestone, *, currency: str) -> MilestoneView:
+    """A milestone as the two sides see it."""
+    last = milestone.submissions[-1] if milestone.submissions else None
+    return MilestoneView(
+        id=milestone.id,
+        title=milestone.title,
+        amount=Money(amount=milestone.amount, currency=currency),
+        status=milestone.status,
+        submission_count=len(milestone.submissions),
+        note=last.note if last else None,
+        submitted_at=last.submitted_at if last else None,
+        auto_approves_at=milestone.auto_approves_at,
+        changes_requested=milestone.changes_requested,
+        approved_at=milestone.approved_at,
+        auto_approved=milestone.auto_approved,
+        escrow_id=milestone.escrow_id,
+    )
+
+
+def contract_facts(contract: ContractDocument) -> ContractFacts:
+    """A contract as other services need it."""
+    return ContractFacts(
+        id=contract.id,
+        job_id=contract.job_id,
+        hirer_id=contract.hirer_id,
+        worker_id=contract.worker_id,
+        status=contract.status,
+        milestones=[
+            MilestoneFacts(
+                id=one.id,
+                title=one.title,
+                amount=Money(amount=one.amount, currency=contract.currency),
+                status=one.status,
+            )
+            for one in contract.milestones
+        ],
+    )

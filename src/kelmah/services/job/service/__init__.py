@@ -1,0 +1,21 @@
+"""The rules of the job service."""
+
+from kelmah.services.job.service.consumers import (
+    on_dispute_raised,
+    on_dispute_resolved,
+    on_escrow_funded,
+    on_escrow_refunded,
+    on_escrow_released,
+)
+from kelmah.services.job.service.context import Context
+from kelmah.services.job.service.milestones import auto_approve_milestone
+
+__all__ = [
+    "Context",
+    "auto_approve_milestone",
+    "on_dispute_raised",
+    "on_dispute_resolved",
+    "on_escrow_funded",
+    "on_escrow_refunded",
+    "on_escrow_released",
+]

@@ -1,0 +1,53 @@
+"""What the job service does about events of the payment service."""
+
+import structlog
+
+from kelmah.contracts.events import Envelope
+from kelmah.contracts.job import MilestoneMoneyState
+from kelmah.contracts.payment import DisputeRaised, DisputeResolved, EscrowFunded, EscrowRefunded, EscrowReleased
+from kelmah.kit.errors import NotFound
+from kelmah.services.job.service.context import Context
+from kelmah.services.job.service.milestones import note_money
+
+log = structlog.get_logger(__name__)
+
+_MoneyEvent = EscrowFunded | EscrowReleased | EscrowRefunded | DisputeRaised | DisputeResolved
+
+
+async def on_escrow_funded(context: Context, envelope: Envelope, event: EscrowFunded) -> None:
+    """Work on the milestone may start."""
+    await _note(context, "job.note_escrow_funded", envelope, event, MilestoneMoneyState.FUNDED)
+
+
+async def on_escrow_released(context: Context, envelope: Envelope, event: EscrowReleased) -> None:
+    """The worker was paid."""
+    await _note(context, "job.note_escrow_released", envelope, event, MilestoneMoneyState.RELEASED)
+
+
+async def on_escrow_refunded(context: Context, envelope: Envelope, event: EscrowRefunded) -> None:
+    """The hirer has the money back."""
+    await _note(context, "job.note_escrow_refunded", envelope, event, MilestoneMoneyState.REFUNDED)
+
+
+async def on_dispute_raised(context: Context, envelope: Envelope, event: DisputeRaised) -> None:
+    """The milestone stands still until a ruling."""
+    await _note(context, "job.note_dispute_raised", envelope, event, MilestoneMoneyState.DISPUTED)
+
+
+async def on_dispute_resolved(context: Context, envelope: Envelope, event: DisputeResolved) -> None:
+    """A ruling settles the milestone: released if the worker got any of the money, else refunded."""
+    state = MilestoneMoneyState.RELEASED if event.worker_amount else MilestoneMoneyState.REFUNDED
+    await _note(context, "job.note_dispute_resolved", envelope, event, state)
+
+
+async def _note(
+    context: Context, consumer: str, envelope: Envelope, event: _MoneyEvent, state: MilestoneMoneyState
+) -> None:
+    async def effect() -> None:
+        try:
+            await note_money(context, event.contract_id, event.milestone_id, state=state, escrow_id=event.escrow_id)
+        except NotFound:
+            # Contracts are never deleted, so a retry would not find it either.
+            log.error("milestone.money_of_nothing", contract=event.contract_id, milestone=event.milestone_id)
+
+    await context.events.consume(consumer, envelope.id, effect)

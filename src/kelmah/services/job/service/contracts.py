@@ -1,0 +1,203 @@
+"""Contracts: reading, signing, cancelling, and their terms while they are unsigned."""
+
+from kelmah.contracts.common import MAX_SAFE_INTEGER, Page
+from kelmah.contracts.job import (
+    MAX_MILESTONES,
+    ContractCancelled,
+    ContractFacts,
+    ContractSigned,
+    ContractStatus,
+    ContractTermsChanged,
+    ContractView,
+    JobPaused,
+    JobStatus,
+    MilestoneList,
+    MilestoneView,
+    ProposedMilestone,
+)
+from kelmah.kit import clock
+from kelmah.kit.context import Principal
+from kelmah.kit.errors import BadInput, KelmahError, PreconditionFailed
+from kelmah.kit.ids import new_id
+from kelmah.services.job import mapping
+from kelmah.services.job.documents import contracts as documents
+from kelmah.services.job.documents import jobs as job_documents
+from kelmah.services.job.documents.contracts import ContractDocument, Milestone
+from kelmah.services.job.errors import (
+    AlreadySigned,
+    ContractHasMoney,
+    ContractNotFound,
+    IllegalStep,
+    TermsChanged,
+    TooManyMilestones,
+)
+from kelmah.services.job.service import jobs, words
+from kelmah.services.job.service.applications import milestone_amount
+from kelmah.services.job.service.context import Context
+from kelmah.services.job.service.drafting import terms_text
+from kelmah.services.job.service.paging import page, position
+from kelmah.services.job.service.states import CONTRACT_TRANSITIONS, JOB_TRANSITIONS, WITH_MONEY, sources
+
+
+async def get_contract(contract_id: str, *, by: Principal) -> ContractView:
+    """A contract of which the person is a side."""
+    return mapping.contract_view(await own_contract(contract_id, by))
+
+
+async def contract_facts(contract_id: str) -> ContractFacts:
+    """A contract as other services need it."""
+    contract = await documents.get_contract(contract_id)
+    if contract is None:
+        raise ContractNotFound
+    return mapping.contract_facts(contract)
+
+
+async def list_contracts(
+    *, by: Principal, status: ContractStatus | None, cursor: str | None, limit: int
+) -> Page[ContractView]:
+    """The person's contracts, the last first."""
+    found = await documents.contracts_of(by.user_id, status=status, after=position(cursor), limit=limit + 1)
+    return page(found, limit, view=mapping.contract_view, last=lambda one: (one.created_at, one.id))
+
+
+async def list_milestones(contract_id: str, *, by: Principal) -> MilestoneList:
+    """All milestones of a contract, in their order."""
+    return MilestoneList(items=mapping.contract_view(await own_contract(contract_id, by)).milestones)
+
+
+async def sign(context: Context, contract_id: str, *, terms_hash: str | None, by: Principal) -> ContractView:
+    """Sign the terms for one's side; the second signature makes the contract active."""
+
+    async def change() -> ContractView:
+        seen = await own_contract(contract_id, by)
+        side = "hirer" if seen.hirer_id == by.user_id else "worker"
+        now = clock.now()
+        contract = await documents.sign(
+            contract_id, side=side, user_id=by.user_id, terms_hash=terms_hash or seen.terms_hash, at=now
+        )
+        if contract is None:
+            raise _why_not_sign(seen, by, terms_hash)
+        active = await documents.activate(contract_id, at=now)
+        event = ContractSigned(
+            contract_id=contract_id,
+            job_id=seen.job_id,
+            hirer_id=seen.hirer_id,
+            worker_id=seen.worker_id,
+            signed_by=by.user_id,
+            complete=active is not None,
+        )
+        await context.events.append(event, subject=subject(contract_id))
+        return mapping.contract_view(active or contract)
+
+    return await context.mongo.transact(change)
+
+
+async def cancel(context: Context, contract_id: str, *, reason: str | None, by: Principal) -> ContractView:
+    """End a contract of which no money is held or paid out; its job is paused until the hirer publishes it again."""
+    reason = words.optional_lines("reason", reason, 2_000)
+
+    async def change() -> ContractView:
+        now = clock.now()
+        contract = await documents.cancel(
+            contract_id,
+            party=by.user_id,
+            sources=sources(CONTRACT_TRANSITIONS, ContractStatus.CANCELLED),
+            without=WITH_MONEY,
+            at=now,
+            reason=reason,
+        )
+        if contract is None:
+            raise await _why_not_cancel(contract_id, by)
+        event = ContractCancelled(
+            contract_id=contract_id,
+            job_id=contract.job_id,
+            hirer_id=contract.hirer_id,
+            worker_id=contract.worker_id,
+            cancelled_by=by.user_id,
+        )
+        await context.events.append(event, subject=subject(contract_id))
+        job = await job_documents.move_job(
+            contract.job_id,
+            sources=sources(JOB_TRANSITIONS, JobStatus.PAUSED) & {JobStatus.IN_PROGRESS},
+            to=JobStatus.PAUSED,
+            at=now,
+        )
+        if job is not None:
+            paused = JobPaused(job_id=job.id, hirer_id=job.hirer_id)
+            await context.events.append(paused, subject=jobs.subject(job.id))
+        return mapping.contract_view(contract)
+
+    return await context.mongo.transact(change)
+
+
+async def add_milestone(context: Context, contract_id: str, data: ProposedMilestone, *, by: Principal) -> MilestoneView:
+    """Add a milestone while signatures are awaited. Both sides then sign the new terms."""
+    title = words.line("title", data.title, 120)
+
+    async def change() -> MilestoneView:
+        seen = await own_contract(contract_id, by)
+        if seen.status is not ContractStatus.AWAITING_SIGNATURES:
+            raise IllegalStep.of("contract", seen.status)
+        if len(seen.milestones) >= MAX_MILESTONES:
+            raise TooManyMilestones(f"A contract has at most {MAX_MILESTONES} milestones.")
+        amount = milestone_amount(data, currency=seen.currency, field="amount")
+        if amount + sum(one.amount for one in seen.milestones) > MAX_SAFE_INTEGER:
+            raise BadInput.of("amount", "makes the contract's value too large")
+        milestone = Milestone(id=new_id(), title=title, amount=amount)
+        terms, terms_hash = terms_text(seen, [*seen.milestones, milestone])
+        contract = await documents.replace_terms(
+            contract_id,
+            version=seen.version,
+            party=by.user_id,
+            milestone=milestone,
+            terms=terms,
+            terms_hash=terms_hash,
+            at=clock.now(),
+        )
+        if contract is None:
+            raise PreconditionFailed
+        event = ContractTermsChanged(
+            contract_id=contract_id,
+            job_id=contract.job_id,
+            hirer_id=contract.hirer_id,
+            worker_id=contract.worker_id,
+            changed_by=by.user_id,
+            terms_hash=terms_hash,
+        )
+        await context.events.append(event, subject=subject(contract_id))
+        return mapping.milestone_view(milestone, currency=contract.currency)
+
+    return await context.mongo.transact(change)
+
+
+async def own_contract(contract_id: str, by: Principal) -> ContractDocument:
+    """The contract, if the person is one of its sides.
+
+    Raises:
+        ContractNotFound: there is none, or it is none of theirs.
+    """
+    contract = await documents.get_contract(contract_id, party=by.user_id)
+    if contract is None:
+        raise ContractNotFound
+    return contract
+
+
+def subject(contract_id: str) -> str:
+    """What a contract's events are filed under."""
+    return f"contract:{contract_id}"
+
+
+def _why_not_sign(seen: ContractDocument, by: Principal, terms_hash: str | None) -> KelmahError:
+    signature = seen.hirer_signature if seen.hirer_id == by.user_id else seen.worker_signature
+    if signature is not None:
+        return AlreadySigned()
+    if seen.status is not ContractStatus.AWAITING_SIGNATURES:
+        return IllegalStep.of("contract", seen.status)
+    return TermsChanged() if terms_hash is not None else PreconditionFailed()
+
+
+async def _why_not_cancel(contract_id: str, by: Principal) -> KelmahError:
+    contract = await own_contract(contract_id, by)
+    if contract.status not in sources(CONTRACT_TRANSITIONS, ContractStatus.CANCELLED):
+        return IllegalStep.of("contract", contract.status)
+    return ContractHasMoney()

@@ -1,0 +1,221 @@
+"""Jobs: writing, publishing, changing and closing them."""
+
+from typing import Any
+
+import msgspec
+from msgspec import UNSET
+
+from kelmah.contracts.common import Event, Location, Page
+from kelmah.contracts.job import (
+    ApplicationRejected,
+    CreateJob,
+    JobClosed,
+    JobCreated,
+    JobDeleted,
+    JobPaused,
+    JobPublished,
+    JobStatus,
+    JobUpdated,
+    JobView,
+    UpdateJob,
+)
+from kelmah.kit import clock
+from kelmah.kit.context import Principal
+from kelmah.kit.errors import BadInput, KelmahError, PreconditionFailed
+from kelmah.kit.ids import new_id
+from kelmah.services.job import mapping
+from kelmah.services.job.documents import applications as application_documents
+from kelmah.services.job.documents import jobs as documents
+from kelmah.services.job.documents.base import MoneyValue
+from kelmah.services.job.documents.jobs import JobDocument, Place, Point
+from kelmah.services.job.errors import IllegalStep, JobNotFound
+from kelmah.services.job.service import words
+from kelmah.services.job.service.context import Context
+from kelmah.services.job.service.paging import page, position
+from kelmah.services.job.service.states import EDITABLE_JOB, JOB_TRANSITIONS, sources
+
+#: What the worker reads whose application a closed job leaves behind.
+CLOSED_REASON = "The job was closed."
+
+
+async def create_job(context: Context, data: CreateJob, *, by: Principal) -> JobView:
+    """Write a job; it is a draft."""
+    content = _content(context, msgspec.structs.asdict(data))
+    now = clock.now()
+    job = JobDocument(id=new_id(), hirer_id=by.user_id, created_at=now, updated_at=now, terms=[], **content)
+    job.terms = _terms(job)
+
+    async def change() -> JobView:
+        await documents.insert_job(job)
+        await context.events.append(JobCreated(job_id=job.id, hirer_id=job.hirer_id), subject=subject(job.id))
+        return mapping.job_view(job)
+
+    return await context.mongo.transact(change)
+
+
+async def get_job(job_id: str, *, viewer_id: str | None) -> JobView:
+    """A job; a draft only for its hirer."""
+    job = await documents.get_visible_job(job_id, viewer_id=viewer_id)
+    if job is None:
+        raise JobNotFound
+    return mapping.job_view(job)
+
+
+async def list_own_jobs(*, by: Principal, status: JobStatus | None, cursor: str | None, limit: int) -> Page[JobView]:
+    """The hirer's own jobs in any state, the last written first."""
+    found = await documents.jobs_of_hirer(by.user_id, status=status, after=position(cursor), limit=limit + 1)
+    return page(found, limit, view=mapping.job_view, last=lambda job: (job.created_at, job.id))
+
+
+async def update_job(context: Context, job_id: str, data: UpdateJob, *, version: int, by: Principal) -> JobView:
+    """Change what a job says, if it still is at this version."""
+    given = {name: value for name, value in msgspec.structs.asdict(data).items() if value is not UNSET}
+    if not given:
+        raise BadInput("There is nothing to change.")
+    content = _content(context, given)
+
+    async def change() -> JobView:
+        found = await documents.get_own_job(job_id, hirer_id=by.user_id)
+        if found is None:
+            raise JobNotFound
+        if found.version != version:
+            raise PreconditionFailed
+        if found.status not in EDITABLE_JOB:
+            raise IllegalStep.of("job", found.status)
+        terms = _terms(found.model_copy(update=content))
+        changes = {name: _plain(value) for name, value in content.items()}
+        job = await documents.update_job(
+            job_id,
+            hirer_id=by.user_id,
+            version=version,
+            states=EDITABLE_JOB,
+            changes=changes | {"terms": terms, "updated_at": clock.now()},
+        )
+        if job is None:
+            raise PreconditionFailed
+        event = JobUpdated(job_id=job.id, hirer_id=job.hirer_id, changed=sorted(given))
+        await context.events.append(event, subject=subject(job.id))
+        return mapping.job_view(job)
+
+    return await context.mongo.transact(change)
+
+
+async def delete_job(context: Context, job_id: str, *, by: Principal) -> None:
+    """Throw a draft away."""
+
+    async def change() -> None:
+        if not await documents.delete_draft(job_id, hirer_id=by.user_id):
+            raise await _why_not(job_id, by)
+        await context.events.append(JobDeleted(job_id=job_id, hirer_id=by.user_id), subject=subject(job_id))
+
+    await context.mongo.transact(change)
+
+
+async def publish_job(context: Context, job_id: str, *, by: Principal) -> JobView:
+    """Open a draft or paused job for applications."""
+    event = JobPublished(job_id=job_id, hirer_id=by.user_id)
+    return await _move(context, job_id, JobStatus.OPEN, event, by=by)
+
+
+async def pause_job(context: Context, job_id: str, *, by: Principal) -> JobView:
+    """Take an open job out of search for a while; its applications stay."""
+    event = JobPaused(job_id=job_id, hirer_id=by.user_id)
+    return await _move(context, job_id, JobStatus.PAUSED, event, by=by, only_from=frozenset({JobStatus.OPEN}))
+
+
+async def close_job(context: Context, job_id: str, *, reason: str | None, by: Principal) -> JobView:
+    """Close an open or paused job for good; who still waits for an answer is turned down."""
+    reason = words.optional_lines("reason", reason, 2_000)
+    event = JobClosed(job_id=job_id, hirer_id=by.user_id)
+
+    async def change() -> JobView:
+        job = await _move(context, job_id, JobStatus.CANCELLED, event, by=by, reason=reason)
+        await reject_waiting(context, job_id, reason=CLOSED_REASON)
+        return job
+
+    return await context.mongo.transact(change)
+
+
+async def reject_waiting(context: Context, job_id: str, *, reason: str) -> None:
+    """Turn down all live applications of a job, in the open transaction."""
+    for one in await application_documents.reject_live(job_id, at=clock.now(), reason=reason):
+        event = ApplicationRejected(
+            application_id=one.id, job_id=job_id, hirer_id=one.hirer_id, worker_id=one.worker_id
+        )
+        await context.events.append(event, subject=f"application:{one.id}")
+
+
+def subject(job_id: str) -> str:
+    """What a job's events are filed under."""
+    return f"job:{job_id}"
+
+
+async def _move(
+    context: Context,
+    job_id: str,
+    to: JobStatus,
+    event: Event,
+    *,
+    by: Principal,
+    only_from: frozenset[JobStatus] = frozenset(JobStatus),
+    reason: str | None = None,
+) -> JobView:
+    async def change() -> JobView:
+        job = await documents.move_job(
+            job_id,
+            sources=sources(JOB_TRANSITIONS, to) & only_from,
+            to=to,
+            at=clock.now(),
+            hirer_id=by.user_id,
+            changes={"reason": reason} if reason else None,
+        )
+        if job is None:
+            raise await _why_not(job_id, by)
+        await context.events.append(event, subject=subject(job_id))
+        return mapping.job_view(job)
+
+    return await context.mongo.transact(change)
+
+
+async def _why_not(job_id: str, by: Principal) -> KelmahError:
+    job = await documents.get_own_job(job_id, hirer_id=by.user_id)
+    return JobNotFound() if job is None else IllegalStep.of("job", job.status)
+
+
+def _content(context: Context, given: dict[str, Any]) -> dict[str, Any]:
+    """The checked fields of a job, as they are stored."""
+    content: dict[str, Any] = {}
+    if "title" in given:
+        content["title"] = words.line("title", given["title"], 120)
+    if "description" in given:
+        content["description"] = words.lines("description", given["description"], 10_000)
+    if "category" in given:
+        content["category"] = words.line("category", given["category"], 60)
+        content["category_key"] = words.key(content["category"], field="category")
+    if "skills" in given:
+        content["skills"] = words.labels("skills", given["skills"], 60)
+        content["skill_keys"] = [words.key(one, field="skills") for one in content["skills"]]
+    if "budget" in given:
+        words.check_currency(context.settings, "budget", given["budget"])
+        content["budget"] = MoneyValue.of(given["budget"])
+    if "location" in given:
+        content["location"] = _place(given["location"])
+    return content
+
+
+def _place(given: Location) -> Place:
+    region = words.line("location.region", given.region, 80)
+    return Place(
+        city=words.line("location.city", given.city, 80),
+        region=region,
+        region_key=words.key(region, field="location.region"),
+        point=Point(coordinates=given.coordinates),
+    )
+
+
+def _terms(job: JobDocument) -> list[str]:
+    return words.terms(job.title, job.category, *job.skills, job.location.city, job.description)
+
+
+def _plain(value: Any) -> Any:
+    return value.model_dump() if isinstance(value, MoneyValue | Place) else value

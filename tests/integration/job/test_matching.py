@@ -1,0 +1,112 @@
+"""Jobs for a worker, workers for a job."""
+
+from typing import Any
+
+import pytest
+
+from kelmah.contracts.common import Location, Money
+from kelmah.contracts.user import WorkerFacts
+from kelmah.kit.errors import Unavailable
+from kelmah.kit.ids import new_id
+from tests.fakes.user import FakeUserClient
+from tests.integration.job.steps import ACCRA, KUMASI, TEMA, Desk, hirer, worker
+
+
+def _facts(user_id: str, skills: list[str], place: list[float] | None = None, **more: Any) -> WorkerFacts:
+    location = Location(city="X", region="Y", coordinates=(place[0], place[1])) if place else None
+    return WorkerFacts(user_id=user_id, display_name="Kofi M.", skills=skills, location=location, **more)
+
+
+def _at(place: list[float]) -> dict[str, Any]:
+    return {"city": "X", "region": "Y", "coordinates": place}
+
+
+async def test_a_worker_is_recommended_open_jobs_of_the_trade_the_best_first(desk: Desk, users: FakeUserClient) -> None:
+    anna, kofi, trade = hirer(), worker(), f"trade {new_id()[-8:]}"
+    users.workers[kofi.user_id] = _facts(
+        kofi.user_id, [trade.upper(), "Tiling"], ACCRA, hourly_rate=Money(amount=5_000)
+    )
+    wanted = {"category": "Other", "skills": [trade]}
+    far = await desk.open_job(anna, **wanted, location=_at(KUMASI))
+    near = await desk.open_job(anna, **wanted, location=_at(ACCRA))
+    close = await desk.open_job(anna, **wanted, location=_at(TEMA))
+    half = await desk.open_job(anna, category="Other", skills=[trade, "Piano tuning"], location=_at(ACCRA))
+    poor = await desk.open_job(anna, **wanted, location=_at(ACCRA), budget={"amount": 100, "currency": "GHS"})
+    applied = await desk.open_job(anna, **wanted, location=_at(ACCRA))
+    await desk.application(applied["id"], kofi)
+    await desk.draft(anna, **wanted, location=_at(ACCRA))
+    await desk.open_job(anna, category="Dentistry", skills=["Dentistry"], location=_at(ACCRA))
+
+    found = (await desk.ok("GET", "/jobs/recommendations", by=kofi))["items"]
+    assert [one["job"]["id"] for one in found] == [one["id"] for one in (near, close, poor, far, half)]
+    best = found[0]
+    assert best["score"] == sum(best["contributions"].values()) == 1000
+    assert best["reasons"] == [
+        f"1 of 1 skills fit: {trade.replace(' ', '-')}",
+        "1 km away",
+        "The budget pays at least a day at the usual rate",
+        "Published today",
+    ]
+    limited = await desk.ok("GET", "/jobs/recommendations?limit=2", by=kofi)
+    assert [one["job"]["id"] for one in limited["items"]] == [near["id"], close["id"]]
+
+
+async def test_the_wrong_trade_is_never_recommended(desk: Desk, users: FakeUserClient) -> None:
+    anna, dentist = hirer(), worker()
+    users.workers[dentist.user_id] = _facts(dentist.user_id, [f"dentistry {new_id()}"], ACCRA)
+    await desk.open_job(anna)
+    assert (await desk.ok("GET", "/jobs/recommendations", by=dentist))["items"] == []
+
+
+async def test_without_a_profile_there_is_nothing_and_without_the_user_service_503(
+    desk: Desk, users: FakeUserClient
+) -> None:
+    assert await desk.ok("GET", "/jobs/recommendations", by=worker()) == {"items": [], "nextCursor": None}
+    assert (await desk.call("GET", "/jobs/recommendations")).status == 401
+    assert (await desk.call("GET", "/jobs/recommendations", by=hirer())).status == 403
+
+    class Down(FakeUserClient):
+        async def get_worker(self, *, user_id: str) -> WorkerFacts:
+            raise Unavailable
+
+    desk.service.replace(user=Down())
+    assert (await desk.call("GET", "/jobs/recommendations", by=worker())).status == 503
+
+
+async def test_a_hirer_sees_who_fits_and_not_where_they_live(desk: Desk, users: FakeUserClient) -> None:
+    anna = hirer()
+    job = await desk.open_job(anna)
+    people = [
+        _facts("far", ["plumbing", "pipe-fitting"], KUMASI, rating_milli=5_000, review_count=80),
+        _facts("near", ["Plumbing", "Pipe fitting"], TEMA, rating_milli=4_500, review_count=8),
+        _facts("new", ["Plumbing", "Pipe fitting"], ACCRA),
+        _facts("half", ["Pipe fitting"], ACCRA),
+        _facts("away", ["Plumbing", "Pipe fitting"], ACCRA, is_available=False),
+        _facts("dentist", ["Dentistry"], ACCRA, rating_milli=5_000, review_count=900),
+    ]
+    users.workers = {one.user_id: one for one in people}
+    found = (await desk.ok("GET", f"/jobs/{job['id']}/matches", by=anna))["items"]
+    assert [one["worker"]["userId"] for one in found] == ["new", "near", "far", "half"]
+    assert users.asked is not None
+    assert users.asked[0] == ["Plumbing", "Pipe Fitting"]
+    assert found[1]["worker"]["distanceKm"] == 20
+    assert found[1]["reasons"] == [
+        "2 of 2 skills fit: plumbing, pipe-fitting",
+        "20 km away",
+        "Rated 4.5 of 5 in 8 reviews",
+    ]
+    assert all(one["score"] == sum(one["contributions"].values()) for one in found)
+    assert "location" not in found[0]["worker"]
+    assert "coordinates" not in str(found)
+
+
+@pytest.mark.parametrize("action", ["close", "accept"])
+async def test_a_job_that_is_taken_or_closed_has_no_matches(desk: Desk, action: str) -> None:
+    anna = hirer()
+    job = await desk.open_job(anna)
+    if action == "close":
+        await desk.ok("POST", f"/jobs/{job['id']}/close", by=anna)
+    else:
+        made = await desk.application(job["id"], worker())
+        await desk.ok("POST", f"/applications/{made['id']}/accept", by=anna)
+    assert (await desk.call("GET", f"/jobs/{job['id']}/matches", by=anna)).status == 409

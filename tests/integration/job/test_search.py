@@ -1,0 +1,174 @@
+"""Search of open jobs: what is found, in which order, and what is refused."""
+
+from typing import Any
+
+import pytest
+
+from kelmah.kit.context import Principal
+from kelmah.kit.ids import new_id
+from tests.integration.job.steps import ACCRA, JOB, KUMASI, TEMA, Desk, hirer
+
+
+def _at(coordinates: list[float], region: str = "Greater Accra") -> dict[str, Any]:
+    return {"city": "Somewhere", "region": region, "coordinates": coordinates}
+
+
+def _word() -> str:
+    """A word that no other test's jobs have."""
+    return f"w{new_id()[-12:]}"
+
+
+async def _ids(desk: Desk, query: str) -> list[str]:
+    return [one["id"] for one in (await desk.ok("GET", f"/jobs?{query}"))["items"]]
+
+
+async def _pages(desk: Desk, query: str, anna: Principal | None = None, word: str = "") -> list[str]:
+    """All ids over pages of two; with `anna`, a job that fits is written between the pages."""
+    seen: list[str] = []
+    cursor = ""
+    while True:
+        page = await desk.ok("GET", f"/jobs?{query}&limit=2{cursor}")
+        assert len(page["items"]) <= 2
+        seen += [one["id"] for one in page["items"]]
+        if page["nextCursor"] is None:
+            return seen
+        cursor = f"&cursor={page['nextCursor']}"
+        if anna is not None:
+            await desk.open_job(anna, title=word)
+
+
+async def test_words_are_found_without_case_or_accents_by_their_beginning_and_all_of_them(desk: Desk) -> None:
+    word = _word()
+    job = await desk.open_job(hirer(), title=f"Répair {word} gate", skills=["Welding"])
+    for query in (word, word.upper(), word[:9], f"repair+{word}", f"{word}+weld", f"{word}+Accra"):
+        assert await _ids(desk, f"q={query}") == [job["id"]], query
+    assert await _ids(desk, f"q={word}+piano") == []
+    assert await _ids(desk, f"q={word[1:]}") == []
+
+
+@pytest.mark.parametrize("query", [".*", "^", "$where", "(a|b", "[", "\\", "{'$gt':''}", '{"$ne":null}', "%00"])
+async def test_signs_of_regular_expressions_and_operators_are_words_or_refused(desk: Desk, query: str) -> None:
+    reply = await desk.call("GET", f"/jobs?q=zz{new_id()}{query}".replace(" ", "+"))
+    assert (reply.status, reply.data.get("items")) == (200, [])
+
+
+async def test_filters_narrow_by_category_skill_region_and_budget(desk: Desk) -> None:
+    anna, word = hirer(), _word()
+    one = await desk.open_job(anna, title=word)
+    two = await desk.open_job(
+        anna,
+        title=word,
+        category="Carpentry",
+        skills=["Joinery"],
+        budget={"amount": 90_000, "currency": "GHS"},
+        location=_at(KUMASI, "Ashanti"),
+    )
+    three = await desk.open_job(anna, title=word, budget={"amount": 70_000, "currency": "USD"})
+    for query, expected in {
+        "": [three, two, one],
+        "category=plumbing": [three, one],
+        "category=CARPENTRY": [two],
+        "skill=pipe+fitting": [three, one],
+        "skill=joinery&skill=pipe-fitting": [three, two, one],
+        "skill=nothing": [],
+        "region=ashanti": [two],
+        "minBudget=50000": [two, one],
+        "minBudget=50001": [two],
+        "maxBudget=50000": [one],
+        "minBudget=1&currency=USD": [three],
+        "minBudget=60000&maxBudget=80000": [],
+    }.items():
+        assert await _ids(desk, f"q={word}&{query}") == [job["id"] for job in expected], query
+
+
+async def test_near_finds_within_the_radius_and_tells_the_distance(desk: Desk) -> None:
+    anna, word = hirer(), _word()
+    accra = await desk.open_job(anna, title=word, location=_at(ACCRA))
+    kumasi = await desk.open_job(anna, title=word, location=_at(KUMASI))
+    tema = await desk.open_job(anna, title=word, location=_at(TEMA))
+    near = f"q={word}&near={ACCRA[0]},{ACCRA[1]}"
+    found = await desk.ok("GET", f"/jobs?{near}&sort=nearest")
+    assert [(one["id"], one["distanceKm"]) for one in found["items"]] == [(accra["id"], 0.0), (tema["id"], 20.3)]
+    assert await _ids(desk, f"{near}&sort=nearest&radiusKm=300") == [accra["id"], tema["id"], kumasi["id"]]
+    assert await _ids(desk, f"{near}&radiusKm=300") == [tema["id"], kumasi["id"], accra["id"]]
+    assert await _ids(desk, f"{near}&radiusKm=20") == [accra["id"]]
+
+
+async def test_pages_of_the_newest_are_stable_while_jobs_are_written(desk: Desk) -> None:
+    anna, word = hirer(), _word()
+    written = [(await desk.open_job(anna, title=word))["id"] for _ in range(5)]
+    assert await _pages(desk, f"q={word}", anna, word) == written[::-1]
+
+
+async def test_pages_of_the_nearest_hold_each_job_once_also_at_one_place(desk: Desk) -> None:
+    anna, word = hirer(), _word()
+    places = [ACCRA, ACCRA, ACCRA, TEMA, TEMA, KUMASI]
+    written = [(await desk.open_job(anna, title=word, location=_at(place)))["id"] for place in places]
+    assert await _pages(desk, f"q={word}&near={ACCRA[0]},{ACCRA[1]}&radiusKm=500&sort=nearest") == written
+
+
+async def test_only_open_jobs_are_found(desk: Desk) -> None:
+    anna, word = hirer(), _word()
+    await desk.draft(anna, title=word)
+    paused, closed = await desk.open_job(anna, title=word), await desk.open_job(anna, title=word)
+    assert len(await _ids(desk, f"q={word}")) == 2
+    await desk.ok("POST", f"/jobs/{paused['id']}/pause", by=anna)
+    await desk.ok("POST", f"/jobs/{closed['id']}/close", by=anna)
+    assert await _ids(desk, f"q={word}") == []
+
+
+@pytest.mark.parametrize(
+    ("query", "field"),
+    [
+        ("near=5.6", "near"),
+        ("near=5.6,", "near"),
+        ("near=a,b", "near"),
+        ("near=181,0", "near"),
+        ("near=0,91", "near"),
+        ("near=NaN,NaN", "near"),
+        ("near=0,0,0", "near"),
+        ("near=0,0],[0", "near"),
+        ("near=0,0&radiusKm=-1", "radiusKm"),
+        ("near=0,0&radiusKm=0", "radiusKm"),
+        ("near=0,0&radiusKm=50000", "radiusKm"),
+        ("near=0,0&radiusKm=nan", "radiusKm"),
+        ("radiusKm=5", "radiusKm"),
+        ("sort=nearest", "near"),
+        ("sort=cheapest", "sort"),
+        ("minBudget=-1", "minBudget"),
+        ("minBudget=5&maxBudget=4", "minBudget"),
+        (f"maxBudget={2**53}", "maxBudget"),
+        ("minBudget=1.5", "minBudget"),
+        ("currency=XXX", "currency"),
+        ("currency=ghs", "currency"),
+        ("limit=0", "limit"),
+        ("limit=101", "limit"),
+        ("cursor=!", "cursor"),
+        ("cursor=WzFd", "cursor"),
+        ("near=0,0&sort=nearest&cursor=WzEsMl0", "cursor"),
+        ("q=%2B%2B", "q"),
+        ("q=" + "x" * 201, "q"),
+        ("q=" + "+".join("abcdefghijk"), "q"),
+        ("category=%21", "category"),
+        ("region=%21", "region"),
+        ("status=draft", "status"),
+        ("status=nothing", "status"),
+    ],
+)
+async def test_a_query_that_does_not_fit_is_refused_by_name(desk: Desk, query: str, field: str) -> None:
+    reply = await desk.call("GET", f"/jobs?{query}")
+    assert (reply.status, reply.data["code"]) == (400, "bad_input")
+    assert [one["field"] for one in reply.data["errors"]] == [field]
+
+
+async def test_search_asks_the_index(desk: Desk) -> None:
+    await desk.open_job(hirer(), **JOB)
+    command = {
+        "find": "jobs",
+        "filter": {"status": "open"},
+        "sort": {"published_at": -1, "_id": -1},
+        "limit": 21,
+    }
+    plan = await desk.service.context.mongo.database.command({"explain": command, "verbosity": "queryPlanner"})
+    assert "COLLSCAN" not in str(plan["queryPlanner"]["winningPlan"])
+    assert "'stage': 'SORT'" not in str(plan["queryPlanner"]["winningPlan"])
