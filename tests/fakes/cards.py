@@ -20,9 +20,13 @@ MISSING = "pm_missing"
 
 
 class FakeCards:
-    """A `CardProvider`. `fault(step)` is called before and after each effect and may raise."""
+    """A `CardProvider`. `fault(step)` is called before and after each effect and may raise.
 
-    def __init__(self) -> None:
+    Notices are read by `read_webhook`, which is the real provider's.
+    """
+
+    def __init__(self, read_webhook: Callable[[bytes, str], Notice | None]) -> None:
+        self._read_webhook = read_webhook
         self.charges: dict[str, Charge] = {}
         self.methods: dict[str, str] = {}
         self.taken: Counter[str] = Counter()
@@ -97,7 +101,7 @@ class FakeCards:
         self.forgotten.append(token)
 
     def read_webhook(self, body: bytes, signature: str) -> Notice | None:
-        return None
+        return self._read_webhook(body, signature)
 
     def _take(self, ref: str) -> None:
         self.taken[ref] += 1

@@ -1,5 +1,6 @@
 """The payment service on a real database, with cards and jobs in memory."""
 
+import json
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -72,8 +73,6 @@ class Payments:
 
     async def events(self, kind: str, **facts: str) -> list[dict[str, Any]]:
         """Data of the events of a type that carry these facts."""
-        import json
-
         rows = self.context.mongo.collection("events").find({"type": f"payment.{kind}.v1"}).sort("_id")
         found = [json.loads(row["data"]) async for row in rows]
         return [one for one in found if facts.items() <= one.items()]
@@ -106,8 +105,8 @@ async def running_service(
 @pytest.fixture
 async def payments(running_service: Service) -> AsyncIterator[Payments]:
     """The service with fakes of this test's own. Afterwards the whole ledger must be sound, whatever happened."""
-    cards, jobs = FakeCards(), FakeJobClient()
     before = running_service.context
+    cards, jobs = FakeCards(before.providers[Provider.STRIPE].read_webhook), FakeJobClient()
     running_service.replace(providers={Provider.STRIPE: cards}, job=jobs)
     try:
         yield Payments(running_service, cards, jobs)

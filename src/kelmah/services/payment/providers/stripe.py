@@ -1,6 +1,6 @@
 """Cards by Stripe: PaymentIntents, saved methods and notices, through the official SDK."""
 
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
@@ -155,9 +155,10 @@ async def connect(settings: PaymentSettings) -> AsyncIterator[StripeCards]:
         await http.close_async()  # type: ignore[no-untyped-call]  # the SDK's
 
 
-async def _ask(call: Awaitable[ResultT]) -> ResultT:
+async def _ask(call: Coroutine[Any, Any, ResultT]) -> ResultT:
     """Await one call, and sort what went wrong by whether money may have moved."""
     if in_transaction():
+        call.close()
         raise RuntimeError("move calls to providers out of the transaction")
     try:
         return await call
