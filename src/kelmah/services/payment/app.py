@@ -1,0 +1,41 @@
+"""Wiring of the payment service."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import fields
+from functools import partial
+
+from litestar import Litestar
+
+from kelmah.clients.job import JobClient
+from kelmah.contracts.payment import Provider
+from kelmah.kit.app import service_app
+from kelmah.kit.resources import Apps, Resources, open_resources
+from kelmah.services.payment.controllers import CONTROLLERS, POLICY
+from kelmah.services.payment.documents import DOCUMENTS
+from kelmah.services.payment.providers import stripe
+from kelmah.services.payment.service import Context
+from kelmah.services.payment.settings import PaymentSettings
+
+
+@asynccontextmanager
+async def open_context(settings: PaymentSettings, *, apps: Apps | None = None) -> AsyncIterator[Context]:
+    """Open what the payment service works with, and close it."""
+    async with open_resources(settings, DOCUMENTS, apps=apps) as resources, stripe.connect(settings) as cards:
+        yield Context(
+            **{field.name: getattr(resources, field.name) for field in fields(Resources)},
+            settings=settings,
+            job=JobClient(resources.callers["job"]),
+            providers={Provider.STRIPE: cards},
+        )
+
+
+def create_app(settings: PaymentSettings, *, apps: Apps | None = None) -> Litestar:
+    """Make the payment service's app."""
+    return service_app(
+        settings,
+        open_context=partial(open_context, settings, apps=apps),
+        controllers=CONTROLLERS,
+        rules=POLICY,
+        title="Kelmah payment service",
+    )

@@ -1,0 +1,273 @@
+"""The ledger as it is stored: append-only entries, and the balance of each account kept in step with them.
+
+An entry's postings are signed minor units that sum to zero per currency. Wallets and escrows may not go below
+zero; what stands against the outside world (clearing) or waits (suspense) may. The platform's own accounts take
+part in almost every entry, so each is kept as `SLOTS` documents that are added up: two releases meet in one of
+them by chance only. Each posting carries the account's next sequence and the balance it left, which makes gaps
+visible and gives a balance at any instant; entries are never updated.
+"""
+
+import zlib
+from collections import defaultdict
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, ClassVar, NamedTuple
+
+from beanie import Document
+from pydantic import BaseModel
+from pymongo import ASCENDING, DESCENDING, IndexModel, ReturnDocument
+from pymongo.errors import DuplicateKeyError
+
+from kelmah.kit import clock
+from kelmah.kit.ids import new_id
+from kelmah.kit.mongo import in_transaction, session
+from kelmah.services.payment.errors import AlreadyPosted, InsufficientFunds, LedgerError
+
+#: Kinds of accounts that belong to one person or one escrow and may not be overdrawn.
+BOUNDED = frozenset({"wallet", "escrow"})
+#: Kinds of accounts of the platform itself.
+SYSTEM = frozenset({"fees", "clearing", "suspense"})
+SLOTS = 16
+
+
+class Posting(NamedTuple):
+    """`amount` minor units (never zero) into the account, or out of it when negative."""
+
+    account: str
+    amount: int
+
+    @property
+    def kind(self) -> str:
+        return self.account.partition(":")[0]
+
+    @property
+    def currency(self) -> str:
+        return self.account.rpartition(":")[2]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """A movement of money. `reference` names the effect: the same one cannot be posted twice."""
+
+    reference: str
+    kind: str
+    postings: tuple[Posting, ...]
+    facts: dict[str, str]
+
+    def __post_init__(self) -> None:
+        """Raises LedgerError unless the postings are whole, distinct and sum to zero per currency."""
+        sums: defaultdict[str, int] = defaultdict(int)
+        for posting in self.postings:
+            if type(posting.amount) is not int or posting.amount == 0:
+                raise LedgerError("a posting moves a whole number of minor units, not none")
+            if posting.kind not in BOUNDED | SYSTEM:
+                raise LedgerError("a posting names a known kind of account")
+            sums[posting.currency] += posting.amount
+        if len({posting.account for posting in self.postings}) != len(self.postings):
+            raise LedgerError("an entry touches an account once")
+        if len(self.postings) < 2 or any(sums.values()):
+            raise LedgerError("the postings of an entry sum to zero per currency")
+
+
+class PostingRow(BaseModel):
+    """A stored posting: `key` is the account's document, `sequence` counts its postings from 1 without gaps."""
+
+    account: str
+    key: str
+    amount: int
+    currency: str
+    sequence: int
+    balance: int
+
+
+class EntryDocument(Document):
+    """One movement of money, for ever."""
+
+    id: str  # type: ignore[assignment]  # ours, not an ObjectId
+    reference: str
+    kind: str
+    postings: list[PostingRow]
+    facts: dict[str, str]
+    at: datetime
+
+    class Settings:
+        name = "ledger_entries"
+        indexes: ClassVar[list[IndexModel]] = [
+            IndexModel([("reference", ASCENDING)], unique=True, name="reference"),
+            IndexModel([("postings.account", ASCENDING), ("_id", DESCENDING)], name="account"),
+            IndexModel([("postings.account", ASCENDING), ("at", ASCENDING)], name="account_at"),
+        ]
+
+
+class AccountDocument(Document):
+    """What one account holds: always the sum of its postings."""
+
+    id: str  # type: ignore[assignment]  # ours, not an ObjectId
+    account: str
+    kind: str
+    currency: str
+    balance: int
+    sequence: int
+
+    class Settings:
+        name = "ledger_accounts"
+        indexes: ClassVar[list[IndexModel]] = [IndexModel([("account", ASCENDING)], name="account")]
+
+
+def wallet(user_id: str, currency: str) -> str:
+    """The account of a person's money in one currency."""
+    return f"wallet:{user_id}:{currency}"
+
+
+async def post(entry: Entry) -> EntryDocument:
+    """Move the money of one entry, in the open transaction.
+
+    Raises:
+        AlreadyPosted: an entry with this reference exists.
+        InsufficientFunds: a wallet holds less than is taken from it.
+        LedgerError: an escrow holds less than is taken from it.
+    """
+    if not in_transaction():
+        raise RuntimeError("money moves in the transaction of the change that calls for it")
+    document = EntryDocument(
+        id=new_id(),
+        reference=entry.reference,
+        kind=entry.kind,
+        # In one order everywhere, so that transactions over the same accounts meet at the first of them.
+        postings=[await _apply(posting, entry.reference) for posting in sorted(entry.postings)],
+        facts=entry.facts,
+        at=clock.now(),
+    )
+    try:
+        await document.insert(session=session())
+    except DuplicateKeyError as error:
+        raise AlreadyPosted from error
+    return document
+
+
+async def _apply(posting: Posting, reference: str) -> PostingRow:
+    key = posting.account
+    if posting.kind in SYSTEM:
+        key += f"#{zlib.crc32(reference.encode()) % SLOTS:02d}"
+    query: dict[str, Any] = {"_id": key}
+    is_bounded_debit = posting.amount < 0 and posting.kind in BOUNDED
+    if is_bounded_debit:
+        query["balance"] = {"$gte": -posting.amount}
+    row = await AccountDocument.get_pymongo_collection().find_one_and_update(
+        query,
+        {
+            "$inc": {"balance": posting.amount, "sequence": 1},
+            "$setOnInsert": {"account": posting.account, "kind": posting.kind, "currency": posting.currency},
+        },
+        upsert=not is_bounded_debit,
+        return_document=ReturnDocument.AFTER,
+        session=session(),
+    )
+    if row is None:
+        if posting.kind == "wallet":
+            raise InsufficientFunds
+        raise LedgerError("an escrow holds less than is taken from it", account=posting.account)
+    return PostingRow(
+        account=posting.account,
+        key=key,
+        amount=posting.amount,
+        currency=posting.currency,
+        sequence=row["sequence"],
+        balance=row["balance"],
+    )
+
+
+async def find_entry(reference: str) -> EntryDocument | None:
+    """The entry of an effect."""
+    return await EntryDocument.find_one({"reference": reference}, session=session())
+
+
+async def wallet_balances(user_id: str) -> dict[str, int]:
+    """What a person has, by currency."""
+    rows = AccountDocument.get_pymongo_collection().find(
+        # The end of the range is the character after the colon.
+        {"_id": {"$gte": f"wallet:{user_id}:", "$lt": f"wallet:{user_id};"}},
+        session=session(),
+    )
+    return {row["currency"]: row["balance"] async for row in rows}
+
+
+async def wallet_entries(accounts: list[str], *, before: str | None, limit: int) -> list[EntryDocument]:
+    """Entries that touch any of these accounts, the latest first."""
+    query: dict[str, Any] = {"postings.account": {"$in": accounts}}
+    if before is not None:
+        query["_id"] = {"$lt": before}
+    return await EntryDocument.find(query).sort("-_id").limit(limit).to_list()
+
+
+async def balance(account: str) -> int:
+    """What an account holds now."""
+    rows = AccountDocument.get_pymongo_collection().find({"account": account}, session=session())
+    return sum([row["balance"] async for row in rows])
+
+
+async def balance_at(account: str, instant: datetime) -> int:
+    """What an account held at an instant, by adding up its postings until then."""
+    pipeline: list[dict[str, Any]] = [
+        {"$match": {"postings.account": account, "at": {"$lte": instant}}},
+        {"$unwind": "$postings"},
+        {"$match": {"postings.account": account}},
+        {"$group": {"_id": None, "sum": {"$sum": "$postings.amount"}}},
+    ]
+    found = await _aggregate(pipeline)
+    return int(found[0]["sum"]) if found else 0
+
+
+class Replayed(NamedTuple):
+    """An account's document as its postings alone would make it."""
+
+    balance: int
+    postings: int
+    highest_sequence: int
+
+
+async def replay() -> dict[str, Replayed]:
+    """Every account document made anew from the entries, by its id."""
+    pipeline: list[dict[str, Any]] = [
+        {"$unwind": "$postings"},
+        {
+            "$group": {
+                "_id": "$postings.key",
+                "sum": {"$sum": "$postings.amount"},
+                "count": {"$sum": 1},
+                "highest": {"$max": "$postings.sequence"},
+            }
+        },
+    ]
+    return {row["_id"]: Replayed(row["sum"], row["count"], row["highest"]) for row in await _aggregate(pipeline)}
+
+
+async def unbalanced(limit: int = 100) -> list[str]:
+    """References of entries whose postings do not sum to zero in some currency."""
+    pipeline: list[dict[str, Any]] = [
+        {"$unwind": "$postings"},
+        {
+            "$group": {
+                "_id": {"reference": "$reference", "currency": "$postings.currency"},
+                "sum": {"$sum": "$postings.amount"},
+            }
+        },
+        {"$match": {"sum": {"$ne": 0}}},
+        {"$limit": limit},
+    ]
+    return [row["_id"]["reference"] for row in await _aggregate(pipeline)]
+
+
+async def accounts() -> list[AccountDocument]:
+    """Every account document."""
+    return await AccountDocument.find_all(session=session()).to_list()
+
+
+async def count_entries() -> int:
+    """How many entries there are."""
+    return await EntryDocument.get_pymongo_collection().count_documents({}, session=session())
+
+
+async def _aggregate(pipeline: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    cursor = await EntryDocument.get_pymongo_collection().aggregate(pipeline, allowDiskUse=True, session=session())
+    return await cursor.to_list()

@@ -1,0 +1,73 @@
+"""What can go wrong with money."""
+
+from kelmah.kit.errors import BadInput, Conflict, KelmahError, NotFound, Unavailable
+
+
+class Declined(KelmahError):
+    status_code, code, title = 402, "payment.declined", "The provider refused this payment"
+
+
+class InsufficientFunds(KelmahError):
+    status_code, code, title = 402, "payment.insufficient_funds", "The wallet does not hold enough"
+
+
+class DepositClosed(Conflict):
+    code, title = "payment.deposit_closed", "This deposit ended without a payment"
+
+
+class EscrowNotFound(NotFound):
+    code, title = "payment.escrow_not_found", "There is no such escrow"
+
+
+class EscrowExists(Conflict):
+    code, title = "payment.escrow_exists", "This milestone's money is already held or paid"
+
+
+class EscrowNotFunded(Conflict):
+    code, title = "payment.escrow_not_funded", "This escrow was released, refunded or settled"
+
+
+class EscrowDisputed(Conflict):
+    code, title = "payment.escrow_disputed", "This escrow is frozen by a dispute"
+
+
+class MilestoneNotFundable(Conflict):
+    code, title = "payment.milestone_not_fundable", "This milestone cannot be funded now"
+
+
+class DisputeNotFound(NotFound):
+    code, title = "payment.dispute_not_found", "There is no such dispute"
+
+
+class DisputeResolvedAlready(Conflict):
+    code, title = "payment.dispute_resolved", "This dispute was already resolved"
+
+
+class RulingDoesNotAddUp(BadInput):
+    code, title = "payment.ruling_does_not_add_up", "The parts of a ruling must add up to the escrow"
+
+
+class MethodNotFound(NotFound):
+    code, title = "payment.method_not_found", "There is no such payment method"
+
+
+class WebhookRefused(KelmahError):
+    status_code, code, title = 400, "payment.webhook_refused", "The notice is not signed as it must be"
+
+
+class WebhookOff(NotFound):
+    code, title = "payment.webhook_off", "Notices of this provider are not taken"
+
+
+class ProviderUnavailable(Unavailable):
+    code, title = "payment.provider_unavailable", "The payment provider is not available"
+
+
+class LedgerError(KelmahError):
+    """A movement that the rules of the ledger forbid: a defect of ours, never the caller's fault."""
+
+    code = "payment.ledger"
+
+
+class AlreadyPosted(Conflict):
+    code, title = "payment.already_posted", "This money has already moved"

@@ -1,0 +1,50 @@
+"""The rules of the payment service."""
+
+from kelmah.services.payment.service.checks import LedgerFault, LedgerReport, balance_at, verify_ledger
+from kelmah.services.payment.service.context import Context
+from kelmah.services.payment.service.deposits import create_deposit, get_deposit, settle
+from kelmah.services.payment.service.deposits import requery as requery_deposit
+from kelmah.services.payment.service.disputes import get_dispute, list_disputes, raise_dispute, resolve_dispute
+from kelmah.services.payment.service.escrows import (
+    fund_escrow,
+    get_escrow,
+    list_escrows,
+    on_milestone_approved,
+    refund_escrow,
+    release_escrow,
+    release_milestone,
+)
+from kelmah.services.payment.service.methods import delete_method, forget_method, list_methods, save_method
+from kelmah.services.payment.service.wallets import get_wallet, list_transactions
+from kelmah.services.payment.service.webhooks import handle_webhook, receive_webhook
+
+__all__ = [
+    "Context",
+    "LedgerFault",
+    "LedgerReport",
+    "balance_at",
+    "create_deposit",
+    "delete_method",
+    "forget_method",
+    "fund_escrow",
+    "get_deposit",
+    "get_dispute",
+    "get_escrow",
+    "get_wallet",
+    "handle_webhook",
+    "list_disputes",
+    "list_escrows",
+    "list_methods",
+    "list_transactions",
+    "on_milestone_approved",
+    "raise_dispute",
+    "receive_webhook",
+    "refund_escrow",
+    "release_escrow",
+    "release_milestone",
+    "requery_deposit",
+    "resolve_dispute",
+    "save_method",
+    "settle",
+    "verify_ledger",
+]

@@ -1,0 +1,117 @@
+"""The payment service on a real database, with cards and jobs in memory."""
+
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from kelmah.contracts.common import Role
+from kelmah.contracts.job import ContractFacts
+from kelmah.contracts.payment import Provider
+from kelmah.kit import clock
+from kelmah.kit.context import Principal
+from kelmah.kit.ids import new_id
+from kelmah.services.payment.app import create_app
+from kelmah.services.payment.documents import DOCUMENTS
+from kelmah.services.payment.service import verify_ledger
+from kelmah.services.payment.settings import PaymentSettings
+from tests.fakes.cards import FakeCards
+from tests.fakes.jobs import FakeJobClient
+from tests.fixtures.service import Reply, Service, person, running, settings_for
+
+API = "/api/v1/payments"
+WEBHOOK_SECRETS = ["whsec_new", "whsec_old"]
+
+
+class Payments:
+    """The running service and its neighbours, with the steps that most tests take."""
+
+    def __init__(self, service: Service, cards: FakeCards, jobs: FakeJobClient) -> None:
+        self.service = service
+        self.cards = cards
+        self.jobs = jobs
+
+    @property
+    def context(self) -> Any:
+        return self.service.context
+
+    async def post(
+        self, path: str, body: Any = None, *, by: Principal, key: str | None = None, caller: str = "gateway"
+    ) -> Reply:
+        headers = {"Idempotency-Key": key or new_id()}
+        return await self.service.call("POST", API + path, body, by=by, headers=headers, caller=caller)
+
+    async def get(self, path: str, *, by: Principal) -> Reply:
+        return await self.service.call("GET", API + path, by=by)
+
+    async def deposit(
+        self, by: Principal, amount: int, *, currency: str = "GHS", method: str = "pm_card_visa", key: str | None = None
+    ) -> Reply:
+        body = {"amount": {"amount": amount, "currency": currency}, "paymentMethod": method}
+        return await self.post("/wallet/deposits", body, by=by, key=key)
+
+    async def available(self, by: Principal, currency: str = "GHS") -> int:
+        balances = (await self.get("/wallet", by=by)).data["balances"]
+        return next((int(one["available"]["amount"]) for one in balances if one["currency"] == currency), 0)
+
+    async def hirer_with(self, amount: int) -> Principal:
+        hirer = person(Role.HIRER)
+        assert (await self.deposit(hirer, amount)).status == 201
+        return hirer
+
+    async def fund(self, contract: ContractFacts, index: int = 0, *, by: Principal, key: str | None = None) -> Reply:
+        body = {"contractId": contract.id, "milestoneId": contract.milestones[index].id}
+        return await self.post("/escrows", body, by=by, key=key)
+
+    async def funded(self, amount: int = 10_000) -> tuple[Principal, Principal, str]:
+        """A hirer and a worker with an escrow of `amount` between them, and its id."""
+        hirer, worker = await self.hirer_with(amount), person(Role.WORKER)
+        reply = await self.fund(self.jobs.make_contract(hirer.user_id, worker.user_id, amount), by=hirer)
+        assert reply.status == 201
+        return hirer, worker, reply.data["id"]
+
+    async def events(self, kind: str, **facts: str) -> list[dict[str, Any]]:
+        """Data of the events of a type that carry these facts."""
+        rows = self.context.mongo.collection("events").find({"type": f"payment.{kind}.v1"}).sort("_id")
+        found = [json.loads(row["data"]) async for row in rows]
+        return [one for one in found if facts.items() <= one.items()]
+
+    async def timer(self, key: str) -> dict[str, Any] | None:
+        found: dict[str, Any] | None = await self.context.mongo.collection("timers").find_one({"_id": key})
+        return found
+
+
+@pytest.fixture(scope="module")
+async def running_service(
+    mongo_url: str, mongo_prefix: str, redis_url: str, redis_prefix: str
+) -> AsyncIterator[Service]:
+    settings = settings_for(
+        PaymentSettings,
+        mongo_url=mongo_url,
+        mongo_prefix=f"{mongo_prefix}{new_id()[-6:]}_",
+        redis_url=redis_url,
+        redis_prefix=redis_prefix,
+        service_urls={"job": ["http://127.0.0.1:9"]},
+        stripe_api_key="sk_test_unused",
+        stripe_base_url="http://127.0.0.1:9",
+        stripe_webhook_secrets=WEBHOOK_SECRETS,
+        stripe_timeout_s=2,
+    )
+    async with running(create_app, settings, DOCUMENTS) as service:
+        yield service
+
+
+@pytest.fixture
+async def payments(running_service: Service) -> AsyncIterator[Payments]:
+    """The service with fakes of this test's own. Afterwards the whole ledger must be sound, whatever happened."""
+    before = running_service.context
+    cards, jobs = FakeCards(before.providers[Provider.STRIPE].read_webhook), FakeJobClient()
+    running_service.replace(providers={Provider.STRIPE: cards}, job=jobs)
+    try:
+        yield Payments(running_service, cards, jobs)
+        report = await verify_ledger(running_service.context)
+        assert report.faults == []
+    finally:
+        running_service.app.state.context = before
+        clock.reset()
