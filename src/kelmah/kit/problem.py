@@ -9,6 +9,7 @@ import msgspec
 import structlog
 from litestar import Request, Response
 from litestar.exceptions import HTTPException, ValidationException
+from litestar.params import ParameterKwarg
 from litestar.types import HTTPResponseStartEvent, Send
 from pymongo.errors import AutoReconnect, DuplicateKeyError, ExecutionTimeout, NetworkTimeout, WTimeoutError
 from redis.exceptions import RedisError
@@ -38,6 +39,8 @@ _FIELD_NAMED = re.compile(r"(?:required field|unknown field) `(?P<field>[^`]+)`"
 def render(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
     """The answer for any exception. What is not known becomes a 500 without its details."""
     known = translate(error)
+    if known.errors and isinstance(error, ValidationException):
+        known.errors = _as_sent(request, known.errors)
     return Response(
         body(known, request.scope["path"]), status_code=known.status_code, media_type=MEDIA_TYPE, headers=headers(known)
     )
@@ -101,6 +104,17 @@ def translate(error: Exception) -> errors.KelmahError:
         return errors.Unavailable(retry_after_s=1)
     log.error("problem.unexpected", exc_info=error)
     return errors.KelmahError()
+
+
+def _as_sent(request: Request[Any, Any, Any], found: list[FieldError]) -> list[FieldError]:
+    """The errors with parameters named as clients send them, `radiusKm`, and not as our functions do."""
+    parameters = request.route_handler.parsed_fn_signature.parameters
+    names = {
+        name: parameter.kwarg_definition.name
+        for name, parameter in parameters.items()
+        if isinstance(parameter.kwarg_definition, ParameterKwarg) and parameter.kwarg_definition.name
+    }
+    return [FieldError(field=names.get(one.field, one.field), message=one.message) for one in found]
 
 
 def _field_errors(error: ValidationException) -> list[FieldError]:
