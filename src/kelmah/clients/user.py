@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from kelmah.contracts.common import Location
-from kelmah.contracts.user import Person, WorkerFacts
+from kelmah.contracts.user import NotificationPreferences, Person, WorkerFacts
 from kelmah.kit.calls import ServiceCaller, quoted
 
 
@@ -31,3 +31,13 @@ class UserClient:
         if near is not None:
             query |= {"lng": str(near.coordinates[0]), "lat": str(near.coordinates[1])}
         return await self._caller.call("GET", "/internal/workers", query=query, returns=list[WorkerFacts])
+
+    async def get_preferences(self, *, user_id: str) -> NotificationPreferences:
+        """By which channels a person is told of what, with the locale and the time zone.
+
+        Raises:
+            NotFound: there is no such person.
+        """
+        return await self._caller.call(
+            "GET", quoted("internal", "notification-preferences", user_id), returns=NotificationPreferences
+        )

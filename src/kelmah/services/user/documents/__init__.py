@@ -1,0 +1,6 @@
+"""The user service's documents and every query on them."""
+
+from kelmah.services.user.documents.bookmarks import BookmarkDocument
+from kelmah.services.user.documents.profiles import ProfileDocument
+
+DOCUMENTS = (ProfileDocument, BookmarkDocument)

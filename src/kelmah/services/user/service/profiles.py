@@ -1,0 +1,226 @@
+"""Profiles: how they come to be, how they change, and who sees what."""
+
+from collections.abc import Callable, Sequence
+
+import msgspec
+import structlog
+from msgspec import UNSET
+
+from kelmah.contracts.auth import Contact
+from kelmah.contracts.common import Location, Role
+from kelmah.contracts.user import MyProfile, ProfileUpdated, PublicProfile, StatusChanged, UpdateProfile, WorkerStatus
+from kelmah.kit import clock
+from kelmah.kit.context import Principal
+from kelmah.kit.crypto import KeyRing
+from kelmah.kit.errors import BadInput, Conflict, NotFound, PreconditionFailed
+from kelmah.services.user import mapping
+from kelmah.services.user.documents import profiles as documents
+from kelmah.services.user.documents.profiles import Place, Point, Private, ProfileDocument, Rate, SettingsEntry
+from kelmah.services.user.service import terms, typed
+from kelmah.services.user.service.context import Context
+
+log = structlog.get_logger(__name__)
+
+#: Decimals of a degree that others see of a place, and that searches know: about a kilometre.
+PUBLIC_DECIMALS = 2
+_LISTED_ROLES = frozenset({Role.WORKER, Role.HIRER})
+
+#: Changes a profile that was just read, and names the parts that it changed. It may run again on a fresh one.
+Edit = Callable[[ProfileDocument], Sequence[str]]
+
+
+async def ensure(context: Context, user_ids: Sequence[str]) -> list[ProfileDocument]:
+    """The profiles of these people; those that have an account and no profile yet get one.
+
+    Nobody waits for an event for that: the broker may be down, and two makers end in one profile.
+    """
+    found = await documents.find_many(user_ids)
+    missing = sorted(set(user_ids) - {profile.id for profile in found})
+    if not missing:
+        return found
+    for contact in await context.auth.get_contacts(user_ids=missing):
+        if await documents.insert(make(context.ring, contact)):
+            log.info("user.profile.made", user_id=contact.user_id)
+    return found + await documents.find_many(missing)
+
+
+async def get(context: Context, user_id: str) -> ProfileDocument:
+    """One profile, made if need be.
+
+    Raises:
+        NotFound: there is no such account.
+    """
+    profile = await documents.find(user_id)
+    if profile is None:
+        made = await ensure(context, [user_id])
+        if not made:
+            raise NotFound
+        profile = made[0]
+    return profile
+
+
+def make(ring: KeyRing, contact: Contact) -> ProfileDocument:
+    """The first profile of an account."""
+    now = clock.now()
+    profile = ProfileDocument(
+        id=contact.user_id,
+        role=contact.role,
+        display_name=display_name(contact.first_name, contact.last_name),
+        private="",
+        settings=SettingsEntry(locale=contact.locale),
+        created_at=now,
+        updated_at=now,
+    )
+    seal(ring, profile, Private(first_name=contact.first_name, last_name=contact.last_name))
+    derive(profile)
+    return profile
+
+
+def display_name(first_name: str, last_name: str) -> str:
+    """What others see of a name: "Ama K."."""
+    initial = f" {last_name[0].upper()}." if last_name else ""
+    return f"{first_name}{initial}".strip() or "Somebody"
+
+
+async def edit(context: Context, user_id: str, change: Edit, *, if_version: int | None = None) -> ProfileDocument:
+    """Change a profile in one transaction with the events that tell of it. No change, no event.
+
+    Raises:
+        PreconditionFailed: `if_version` is given and is not the current one.
+    """
+    await get(context, user_id)
+
+    async def body() -> ProfileDocument:
+        profile = await documents.find(user_id)
+        if profile is None:
+            raise NotFound
+        if if_version is not None and profile.version != if_version:
+            raise PreconditionFailed
+        version, status = profile.version, profile.availability.status
+        changed = change(profile)
+        if not changed:
+            return profile
+        profile.version += 1
+        profile.updated_at = clock.now()
+        derive(profile)
+        if not await documents.replace(profile, version=version):
+            raise Conflict
+        subject = f"user:{user_id}"
+        await context.events.append(ProfileUpdated(user_id=user_id, changed=list(changed)), subject=subject)
+        if profile.availability.status != status:
+            await context.events.append(
+                StatusChanged(user_id=user_id, status=profile.availability.status.value), subject=subject
+            )
+        return profile
+
+    return await context.mongo.transact(body)
+
+
+def derive(profile: ProfileDocument) -> None:
+    """Set what searches go by."""
+    listed = (
+        profile.role in _LISTED_ROLES
+        and profile.settings.is_discoverable
+        and profile.availability.status is not WorkerStatus.PAUSED
+    )
+    profile.listed_as = profile.role if listed else None
+    place = [profile.place.city, profile.place.region] if profile.place else []
+    profile.terms = terms.index_terms(
+        first=[profile.display_name, profile.company, *place, profile.headline],
+        skill_ids=[entry.id for entry in profile.skills],
+        last=profile.bio,
+    )
+
+
+def seal(ring: KeyRing, profile: ProfileDocument, private: Private) -> None:
+    profile.private = ring.seal(msgspec.json.encode(private).decode(), context=_place_of(profile))
+
+
+def unseal(ring: KeyRing, profile: ProfileDocument) -> Private:
+    return msgspec.json.decode(ring.open(profile.private, context=_place_of(profile)), type=Private)
+
+
+def _place_of(profile: ProfileDocument) -> bytes:
+    return f"user.profile.private:{profile.id}".encode()
+
+
+# --- The operations ---
+
+
+async def get_me(context: Context, *, by: Principal) -> MyProfile:
+    profile = await get(context, by.user_id)
+    return mapping.my_profile(profile, unseal(context.ring, profile))
+
+
+async def get_public(context: Context, user_id: str, *, role: Role | None = None) -> PublicProfile:
+    """What everybody sees of a person, in the given role if one is given."""
+    profile = await documents.find(user_id)
+    if profile is None or (role is not None and profile.role is not role):
+        raise NotFound
+    return mapping.public_profile(profile)
+
+
+async def update_me(
+    context: Context, data: UpdateProfile, *, by: Principal, if_version: int | None = None
+) -> MyProfile:
+    """Change what is sent. All of it is checked before anything is written."""
+    changes = _checked(data)
+    if data.hourly_rate and by.role is not Role.WORKER:
+        raise BadInput.of("hourlyRate", "only workers have a rate")
+    sealed = {field: changes.pop(field) for field in ("phone", "address", "coordinates") if field in changes}
+
+    def change(profile: ProfileDocument) -> list[str]:
+        before = profile.model_dump()
+        private = unseal(context.ring, profile)
+        replaced = msgspec.structs.replace(private, **sealed)
+        for field, value in changes.items():
+            setattr(profile, field, value)
+        after = profile.model_dump()
+        changed = {_wire_name(field) for field in changes if before[field] != after[field]}
+        if replaced != private:
+            seal(context.ring, profile, replaced)
+            changed |= {_wire_name(field) for field in sealed if getattr(private, field) != getattr(replaced, field)}
+        return sorted(changed)
+
+    profile = await edit(context, by.user_id, change, if_version=if_version)
+    return mapping.my_profile(profile, unseal(context.ring, profile))
+
+
+def _checked(data: UpdateProfile) -> dict[str, object]:
+    """The fields to set, cleaned, by their stored names."""
+    changes: dict[str, object] = {}
+    if data.headline is not UNSET:
+        changes["headline"] = typed.optional_line("headline", data.headline, 120)
+    if data.bio is not UNSET:
+        changes["bio"] = typed.optional_text("bio", data.bio, 4000)
+    if data.company is not UNSET:
+        changes["company"] = typed.optional_line("company", data.company, 120)
+    if data.languages is not UNSET:
+        changes["languages"] = list(dict.fromkeys(data.languages))
+    if data.location is not UNSET:
+        changes["place"] = _place(data.location) if data.location else None
+        changes["coordinates"] = data.location.coordinates if data.location else None
+    if data.address is not UNSET:
+        changes["address"] = typed.optional_line("address", data.address, 300)
+    if data.phone is not UNSET:
+        changes["phone"] = typed.phone("phone", data.phone) if data.phone else None
+    if data.hourly_rate is not UNSET:
+        rate = data.hourly_rate
+        changes["hourly_rate"] = Rate(amount=rate.amount, currency=rate.currency) if rate else None
+    return changes
+
+
+def _place(location: Location) -> Place:
+    longitude, latitude = location.coordinates
+    region = typed.line("location.region", location.region, 80)
+    return Place(
+        city=typed.line("location.city", location.city, 80),
+        region=region,
+        region_key=terms.region_key(region),
+        point=Point(coordinates=(round(longitude, PUBLIC_DECIMALS), round(latitude, PUBLIC_DECIMALS))),
+    )
+
+
+def _wire_name(field: str) -> str:
+    """The part of the profile that a stored field belongs to, as clients know it."""
+    return {"place": "location", "coordinates": "location", "hourly_rate": "hourlyRate"}.get(field, field)

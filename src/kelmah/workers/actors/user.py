@@ -1,0 +1,9 @@
+"""Actors of the user service."""
+
+from kelmah.contracts.auth import UserRegistered
+from kelmah.contracts.review import ReputationChanged
+from kelmah.services.user import service
+from kelmah.workers.registry import on_event
+
+on_event("user.make_profile", UserRegistered, service.on_user_registered)
+on_event("user.set_reputation", ReputationChanged, service.on_reputation_changed)

@@ -1,0 +1,98 @@
+"""Every query that the service sends to MongoDB is planned on an index."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from kelmah.contracts.common import Role
+from kelmah.kit.mongo import Mongo
+from tests.integration.user.conftest import Town
+
+EXPLAINED = {"find", "aggregate", "update", "delete", "findAndModify", "count", "distinct"}
+DRIVER_FIELDS = {"lsid", "txnNumber", "$clusterTime", "$db", "startTransaction", "autocommit", "readConcern",
+                 "writeConcern", "$readPreference", "stmtId"}  # fmt: skip
+INDEXED = {"IXSCAN", "IDHACK", "GEO_NEAR_2DSPHERE"}
+WORKER_QUERIES = [
+    "",
+    "q=plumber",
+    "q=plumber+pipes+accra",
+    "skill=plumbing",
+    "skill=electrical",
+    "region=ashanti",
+    "minRating=4",
+    "minRate=100&maxRate=9000",
+    "sort=rate",
+    "sort=rate&skill=electrical",
+    "near=-0.18,5.6",
+    "near=-0.18,5.6&skill=electrical",
+    "near=-0.18,5.6&q=plumber&sort=rating",
+    "near=-0.18,5.6&sort=rate&minRating=3&region=ashanti&skill=plumbing",
+]
+
+
+def stages(plan: Any) -> Iterator[str]:
+    """Every stage that is named anywhere in a plan."""
+    if isinstance(plan, dict):
+        if "stage" in plan:
+            yield plan["stage"]
+        for value in plan.values():
+            yield from stages(value)
+    elif isinstance(plan, list):
+        for value in plan:
+            yield from stages(value)
+
+
+async def winning(mongo: Mongo, command: dict[str, Any]) -> set[str]:
+    explained = await mongo.database.command("explain", command, verbosity="queryPlanner")
+    plans = [explained.get("queryPlanner", {}).get("winningPlan")]
+    plans += [
+        stage["$cursor"]["queryPlanner"]["winningPlan"] for stage in explained.get("stages", []) if "$cursor" in stage
+    ]
+    plans += [stage for stage in explained.get("stages", []) if "$geoNearCursor" in stage]
+    return set(stages(plans))
+
+
+async def everything(town: Town) -> None:
+    """Each operation once, and each shape of search on two pages."""
+    place = {"city": "Accra", "region": "Ashanti", "coordinates": [-0.18, 5.6]}
+    profile = {"headline": "plumber pipes accra", "location": place, "hourlyRate": {"amount": 500}}
+    for _ in range(3):
+        await town.worker("plumbing", "electrical-wiring", profile=profile)
+    ama, kofi = await town.worker("plumbing", profile=profile), town.somebody(Role.HIRER)
+    await town.call("PATCH", "/users/me", {"company": "plumber", "location": place}, by=kofi)
+    for query in WORKER_QUERIES:
+        first = await town.call("GET", f"/workers?limit=1&{query}")
+        assert first.status == 200, query
+        if cursor := first.data["nextCursor"]:
+            assert (await town.call("GET", f"/workers?limit=1&{query}&cursor={cursor}")).status == 200
+    for query in ("limit=9", "q=plumber", "region=ashanti", "q=plumber&region=ashanti"):
+        assert (await town.call("GET", f"/hirers?{query}", by=ama)).status == 200
+    for skills in ("skills=plumbing", "skills=plumbing&skills=electrical&lng=-0.18&lat=5.6"):
+        assert (await town.service.call("GET", f"/internal/workers?limit=50&{skills}", caller="job")).status == 200
+    await town.service.call("GET", f"/internal/people?ids={ama.user_id}&ids={kofi.user_id}", caller="job")
+    await town.service.call("GET", f"/internal/workers/{ama.user_id}", caller="job")
+    await town.call("POST", "/users/me/bookmarks", {"userId": ama.user_id}, by=kofi)
+    first = await town.call("GET", "/users/me/bookmarks?limit=1", by=kofi)
+    assert len(first.data["items"]) == 1
+    await town.call("DELETE", f"/users/me/bookmarks/{ama.user_id}", by=kofi)
+    await town.call("GET", f"/users/{ama.user_id}", by=kofi)
+
+
+async def test_no_query_scans_a_collection(town: Town) -> None:
+    town.commands.kept = []
+    await everything(town)
+    kept, town.commands.kept = town.commands.kept, None
+    seen = set()
+    for database, command in kept:
+        name = next(iter(command))
+        if name not in EXPLAINED or database != town.context.mongo.database.name:
+            continue
+        plain = {field: value for field, value in command.items() if field not in DRIVER_FIELDS}
+        found = await winning(town.context.mongo, plain)
+        assert found & INDEXED, plain
+        assert "COLLSCAN" not in found, plain
+        seen.add((name, command[name]))
+    assert {("find", "profiles"), ("aggregate", "profiles"), ("update", "profiles"), ("find", "bookmarks")} <= seen
+
+
+async def test_the_check_sees_a_scan(town: Town) -> None:
+    assert await winning(town.context.mongo, {"find": "profiles", "filter": {"bio": "x"}}) == {"COLLSCAN"}
