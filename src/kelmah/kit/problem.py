@@ -9,6 +9,7 @@ import msgspec
 import structlog
 from litestar import Request, Response
 from litestar.exceptions import HTTPException, ValidationException
+from litestar.params import ParameterKwarg
 from litestar.routes import HTTPRoute
 from litestar.types import HTTPResponseStartEvent, Send
 from pymongo.errors import AutoReconnect, DuplicateKeyError, ExecutionTimeout, NetworkTimeout, WTimeoutError
@@ -33,7 +34,6 @@ _BY_STATUS: dict[int, type[errors.KelmahError]] = {
 #: Faults of the machine room rather than of our code: the caller may come again.
 _OUTAGES = (AutoReconnect, NetworkTimeout, ExecutionTimeout, WTimeoutError, RedisError, ConnectionError, TimeoutError)
 _AT_PATH = re.compile(r" - at `\$(?P<key>\[\.\.\.\])?\.?(?P<path>[^`]*)`$")
-_SNAKE = re.compile(r"_([a-z])")
 _FIELD_NAMED = re.compile(r"(?:required field|unknown field) `(?P<field>[^`]+)`")
 
 
@@ -42,6 +42,8 @@ def render(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]
     known = translate(error)
     if isinstance(known, errors.MethodNotAllowed):
         known.facts["allow"] = _allowed(request)
+    if known.errors and isinstance(error, ValidationException):
+        known.errors = _as_sent(request, known.errors)
     return Response(
         body(known, request.scope["path"]), status_code=known.status_code, media_type=MEDIA_TYPE, headers=headers(known)
     )
@@ -118,6 +120,17 @@ def _allowed(request: Request[Any, Any, Any]) -> str:
     return ", ".join(sorted({method for route in matching for method in route.methods}))
 
 
+def _as_sent(request: Request[Any, Any, Any], found: list[FieldError]) -> list[FieldError]:
+    """The errors with parameters named as clients send them, `radiusKm`, and not as our functions do."""
+    parameters = request.route_handler.parsed_fn_signature.parameters
+    names = {
+        name: parameter.kwarg_definition.name
+        for name, parameter in parameters.items()
+        if isinstance(parameter.kwarg_definition, ParameterKwarg) and parameter.kwarg_definition.name
+    }
+    return [FieldError(field=names.get(one.field, one.field), message=one.message) for one in found]
+
+
 def _field_errors(error: ValidationException) -> list[FieldError]:
     """Litestar's and msgspec's complaints, each with the path of its field."""
     extra = error.extra if isinstance(error.extra, list) else []
@@ -127,8 +140,6 @@ def _field_errors(error: ValidationException) -> list[FieldError]:
 
 def _field_error(one: dict[str, Any]) -> FieldError:
     message, field = str(one.get("message", "")), str(one.get("key", ""))
-    if one.get("source") == "query":  # Litestar tells the argument's name, and not that of the parameter
-        field = _SNAKE.sub(lambda match: match[1].upper(), field)
     if match := _AT_PATH.search(message):
         field, message = match["path"], message[: match.start()]
     if match := _FIELD_NAMED.search(message):
