@@ -23,7 +23,7 @@ from kelmah.contracts.common import (
 Headline = Annotated[str, Meta(min_length=1, max_length=120, examples=["Plumber for houses and small hotels"])]
 LongText = Annotated[str, Meta(min_length=1, max_length=4000)]
 ShortLine = Annotated[str, Meta(min_length=1, max_length=120)]
-Word = Annotated[str, Meta(min_length=1, max_length=80, examples=["plumbing", "sparky"])]
+Word = Annotated[str, Meta(min_length=1, max_length=80, examples=["plumber", "sparky"])]
 #: A language as BCP 47 writes it, region optional.
 LanguageTag = Annotated[str, Meta(pattern=r"^[a-z]{2,3}(-[A-Z]{2})?\Z", examples=["en", "tw", "fr-CI"])]
 TimeZone = Annotated[str, Meta(min_length=1, max_length=64, description="IANA name.", examples=[DEFAULT_TIME_ZONE])]

@@ -56,7 +56,7 @@ async def everything(town: Town) -> None:
     place = {"city": "Accra", "region": "Ashanti", "coordinates": [-0.18, 5.6]}
     profile = {"headline": "plumber pipes accra", "location": place, "hourlyRate": {"amount": 500}}
     for _ in range(3):
-        await town.worker("plumbing", "electrical-wiring", profile=profile)
+        await town.worker("plumbing", "electrician", profile=profile)
     ama, kofi = await town.worker("plumbing", profile=profile), town.somebody(Role.HIRER)
     await town.call("PATCH", "/users/me", {"company": "plumber", "location": place}, by=kofi)
     for query in WORKER_QUERIES:

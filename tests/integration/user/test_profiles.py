@@ -245,6 +245,6 @@ async def test_a_worker_page_is_for_workers(town: Town) -> None:
     ama, kofi = await town.worker("plumbing"), town.somebody(Role.HIRER)
     await town.call("GET", "/users/me", by=kofi)
     shown = await town.call("GET", f"/workers/{ama.user_id}")
-    assert (shown.status, shown.data["skills"]) == (200, [{"id": "plumbing", "name": "Plumbing", "years": None}])
+    assert (shown.status, shown.data["skills"]) == (200, [{"id": "plumber", "name": "Plumber", "years": None}])
     assert (await town.call("GET", f"/workers/{kofi.user_id}")).status == 404
     assert (await town.call("GET", f"/users/{kofi.user_id}", by=ama)).data["role"] == "hirer"

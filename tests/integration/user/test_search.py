@@ -39,7 +39,7 @@ async def rate(town: Town, worker: Principal, milli: int, reviews: int = 5) -> N
 
 
 async def test_words_find_trades_by_their_synonyms(town: Town, word: str) -> None:
-    electrician = await town.worker("electrical-wiring", profile={"headline": word})
+    electrician = await town.worker("electrician", profile={"headline": word})
     plumber = await town.worker("plumbing", profile={"headline": word})
     for text in ("sparky", "electricians", "électricien", "light man", "Electrical Work", "I need an electrician"):
         assert await found(town, q=f"{word} {text}") == [electrician.user_id], text
@@ -63,8 +63,8 @@ async def test_punctuation_finds_nobody_rather_than_everybody(town: Town, text: 
 
 
 async def test_a_family_finds_its_trades_and_a_trade_only_itself(town: Town, word: str) -> None:
-    wiring = await town.worker("electrical-wiring", profile={"headline": word})
-    solar = await town.worker("solar-installation", profile={"headline": word})
+    wiring = await town.worker("electrician", profile={"headline": word})
+    solar = await town.worker("solar-installer", profile={"headline": word})
     await town.worker("plumbing", profile={"headline": word})
     assert set(await found(town, q=word, skill="electrical")) == {wiring.user_id, solar.user_id}
     assert await found(town, q=word, skill="Sparky") == [wiring.user_id]
@@ -232,7 +232,7 @@ async def test_skills_are_listed_with_families_and_synonyms(town: Town) -> None:
     assert (reply.status, reply.headers["cache-control"]) == (200, "public, max-age=3600")
     assert sum(skill["parent"] is None for skill in reply.data["items"]) == 12
     sparky = (await town.call("GET", "/skills?q=spark")).data["items"]
-    assert [skill["id"] for skill in sparky] == ["electrical-wiring"]
+    assert [skill["id"] for skill in sparky] == ["electrician"]
     children = (await town.call("GET", "/skills?parent=electrical")).data["items"]
     assert {skill["parent"] for skill in children} == {"electrical"}
     assert (await town.call("GET", "/skills?q=!!")).data["items"] == []

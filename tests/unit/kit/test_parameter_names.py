@@ -4,7 +4,7 @@ from typing import Annotated
 
 import pytest
 from litestar import Litestar, get
-from litestar.params import HeaderParameter, QueryParameter
+from litestar.params import QueryParameter
 
 from kelmah.kit import problem
 from tests.fixtures.service import request
@@ -13,22 +13,20 @@ from tests.fixtures.service import request
 @get("/places")
 async def find_places(
     radius_km: Annotated[float, QueryParameter(name="radiusKm", ge=1)],
-    if_match: Annotated[str | None, HeaderParameter(name="If-Match", max_length=3)] = None,
     page: Annotated[int, QueryParameter(ge=1)] = 1,
 ) -> None:
     """Find places."""
 
 
 @pytest.mark.parametrize(
-    ("query", "headers", "field"),
+    ("query", "field"),
     [
-        ("radiusKm=0", {}, "radiusKm"),
-        ("radiusKm=near", {}, "radiusKm"),
-        ("radiusKm=5", {"if-match": "much too long"}, "If-Match"),
-        ("radiusKm=5&page=0", {}, "page"),
+        ("radiusKm=0", "radiusKm"),
+        ("radiusKm=near", "radiusKm"),
+        ("radiusKm=5&page=0", "page"),
     ],
 )
-async def test_a_fault_is_named_as_it_was_sent(query: str, headers: dict[str, str], field: str) -> None:
+async def test_a_fault_is_named_as_it_was_sent(query: str, field: str) -> None:
     app = Litestar([find_places], exception_handlers={Exception: problem.render}, openapi_config=None)
-    reply = await request(app, "GET", f"/places?{query}", headers, b"")
+    reply = await request(app, "GET", f"/places?{query}", {}, b"")
     assert (reply.status, [one["field"] for one in reply.data["errors"]]) == (400, [field])
