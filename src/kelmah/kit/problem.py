@@ -139,7 +139,11 @@ def _field_errors(error: ValidationException) -> list[FieldError]:
 
 
 def _field_error(one: dict[str, Any]) -> FieldError:
-    message, field = str(one.get("message", "")), str(one.get("key", ""))
+    return field_error(str(one.get("message", "")), str(one.get("key", "")))
+
+
+def field_error(message: str, field: str = "") -> FieldError:
+    """One complaint of msgspec or Litestar, with the path of its field taken out of the sentence."""
     if match := _AT_PATH.search(message):
         field, message = match["path"], message[: match.start()]
     if match := _FIELD_NAMED.search(message):
