@@ -23,10 +23,13 @@ test: setup ## Run the tests, on servers that they start themselves
 nox: setup ## Run the checks: make nox ARGS='-s lint types'
 	@exec $(BIN)/nox $(ARGS)
 
-lock: setup ## Resolve the dependencies of pyproject.toml into requirements.lock
+# uv.lock names registries by host, so it is not committed; these two are the same versions without hosts.
+EXPORT := $(BIN)/uv export --quiet --frozen --no-emit-project --no-emit-index-url --no-annotate --no-header \
+	--format requirements.txt
+lock: setup ## Resolve the dependencies of pyproject.toml into the requirements locks
 	$(BIN)/uv lock
-	$(BIN)/uv export --quiet --all-extras --all-groups --no-emit-project --no-emit-index-url --no-annotate \
-		--no-header --format requirements.txt --output-file requirements.lock
+	$(EXPORT) --all-extras --all-groups --output-file requirements.lock
+	$(EXPORT) --no-default-groups --output-file requirements.production.lock
 
 # The newest Python that the project supports, the system's own first.
 $(BIN)/python:

@@ -86,6 +86,7 @@ def _errors() -> str:
     known = {(error.code, error.status_code): error.title for error in every_error() if error.code != "internal"}
     rows = "\n".join(f"| `{code}` | {status} | {title} |" for (code, status), title in sorted(known.items()))
     return (
-        "# Error codes\n\nEvery error is `application/problem+json` (RFC 9457). Switch on `code`; `detail` is for people.\n"
+        "# Error codes\n\nEvery error is `application/problem+json` (RFC 9457). Switch on `code`; "
+        "`detail` is for people. "
         "Made by `kelmah contracts export`.\n\n| code | status | meaning |\n|---|---|---|\n" + rows + "\n"
     )

@@ -17,7 +17,8 @@ from kelmah.kit.settings import Settings, SettingsError, load, variable_names
 EXAMPLE = Path(".env.example")
 #: Variables that no settings class reads: the workers' broker.
 OTHERS = {"KELMAH_AMQP_URL": "amqp:// URL of RabbitMQ; without it the workers use Redis."}
-_HEADER = """# Every setting of every process, made by `kelmah env-example`. Each may also be given as NAME_FILE, a path to a file.
+_HEADER = """# Every setting of every process, made by `kelmah env-example`.
+# Each may also be given as NAME_FILE, a path to a file that holds the value.
 # A shared name (KELMAH_X) serves every process; KELMAH_<SERVICE>_X is for one and wins over it.
 # Lines that are not commented out have no default and must be set.
 """

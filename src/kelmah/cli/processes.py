@@ -175,7 +175,7 @@ class Supervisor:
             if isinstance(error, StartError):
                 self.report(spec.name, "failed", process.elapsed_s, error.reason)
             await process.stop()
-            self._processes.remove(process)
+            self._forget(process)
             raise
         self.report(spec.name, "ready", process.elapsed_s)
         return process
@@ -184,7 +184,7 @@ class Supervisor:
         """Stop one process and forget it."""
         self.report(process.spec.name, "stopping")
         await process.stop()
-        self._processes.remove(process)
+        self._forget(process)
         self.report(process.spec.name, "stopped", detail=f"exit code {process.returncode}")
 
     async def stop_all(self) -> None:
@@ -211,6 +211,11 @@ class Supervisor:
     def report(self, name: str, state: State, elapsed_s: float = 0.0, detail: str = "") -> None:
         """Tell the listener about a step that is not a process, such as a download."""
         self._on_progress(Progress(name, state, elapsed_s, detail))
+
+    def _forget(self, process: Process) -> None:
+        # A start that fails and the end of the supervisor may both have stopped it.
+        if process in self._processes:
+            self._processes.remove(process)
 
     async def _spawn(self, spec: Spec) -> Process:
         spec.log_file.parent.mkdir(parents=True, exist_ok=True)

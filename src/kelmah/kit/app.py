@@ -99,8 +99,7 @@ def service_app(
         route_handlers=[*controllers, *_operations(metrics)],
         lifespan=[lifespan],
         dependencies={"context": Provide(_context), "principal": Provide(policy.provide_principal)},
-        guards=[policy.PolicyGuard(rules)],
-        middleware=[IdempotencyMiddleware()],
+        middleware=[policy.PolicyMiddleware(rules), IdempotencyMiddleware()],
         exception_handlers={Exception: problem.render},
         openapi_config=OpenAPIConfig(
             title=title,

@@ -122,6 +122,13 @@ class ASGITransport:
         return Answer(status, bytes(answer))
 
 
+class Nowhere:
+    """To a service that has no address in the settings."""
+
+    async def send(self, method: str, target: str, headers: Mapping[str, str], body: bytes, timeout_s: float) -> Answer:
+        raise errors.Unavailable
+
+
 class ServiceCaller:
     """Calls one service on behalf of another. Held by the typed clients in `kelmah.clients`."""
 

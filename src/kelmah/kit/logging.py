@@ -18,7 +18,7 @@ _SECRET_KEYS = re.compile(
 _SECRET_VALUES = re.compile(
     r"eyJ[\w-]+\.[\w-]+\.[\w-]+"  # a JWT
     r"|[\w.+-]+@[\w-]+\.[\w.-]+"  # an e-mail address
-    r"|(?<![\w-])\+?\d[\d -]{7,18}\d(?![\w-])"  # a phone or card number
+    r"|(?<![\w-])(?!\d{4}-\d\d-\d\d)\+?\d[\d -]{7,18}\d(?![\w-])"  # a phone or card number, not a date
     r"|(?<=://)[^/\s:@]+:[^/\s@]+(?=@)"  # credentials inside a URL
 )
 REDACTED = "[redacted]"

@@ -1,18 +1,19 @@
 """One MongoDB database: its connection, its transactions, and the session that a transaction runs in."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from typing import Any, TypeVar
 
 from beanie import Document, init_beanie
-from pymongo import AsyncMongoClient, ReadPreference, WriteConcern
+from pymongo import AsyncMongoClient, ReadPreference, ReturnDocument, WriteConcern
 from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.asynchronous.collection import AsyncCollection
 from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.read_concern import ReadConcern
 
 ResultT = TypeVar("ResultT")
+DocumentT = TypeVar("DocumentT", bound=Document)
 RawDocument = dict[str, Any]
 #: Seconds within which a transaction must commit; the driver retries transient conflicts until then.
 TRANSACTION_TIMEOUT_S = 10
@@ -28,6 +29,17 @@ def session() -> AsyncClientSession | None:
 def in_transaction() -> bool:
     """Whether a transaction is open, in which no call may leave the process."""
     return _session.get() is not None
+
+
+async def change(model: type[DocumentT], query: Mapping[str, Any], update: Mapping[str, Any]) -> DocumentT | None:
+    """Change the one document that fits the query, in the open transaction if there is one.
+
+    The condition and the change are one step, so this is how a state machine moves. None when nothing fits.
+    """
+    row = await model.get_pymongo_collection().find_one_and_update(
+        query, update, return_document=ReturnDocument.AFTER, session=session()
+    )
+    return None if row is None else model.model_validate(row)
 
 
 class Mongo:

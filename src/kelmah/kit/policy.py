@@ -7,8 +7,10 @@ roles and calling services; whether a thing is the caller's own is part of the q
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from litestar.connection import ASGIConnection
+from litestar.enums import ScopeType
 from litestar.handlers import BaseRouteHandler, HTTPRouteHandler
+from litestar.middleware import ASGIMiddleware
+from litestar.types import ASGIApp, Receive, Scope, Send
 
 from kelmah.contracts.common import Role
 from kelmah.kit.context import Principal, current_principal
@@ -42,13 +44,23 @@ def services(*allowed: str) -> Rule:
     return Rule(roles=None, callers=frozenset(allowed))
 
 
-class PolicyGuard:
-    """The one guard of an app. It holds the table and refuses what the table does not allow."""
+class PolicyMiddleware(ASGIMiddleware):
+    """Holds the table of an app and refuses what it does not allow.
+
+    A middleware rather than a guard, because guards run last: nobody may take an idempotency key, or learn that one
+    is missing, who may not call the operation.
+    """
+
+    scopes = (ScopeType.HTTP, ScopeType.WEBSOCKET)
 
     def __init__(self, policy: Policy) -> None:
         self._policy = policy
 
-    def __call__(self, connection: ASGIConnection, handler: BaseRouteHandler) -> None:  # type: ignore[type-arg]  # any
+    async def handle(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
+        self._check(scope, scope["route_handler"])
+        await next_app(scope, receive, send)
+
+    def _check(self, scope: Scope, handler: BaseRouteHandler) -> None:
         if handler.opt.get("unguarded"):  # health, metrics and schema: kept from outside by the network
             return
         rule = self._policy.get(operation_id(handler))
@@ -56,10 +68,9 @@ class PolicyGuard:
             if isinstance(handler, HTTPRouteHandler) and handler.http_methods == {"OPTIONS"}:
                 return  # Litestar's own answer, which tells the methods and nothing else
             raise Forbidden
-        caller = connection.scope["state"].get("caller")
-        if caller not in rule.callers:
+        if scope["state"].get("caller") not in rule.callers:
             raise Forbidden
-        if not connection.scope["state"].get("body_signed", False) and not handler.opt.get("streams_body"):
+        if not scope["state"].get("body_signed", False) and not handler.opt.get("streams_body"):
             raise Unauthenticated("The body of this call is not signed.")
         if rule.roles is None:
             return

@@ -9,6 +9,7 @@ import msgspec
 import structlog
 from litestar import Request, Response
 from litestar.exceptions import HTTPException, ValidationException
+from litestar.routes import HTTPRoute
 from litestar.types import HTTPResponseStartEvent, Send
 from pymongo.errors import AutoReconnect, DuplicateKeyError, ExecutionTimeout, NetworkTimeout, WTimeoutError
 from redis.exceptions import RedisError
@@ -38,6 +39,8 @@ _FIELD_NAMED = re.compile(r"(?:required field|unknown field) `(?P<field>[^`]+)`"
 def render(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
     """The answer for any exception. What is not known becomes a 500 without its details."""
     known = translate(error)
+    if isinstance(known, errors.MethodNotAllowed):
+        known.facts["allow"] = _allowed(request)
     return Response(
         body(known, request.scope["path"]), status_code=known.status_code, media_type=MEDIA_TYPE, headers=headers(known)
     )
@@ -91,7 +94,7 @@ def translate(error: Exception) -> errors.KelmahError:
         return errors.BadInput(errors=_field_errors(error))
     if isinstance(error, HTTPException):
         kind = _BY_STATUS.get(error.status_code, errors.BadInput if error.status_code < 500 else errors.KelmahError)
-        return kind(allow=(error.headers or {}).get("Allow"))
+        return kind()
     if isinstance(error, DuplicateKeyError):
         # A service names its expected duplicates; this is the race that slipped by its check.
         log.warning("problem.duplicate", index=list((error.details or {}).get("keyPattern", {})))
@@ -101,6 +104,17 @@ def translate(error: Exception) -> errors.KelmahError:
         return errors.Unavailable(retry_after_s=1)
     log.error("problem.unexpected", exc_info=error)
     return errors.KelmahError()
+
+
+def _allowed(request: Request[Any, Any, Any]) -> str:
+    """The methods of this path, for `Allow` (RFC 9110 §15.5.6), which Litestar leaves out."""
+    path = request.scope["path"].rstrip("/") or "/"
+    matching = (
+        route
+        for route in request.app.routes
+        if isinstance(route, HTTPRoute) and re.fullmatch(re.sub(r"{[^}]+}", "[^/]+", route.path_format), path)
+    )
+    return ", ".join(sorted({method for route in matching for method in route.methods}))
 
 
 def _field_errors(error: ValidationException) -> list[FieldError]:

@@ -12,7 +12,7 @@ from redis.asyncio import Redis
 
 from kelmah.kit import mongo as mongodb
 from kelmah.kit import redis as redisdb
-from kelmah.kit.calls import ASGITransport, HTTPTransport, ServiceCaller, Transport, http_client
+from kelmah.kit.calls import ASGITransport, HTTPTransport, Nowhere, ServiceCaller, Transport, http_client
 from kelmah.kit.crypto import KeyRing
 from kelmah.kit.events import EventStore
 from kelmah.kit.idempotency import IdempotencyKeys
@@ -41,7 +41,10 @@ class Resources:
 async def open_resources(
     settings: ServiceSettings, documents: tuple[type[Document], ...], *, apps: Apps | None = None
 ) -> AsyncIterator[Resources]:
-    """Open what a service works with, and close it in reverse. A caller is made for each service that is reachable."""
+    """Open what a service works with, and close it in reverse.
+
+    A caller is made for each service that there is a key for.
+    """
     ring = KeyRing([base64.b64decode(key.get_secret_value()) for key in settings.field_keys])
     redis = redisdb.connect(settings.redis_url, prefix=settings.redis_prefix)
     try:
@@ -71,8 +74,8 @@ async def open_resources(
 def _callers(
     service: str, transports: Mapping[str, Transport], keys: Mapping[str, Sequence[SecretStr]]
 ) -> dict[str, ServiceCaller]:
+    """A caller for each service that there is a key for; calls to one without an address are unavailable."""
     return {
-        callee: ServiceCaller(caller=service, callee=callee, transport=transport, keys=keys)
-        for callee, transport in transports.items()
-        if callee in keys
+        callee: ServiceCaller(caller=service, callee=callee, transport=transports.get(callee, Nowhere()), keys=keys)
+        for callee in keys
     }

@@ -37,9 +37,7 @@ async def stored(
     blobs = client[database]
 
     async def documents() -> int:
-        return await blobs["blobs.files"].count_documents({}) + await blobs["blobs.chunks"].count_documents(
-            {}
-        )
+        return await blobs["blobs.files"].count_documents({}) + await blobs["blobs.chunks"].count_documents({})
 
     store = GridFSBlobStore(mongo_url, database=database, max_bytes=MAX_BYTES)
     yield store, documents
@@ -175,9 +173,7 @@ async def test_a_blob_is_never_overwritten(store: BlobStore, leftovers: Leftover
     assert await leftovers() == before
 
 
-async def test_of_concurrent_puts_one_wins_and_the_rest_leave_nothing(
-    store: BlobStore, leftovers: Leftovers
-) -> None:
+async def test_of_concurrent_puts_one_wins_and_the_rest_leave_nothing(store: BlobStore, leftovers: Leftovers) -> None:
     await store.put("warm", _stream(b"x" * 300_000), metadata={})
     one = await leftovers()
     gate = asyncio.Barrier(5)

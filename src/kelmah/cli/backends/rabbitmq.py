@@ -99,6 +99,7 @@ async def _start(supervisor: Supervisor, home: Home, installation: Installation,
                     "HOME": str(data_dir),
                     # Makes the script become the Erlang machine instead of waiting for it as its child.
                     "RUNNING_UNDER_SYSTEMD": "true",
+                    "ERL_INETRC": str(data_dir / "inetrc"),
                     "RABBITMQ_CONF_ENV_FILE": os.devnull,
                     "RABBITMQ_CONFIG_FILE": str(data_dir / "rabbitmq.conf"),
                     "RABBITMQ_ADVANCED_CONFIG_FILE": str(data_dir / "advanced.config"),
@@ -158,6 +159,8 @@ def _write_config(data_dir: Path, port: int, management_port: int | None) -> Non
         (data_dir / "management_port").write_text(str(management_port))
     (data_dir / "rabbitmq.conf").write_text("\n".join(lines) + "\n")
     plugins = "" if management_port is None else "rabbitmq_management"
+    # The node's host must have an address even where no file of hosts names one, as in a bare container.
+    (data_dir / "inetrc").write_text('{host, {127,0,0,1}, ["localhost"]}.\n{lookup, [file, native]}.\n')
     (data_dir / "enabled_plugins").write_text(f"[{plugins}].\n")
 
 
