@@ -38,8 +38,9 @@ async def test_bad_input_names_its_field_and_changes_nothing(
     assert await ThingDocument.count() == before
 
 
-async def test_broken_json_is_bad_input(things: Service) -> None:
-    reply = await things.call("POST", "/api/v1/things", raw=b'{"name": ', by=person(), headers=KEYED)
+@pytest.mark.parametrize("raw", [b'{"name": ', b'{"name": "\xff\xfe"}', b"\xff", b""])
+async def test_broken_json_is_bad_input(things: Service, raw: bytes) -> None:
+    reply = await things.call("POST", "/api/v1/things", raw=raw, by=person(), headers=KEYED)
     assert (reply.status, reply.data["code"]) == (400, "bad_input")
 
 
