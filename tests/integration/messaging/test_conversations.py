@@ -208,13 +208,13 @@ async def test_a_gap_is_filled_oldest_first(service: Service, hirer: Principal, 
     for index in range(5):
         await say(service, conversation_id, str(index), hirer)
     path = f"{API}/{conversation_id}/messages?limit=2"
-    first = (await service.call("GET", f"{path}&afterSequence=1", by=hirer)).data
+    first = (await service.call("GET", f"{path}&after=1", by=hirer)).data
     second = (await service.call("GET", f"{path}&cursor={first['nextCursor']}", by=hirer)).data
     assert [one["sequence"] for one in first["items"] + second["items"]] == [2, 3, 4, 5]
     assert second["nextCursor"] is None
 
 
-@pytest.mark.parametrize("query", ["limit=0", "limit=101", "limit=x", "cursor=%00", "cursor=YQ", "afterSequence=-1"])
+@pytest.mark.parametrize("query", ["limit=0", "limit=101", "limit=x", "cursor=%00", "cursor=YQ", "after=-1"])
 async def test_bad_pages(service: Service, hirer: Principal, conversation_id: str, query: str) -> None:
     reply = await service.call("GET", f"{API}/{conversation_id}/messages?{query}", by=hirer)
     assert reply.status == 400

@@ -112,14 +112,11 @@ async def list_messages(
     principal: NamedDependency[Principal],
     limit: Limit = DEFAULT_LIMIT,
     cursor: Cursor = None,
-    after_sequence: Annotated[
-        int | None,
-        QueryParameter(name="afterSequence", ge=0, description="Fill a gap: what came after this, oldest first."),
+    after: Annotated[
+        int | None, QueryParameter(ge=0, description="Fill a gap: what came after this sequence, oldest first.")
     ] = None,
 ) -> Page[MessageView]:
-    return await service.list_messages(
-        context, conversation_id, after_sequence=after_sequence, cursor=cursor, limit=limit, by=principal
-    )
+    return await service.list_messages(context, conversation_id, after=after, cursor=cursor, limit=limit, by=principal)
 
 
 @post(
@@ -155,7 +152,9 @@ async def upload_attachment(
     request: Request[Any, Any, Any],
     context: NamedDependency[Context],
     principal: NamedDependency[Principal],
-    file_name: Annotated[str, HeaderParameter(name="X-Filename", min_length=1, max_length=1024)],
+    file_name: Annotated[
+        str, HeaderParameter(name="X-Filename", description="Percent-encoded UTF-8, at most 255 characters.")
+    ] = "",
 ) -> AttachmentView:
     return await service.upload_attachment(
         context, conversation_id, raw_name=file_name, body=request.stream(), by=principal
@@ -167,7 +166,6 @@ async def upload_attachment(
     operation_id="DownloadAttachment",
     summary="The bytes of a file",
     tags=["Conversations"],
-    media_type="application/octet-stream",
 )
 async def download_attachment(
     attachment_id: FromPath[str], context: NamedDependency[Context], principal: NamedDependency[Principal]

@@ -7,14 +7,14 @@ from collections.abc import Collection
 from datetime import datetime
 from typing import Any, ClassVar
 
-from beanie import Document, UpdateResponse
+from beanie import Document
 from pydantic import BaseModel
 from pymongo import ASCENDING, DESCENDING, IndexModel, ReturnDocument
 from pymongo.errors import DuplicateKeyError
 
 from kelmah.contracts.messaging import ConversationKind
 from kelmah.kit.ids import new_id
-from kelmah.kit.mongo import session
+from kelmah.kit.mongo import change, session
 
 _EPOCH = "epoch"
 
@@ -126,7 +126,8 @@ async def list_for(user_id: str, *, after: tuple[datetime, str] | None, limit: i
 
 async def take_sequence(conversation_id: str, *, sender_id: str, at: datetime) -> ConversationDocument | None:
     """Count one message more, by this participant. The answer's `last_sequence` is the message's own."""
-    return await _update(
+    return await change(
+        ConversationDocument,
         {"_id": conversation_id, "participants.user_id": sender_id},
         {"$inc": {"last_sequence": 1, "participants.$.own_unread": 1}, "$max": {"active_at": at}},
     )
@@ -134,7 +135,8 @@ async def take_sequence(conversation_id: str, *, sender_id: str, at: datetime) -
 
 async def set_read(conversation_id: str, *, user_id: str, up_to: int, own_unread: int) -> ConversationDocument | None:
     """Move a read mark forward; None when it stands there or further already."""
-    return await _update(
+    return await change(
+        ConversationDocument,
         {
             "_id": conversation_id,
             "last_sequence": {"$gte": up_to},
@@ -144,30 +146,14 @@ async def set_read(conversation_id: str, *, user_id: str, up_to: int, own_unread
     )
 
 
-async def _update(query: dict[str, Any], change: dict[str, Any]) -> ConversationDocument | None:
-    updated = await ConversationDocument.find_one(query, session=session()).update_one(
-        change, response_type=UpdateResponse.NEW_DOCUMENT, session=session()
-    )
-    return updated if isinstance(updated, ConversationDocument) else None
-
-
-async def set_notified(conversation_id: str, *, user_id: str, sequence: int) -> bool:
-    """Note that the person is told of this message; False when it was read or a later one was told of."""
-    result = await ConversationDocument.get_pymongo_collection().update_one(
-        {
-            "_id": conversation_id,
-            "participants": {
-                "$elemMatch": {
-                    "user_id": user_id,
-                    "read_up_to": {"$lt": sequence},
-                    "notified_up_to": {"$lt": sequence},
-                }
-            },
-        },
+async def set_notified(conversation_id: str, *, user_id: str, sequence: int) -> ConversationDocument | None:
+    """Note that the person is told of this message; None when it was read or a later one was told of."""
+    is_news = {"user_id": user_id, "read_up_to": {"$lt": sequence}, "notified_up_to": {"$lt": sequence}}
+    return await change(
+        ConversationDocument,
+        {"_id": conversation_id, "participants": {"$elemMatch": is_news}},
         {"$set": {"participants.$.notified_up_to": sequence}},
-        session=session(),
     )
-    return result.modified_count == 1
 
 
 async def contacts_of(user_id: str, *, conversations: int) -> set[str]:

@@ -54,18 +54,24 @@ async def add(notification: NotificationDocument) -> None:
 
 
 async def collapse(
-    user_id: str, *, open_key: str, kind: NotificationKind, event_id: str, data: dict[str, str], at: datetime
+    user_id: str,
+    *,
+    open_key: str,
+    kind: NotificationKind,
+    event_id: str,
+    data: dict[str, str],
+    times: int,
+    at: datetime,
 ) -> None:
-    """Count one event more in the unread row of `open_key`, or make that row. Joins the open transaction."""
+    """Let the unread row of `open_key` tell of this event too, or make that row. Joins the open transaction."""
     await NotificationDocument.get_pymongo_collection().update_one(
         {"user_id": user_id, "open_key": open_key},
         {
             "$setOnInsert": {
                 "_id": new_id(), "kind": kind.value, "params": {}, "read_at": None, "mail": NO_MAIL, "mail_at": None
             },
-            "$set": {"event_id": event_id, "data": data},
+            "$set": {"event_id": event_id, "data": data, "times": times},
             "$max": {"at": at},
-            "$inc": {"times": 1},
         },
         upsert=True,
         session=session(),

@@ -137,16 +137,16 @@ async def _tell(context: Context, message: MessageDocument, recipient_ids: list[
 
 
 async def list_messages(
-    context: Context, conversation_id: str, *, after_sequence: int | None, cursor: str | None, limit: int, by: Principal
+    context: Context, conversation_id: str, *, after: int | None, cursor: str | None, limit: int, by: Principal
 ) -> Page[MessageView]:
-    """History, newest first; or, with `after_sequence`, what came after it, oldest first.
+    """History, newest first; or, with `after`, what came after that sequence, oldest first.
 
     Raises:
         ConversationNotFound: not one of the caller's.
     """
     if await conversations.find(conversation_id, user_id=by.user_id) is None:
         raise ConversationNotFound
-    is_forward, start = after_sequence is not None, after_sequence
+    is_forward, start = after is not None, after
     if cursor is not None:
         try:
             is_forward, start = decode_cursor(cursor, (bool, int))

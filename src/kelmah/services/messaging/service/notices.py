@@ -152,15 +152,17 @@ async def on_message_sent(context: Context, envelope: Envelope, event: MessageSe
 
     async def effect() -> None:
         for user_id in event.recipient_ids:
-            if await conversations.set_notified(
+            conversation = await conversations.set_notified(
                 event.conversation_id, user_id=user_id, sequence=event.message_sequence
-            ):
+            )
+            if conversation is not None:
                 await notifications.collapse(
                     user_id,
                     open_key=open_key(event.conversation_id),
                     kind=Kind.MESSAGE_RECEIVED,
                     event_id=envelope.id,
                     data={"conversationId": event.conversation_id, "messageId": event.message_id},
+                    times=conversation.unread(user_id),
                     at=envelope.time,
                 )
 
