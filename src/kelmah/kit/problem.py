@@ -33,7 +33,7 @@ _BY_STATUS: dict[int, type[errors.KelmahError]] = {
 }
 #: Faults of the machine room rather than of our code: the caller may come again.
 _OUTAGES = (AutoReconnect, NetworkTimeout, ExecutionTimeout, WTimeoutError, RedisError, ConnectionError, TimeoutError)
-_AT_PATH = re.compile(r" - at `\$(?P<key>\[\.\.\.\])?\.?(?P<path>[^`]*)`$")
+_AT_PATH = re.compile(r" - at (?:`key` in )?`\$(?P<key>\[\.\.\.\])?\.?(?P<path>[^`]*)`$")
 _FIELD_NAMED = re.compile(r"(?:required field|unknown field) `(?P<field>[^`]+)`")
 
 
@@ -98,6 +98,8 @@ def translate(error: Exception) -> errors.KelmahError:
     if isinstance(error, HTTPException):
         kind = _BY_STATUS.get(error.status_code, errors.BadInput if error.status_code < 500 else errors.KelmahError)
         return kind()
+    if isinstance(error, UnicodeDecodeError):  # Litestar lets it through where the body of a request is not UTF-8
+        return errors.BadInput("The text is not UTF-8.")
     if isinstance(error, DuplicateKeyError):
         # A service names its expected duplicates; this is the race that slipped by its check.
         log.warning("problem.duplicate", index=list((error.details or {}).get("keyPattern", {})))
