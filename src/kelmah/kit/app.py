@@ -74,7 +74,8 @@ def service_app(
 
     @asynccontextmanager
     async def lifespan(app: Litestar) -> AsyncIterator[None]:
-        clock.shift(timedelta(seconds=settings.clock_shift_s))
+        if settings.clock_shift_s:
+            clock.set_shift(timedelta(seconds=settings.clock_shift_s))
         async with open_context() as context:
             app.state.context = context
             app.state.idempotency = context.idempotency
