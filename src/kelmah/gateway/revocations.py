@@ -29,22 +29,28 @@ MAX_SESSIONS = 500_000
 
 
 class RevokedSession(Response, frozen=True, kw_only=True):
-    """One answer of the auth service's `GET /internal/revocations`; `expires_at` in milliseconds of Unix time."""
+    """A session that ended early, and the Unix time in seconds at which its last access token dies."""
 
     session_id: str
     expires_at: int
 
 
-Ask = Callable[[int], Awaitable[list[RevokedSession]]]
+class RevokedSessions(Response, frozen=True, kw_only=True):
+    """An answer of `GET /internal/revocations`, oldest first; the next is asked `since=until` (milliseconds)."""
+
+    items: list[RevokedSession]
+    until: int
+    more: bool
+
+
+Ask = Callable[[int], Awaitable[RevokedSessions]]
 
 
 def ask_from(auth: ServiceCaller) -> Ask:
     """Ask the auth service by a signed call; the argument is the Unix time in milliseconds since when."""
 
-    async def ask(since_ms: int) -> list[RevokedSession]:
-        return await auth.call(
-            "GET", "/internal/revocations", query={"since": str(since_ms)}, returns=list[RevokedSession]
-        )
+    async def ask(since_ms: int) -> RevokedSessions:
+        return await auth.call("GET", "/internal/revocations", query={"since": str(since_ms)}, returns=RevokedSessions)
 
     return ask
 
@@ -59,6 +65,7 @@ class Revocations:
         self._ask = ask
         self._until: dict[str, float] = {}
         self._next_sweep = 0.0
+        self._asked_until = 0
 
     def __contains__(self, session_id: str) -> bool:
         return session_id in self._until
@@ -115,12 +122,19 @@ class Revocations:
             await self._seed_from_auth()
 
     async def _seed_from_auth(self) -> None:
-        since = clock.now() - timedelta(seconds=LONGEST_TOKEN_S)
+        count, oldest = 0, clock.now() - timedelta(seconds=LONGEST_TOKEN_S)
+        since = max(self._asked_until, int(oldest.timestamp() * 1000))
         try:
-            rows = await self._ask(int(since.timestamp() * 1000))
+            while True:
+                page = await self._ask(since)
+                for row in page.items:
+                    self.add(row.session_id, row.expires_at)
+                count += len(page.items)
+                if not page.more or page.until <= since:
+                    break
+                since = page.until
         except errors.KelmahError as error:
             log.warning("revocations.auth_unavailable", error=type(error).__name__)
             return
-        for row in rows:
-            self.add(row.session_id, row.expires_at / 1000)
-        log.info("revocations.seeded", source="auth", count=len(rows))
+        self._asked_until = page.until
+        log.info("revocations.seeded", source="auth", count=count)

@@ -20,7 +20,7 @@ from kelmah.kit.ratelimit import Limit
 #: Stands for GET with an upgrade to WebSocket.
 WEBSOCKET = "WS"
 _METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE", WEBSOCKET})
-_SEGMENT = re.compile(r"[A-Za-z0-9._~-]+|\{[a-z_]+\}")
+_SEGMENT = re.compile(r"(?!\.{1,2}\Z)[A-Za-z0-9._~-]+|\{[a-z_]+\}")
 _ROOTS = ("/api/v1/", "/.well-known/")
 
 

@@ -205,6 +205,6 @@ def _sendable(code: int | None, otherwise: int) -> int:
     """A code that may stand in a close frame (RFC 6455 §7.4)."""
     if code == 1005:  # closed without a code
         return 1000
-    if code is not None and (1000 <= code <= 1014 and code not in (1004, 1006) or 3000 <= code <= 4999):
+    if code is not None and ((1000 <= code <= 1014 and code not in (1004, 1006)) or 3000 <= code <= 4999):
         return code
     return otherwise
