@@ -35,6 +35,7 @@ _BY_STATUS: dict[int, type[errors.KelmahError]] = {
 _OUTAGES = (AutoReconnect, NetworkTimeout, ExecutionTimeout, WTimeoutError, RedisError, ConnectionError, TimeoutError)
 _AT_PATH = re.compile(r" - at (?:`key` in )?`\$(?P<key>\[\.\.\.\])?\.?(?P<path>[^`]*)`$")
 _FIELD_NAMED = re.compile(r"(?:required field|unknown field) `(?P<field>[^`]+)`")
+_MISSING = re.compile(r"Missing required \w+ parameter '(?P<field>[^']+)'")
 
 
 def render(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
@@ -137,6 +138,8 @@ def _field_errors(error: ValidationException) -> list[FieldError]:
     """Litestar's and msgspec's complaints, each with the path of its field."""
     extra = error.extra if isinstance(error.extra, list) else []
     found = [_field_error(one) for one in extra if isinstance(one, dict)]
+    if not found and (match := _MISSING.match(error.detail)):
+        return [FieldError(field=match["field"], message="is required")]
     return found or [FieldError(field="", message=error.detail)]
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import uvicorn
+from beanie import init_beanie
 from websockets.asyncio.client import ClientConnection, connect
 
 from kelmah.contracts.common import Role
@@ -204,6 +205,10 @@ async def instances(service: Service, settings: MessagingSettings, platform: Fak
     """Two instances on one database and one Redis."""
     async with AsyncExitStack() as stack:
         other = await stack.enter_async_context(started(settings, platform))
+        # Documents are bound to one client a process: both instances use the first one's.
+        shared = service.context
+        await init_beanie(shared.mongo.database, document_models=list(DOCUMENTS), skip_indexes=True)
+        other.replace(mongo=shared.mongo, events=shared.events, timers=shared.timers, idempotency=shared.idempotency)
         yield (
             await stack.enter_async_context(listening(service)),
             await stack.enter_async_context(listening(other)),

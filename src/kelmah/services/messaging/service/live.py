@@ -20,12 +20,13 @@ from kelmah.services.messaging.service.context import Context
 log = structlog.get_logger(__name__)
 
 _SEALED_FOR = b"messaging.live"
+_NO_FRAME = msgspec.Raw(b"null")
 
 
 class Live(Contract, frozen=True, kw_only=True):
     """What goes over a channel: a frame, with its place where it is a message; or the end of a session."""
 
-    frame: msgspec.Raw | None = None
+    frame: msgspec.Raw = _NO_FRAME
     conversation_id: str | None = None
     sequence: int | None = None
     ended_session_id: str | None = None

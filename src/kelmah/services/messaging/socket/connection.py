@@ -89,7 +89,7 @@ class Connection:
         if live.ended_session_id is not None:
             if live.ended_session_id == self.principal.session_id:
                 self.end(SESSION_ENDED, "the session has ended")
-        elif live.frame is not None:
+        else:
             self.put(Outgoing(bytes(live.frame), live.conversation_id, live.sequence or 0))
 
     async def send_all(self, send: Send) -> None:
