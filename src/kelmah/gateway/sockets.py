@@ -121,7 +121,7 @@ class Sockets:
 
 
 async def _in_memory(instance: MemoryInstance, call: Call, scope: WebSocketScope, receive: Receive, send: Send) -> None:
-    inner = memory_scope("websocket", call) | {"subprotocols": list(scope["subprotocols"])}
+    inner: Any = memory_scope(call) | {"type": "websocket", "scheme": "ws", "subprotocols": list(scope["subprotocols"])}
     connected, accepted, refused = False, False, False
 
     async def first_connect() -> Any:
