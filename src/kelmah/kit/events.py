@@ -1,8 +1,8 @@
 """The events of a service: at once its event store (append-only) and its outbox; and the inbox of its consumers.
 
 An event is written in the transaction of the state change that it tells of. The relay (`kelmah.workers.relay`)
-publishes what is `pending`. A consumer writes its inbox row in the transaction of its effect, so that an event
-that arrives twice has one effect.
+seals what is `pending` (`kelmah.kit.chain`) and publishes it. A consumer writes its inbox row in the transaction of
+its effect, so that an event that arrives twice has one effect.
 """
 
 from collections.abc import Awaitable, Callable
@@ -28,9 +28,16 @@ INDEXES: dict[str, list[IndexModel]] = {
     EVENTS: [
         IndexModel([("subject", ASCENDING), ("sequence", ASCENDING)], unique=True, name="subject_sequence"),
         IndexModel(
-            [("pending", ASCENDING), ("_id", ASCENDING)],
-            name="pending",
+            [("pending", ASCENDING), ("position", ASCENDING), ("_id", ASCENDING)],
+            name="pending_position",
             partialFilterExpression={"pending": True},
+        ),
+        # Unique, so that no fault of ours can ever give one place to two events. `kelmah.kit.chain` fills it.
+        IndexModel(
+            [("position", ASCENDING)],
+            name="position",
+            unique=True,
+            partialFilterExpression={"position": {"$exists": True}},
         ),
         IndexModel([("type", ASCENDING), ("_id", ASCENDING)], name="type"),
         IndexModel([("correlationid", ASCENDING)], name="correlation"),
@@ -108,5 +115,6 @@ def to_document(envelope: Envelope) -> RawDocument:
 
 def from_document(document: RawDocument) -> Envelope:
     """The envelope that `to_document` stored."""
-    fields = {name: document[name] for name in Envelope.__struct_fields__ if name not in ("id", "data")}
+    names = (name for name in Envelope.__struct_fields__ if name not in ("id", "data"))
+    fields = {name: document[name] for name in names if name in document}  # older ones lack newer fields
     return Envelope(id=document["_id"], data=msgspec.Raw(document["data"].encode()), **fields)
