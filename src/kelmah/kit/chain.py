@@ -87,7 +87,7 @@ class Chain:
         runs: dict[str, list[RawDocument]] = {}
         order: list[str] = []
         async for row in found:
-            order.append(row["subject"])  # noqa: PERF401  # two things at once
+            order.append(row["subject"])  # two things at once
             runs.setdefault(row["subject"], []).append(row)
         for run in runs.values():
             run.sort(key=lambda row: int(row["sequence"]))

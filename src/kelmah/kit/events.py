@@ -15,13 +15,18 @@ from pymongo.errors import DuplicateKeyError
 from kelmah.contracts.common import Event
 from kelmah.contracts.events import Envelope
 from kelmah.kit import clock
-from kelmah.kit.context import trace
+from kelmah.kit.context import current_origin, current_principal, current_system, trace
 from kelmah.kit.ids import new_id
 from kelmah.kit.mongo import Mongo, RawDocument, in_transaction, session
+from kelmah.kit.people import PersonKeys
 
 EVENTS = "events"
 STREAMS = "streams"
 INBOX = "inbox"
+#: Whose key seals where somebody called from of whom we know nothing else.
+NOBODY = "nobody"
+#: A longer User-Agent is cut.
+MAX_ORIGIN_CHARS = 200
 
 #: Collection → indexes that `kelmah indexes build` makes in each service's database.
 INDEXES: dict[str, list[IndexModel]] = {
@@ -41,6 +46,7 @@ INDEXES: dict[str, list[IndexModel]] = {
         ),
         IndexModel([("type", ASCENDING), ("_id", ASCENDING)], name="type"),
         IndexModel([("correlationid", ASCENDING)], name="correlation"),
+        IndexModel([("actor", ASCENDING), ("_id", ASCENDING)], name="actor"),
     ],
     INBOX: [IndexModel([("at", ASCENDING)], name="at")],
 }
@@ -49,12 +55,15 @@ INDEXES: dict[str, list[IndexModel]] = {
 class EventStore:
     """Appends events of one service, and remembers which events of others it has consumed."""
 
-    def __init__(self, mongo: Mongo, service: str) -> None:
+    def __init__(self, mongo: Mongo, service: str, people: PersonKeys) -> None:
         self._mongo = mongo
+        self.people = people
         self._source = f"/kelmah/{service}"
 
-    async def append(self, event: Event, *, subject: str) -> Envelope:
+    async def append(self, event: Event, *, subject: str, actor: str | None = None) -> Envelope:
         """Write `event` as the next of its subject (for instance `contract:<id>`), in the open transaction.
+
+        Who did it, and from where, is noted beside it; `actor` names a person who was not signed in before.
 
         Two transactions that append to one subject conflict, and one of them runs again: the sequence has neither
         gaps nor twins.
@@ -70,6 +79,9 @@ class EventStore:
         )
         assert stream is not None  # noqa: S101  # an upsert always returns the document
         now = trace()
+        principal = current_principal.get()
+        actor = actor or (principal.user_id if principal else current_system.get())
+        person, address, device = await self._origin(event, actor)
         envelope = Envelope(
             id=new_id(),
             source=self._source,
@@ -81,9 +93,25 @@ class EventStore:
             correlationid=now.correlation_id,
             causationid=now.causation_id,
             traceparent=now.traceparent,
+            actor=actor,
+            requestid=now.request_id,
+            person=person,
+            address=address,
+            device=device,
         )
         await self._mongo.collection(EVENTS).insert_one(to_document(envelope), session=session())
         return envelope
+
+    async def _origin(self, event: Event, actor: str | None) -> tuple[str | None, str | None, str | None]:
+        """The person under whose key the address and the device are sealed, and both."""
+        principal, origin = current_principal.get(), current_origin.get()
+        address = (principal and principal.address) or (origin and origin.address)
+        device = (principal and principal.device) or (origin and origin.device)
+        if not address and not device:
+            return None, None, None
+        person: str = actor or getattr(event, "user_id", None) or NOBODY
+        sealed = [value and await self.people.seal(person, value[:MAX_ORIGIN_CHARS]) for value in (address, device)]
+        return person, sealed[0] or None, sealed[1] or None
 
     async def consume(self, consumer: str, event_id: str, effect: Callable[[], Awaitable[None]]) -> bool:
         """Run `effect` once for this event, however often it arrives. Returns whether it ran now."""

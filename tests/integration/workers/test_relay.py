@@ -12,10 +12,11 @@ from kelmah.contracts.events import Envelope
 from kelmah.contracts.job import JobClosed, JobCreated
 from kelmah.kit import clock
 from kelmah.kit.chain import Chain
+from kelmah.kit.context import current_trace, trace, trace_from
 from kelmah.kit.outbox import Lease, Outbox
 from kelmah.kit.timers import LEASE, Timer
 from kelmah.workers.relay import Relay
-from kelmah.workers.timers import TimerLoop
+from kelmah.workers.timers import UNKNOWN_WAIT, UNKNOWN_WAIT_MAX, TimerLoop
 from tests.fixtures.workers import Stage
 
 
@@ -198,16 +199,31 @@ async def test_a_timer_of_an_unknown_actor_is_kept(redis_stage: Stage) -> None:
     row = await redis_stage.context.mongo.collection("timers").find_one({"_id": "a"})
     assert row is not None
     assert row["attempts"] == 1
+    clock.shift(2 * UNKNOWN_WAIT_MAX)
+    try:
+        await fire_all(timer_loop(redis_stage, tape))
+        row = await redis_stage.context.mongo.collection("timers").find_one({"_id": "a"})
+        assert row is not None
+        assert row["due"] - clock.now() > UNKNOWN_WAIT
+    finally:
+        clock.reset()
 
 
 async def test_a_timer_reaches_its_actor(stage: Stage) -> None:
     async def expire(context: object, job_id: str) -> None:
-        stage.heard.put(job_id)
+        stage.heard.put((job_id, trace()))
 
     stage.registry.on_timer("job.expire", expire)
-    async with stage.working():
+    cause = trace_from(None, "the-cause-of-it", None)._replace(causation_id="e1")
+    token = current_trace.set(cause)
+    try:
         await stage.context.timers.set("a", "job.expire", ["7"])
-        assert await stage.next_heard() == "7"
+    finally:
+        current_trace.reset(token)
+    async with stage.working():
+        job_id, seen = await stage.next_heard()
+    assert (job_id, seen.correlation_id, seen.causation_id) == ("7", "the-cause-of-it", "e1")
+    assert seen.traceparent.split("-")[1] == cause.traceparent.split("-")[1]
 
 
 def test_timer_messages_are_told_apart_by_their_firing() -> None:
