@@ -92,6 +92,12 @@ async def _services(environ: Mapping[str, str]) -> AsyncIterator[Mapping[str, An
     try:
         async with open_contexts({**environ, "KELMAH_SERVICE_URLS": "{}"}) as contexts:
             yield contexts
+    except BaseExceptionGroup as group:
+        # Each app's lifespan puts what passes through it into a group of one.
+        error: BaseException = group
+        while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
+            error = error.exceptions[0]
+        raise error from None
     finally:
         scene.end()
 

@@ -1,12 +1,13 @@
 """Plays made-up deals as far as their stage, through the services' own functions, so that every rule holds."""
 
+import dataclasses
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 from kelmah.cli.seed import words
 from kelmah.cli.seed.people import principal
 from kelmah.cli.seed.plan import Deal, Plan, Stage
-from kelmah.cli.seed.scene import Scene
+from kelmah.cli.seed.scene import PostponedTimers, Scene, end
 from kelmah.contracts.common import Money
 from kelmah.contracts.job import Apply, ContractView, CreateJob, ProposedMilestone
 from kelmah.contracts.messaging import ConversationKind, NewConversation, NewMessage
@@ -31,7 +32,11 @@ class Performance:
     """One deal on its way: the services, the people as they are signed in, and the current step's time."""
 
     def __init__(self, services: Mapping[str, Any], plan: Plan, deal: Deal) -> None:
-        self.services = services
+        end()  # postponed timers go by the time of the world
+        self.services = {
+            name: dataclasses.replace(context, timers=PostponedTimers(context.timers))
+            for name, context in services.items()
+        }
         self.deal = deal
         self.stage = deal.stage
         self.scene = Scene(f"{plan.seed}/{deal.name}", deal.begins)

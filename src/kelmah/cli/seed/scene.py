@@ -1,8 +1,30 @@
 """Where and when a made-up thing happens: each step has an instant and ids of its own."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from kelmah.kit import clock, ids
+from kelmah.kit.timers import Timers
+
+#: No scene takes that long to play.
+_PLAYING = timedelta(minutes=10)
+
+
+class PostponedTimers(Timers):
+    """Timers that are not due before the scene is over, though its clock says so: workers may be running.
+
+    Without it they would, for instance, give up a deposit of last month while it is being made.
+    """
+
+    def __init__(self, timers: Timers) -> None:
+        self._inner = timers
+        self._not_before = clock.now() + _PLAYING
+
+    async def set(self, key: str, actor: str, args: Sequence[str], *, due: datetime | None = None) -> None:
+        await self._inner.set(key, actor, args, due=max(due or clock.now(), self._not_before))
+
+    async def cancel(self, key: str) -> None:
+        await self._inner.cancel(key)
 
 
 class Scene:
