@@ -332,7 +332,6 @@ async def _review(steps: Steps, hirer: Actor, worker: Actor, deal: Deal) -> None
 
 async def _read_the_story(steps: Steps, hirer: Actor, worker: Actor) -> None:
     expected = {
-        # The worker signs first, so that the hirer is the one who hears of a signature.
         "worker": {"application_accepted", "contract_active", "escrow_funded", "escrow_released", "review_revealed"},
         "hirer": {"application_received", "contract_signed", "milestone_submitted", "review_revealed"},
     }
