@@ -12,13 +12,8 @@ from pydantic_core import PydanticUndefined, to_jsonable_python
 
 from kelmah import services
 from kelmah.cli.asgi import settings_class
-<<<<<<< HEAD
 from kelmah.cli.development import found_environment
-from kelmah.kit.settings import Settings, SettingsError, load, variable_names
-from kelmah.workers.settings import WorkersSettings
-=======
 from kelmah.kit.settings import PREFIX, Settings, SettingsError, load, variable_names
->>>>>>> main
 
 EXAMPLE = Path(".env.example")
 PROCESSES = ("gateway", *services.NAMES, "workers")
@@ -48,13 +43,8 @@ def check(name: str | None = None, /) -> None:
     Args:
         name: gateway, auth, user, messaging, job, payment, review or workers.
     """
-<<<<<<< HEAD
     faults, environ = [], found_environment()
-    for one in [name] if name else ["gateway", *services.NAMES]:
-=======
-    faults = []
     for one in [name] if name else PROCESSES:
->>>>>>> main
         try:
             load(settings_class(one), environ)
         except SettingsError as error:
@@ -71,12 +61,7 @@ def _classes() -> list[type[Settings]]:
 
 def _unknown(environ: Mapping[str, str]) -> Iterator[str]:
     known = {name for one in _classes() for field in one.model_fields for name in variable_names(one, field)}
-<<<<<<< HEAD
-    known |= {name for field in WorkersSettings.model_fields for name in variable_names(WorkersSettings, field)}
     for name in sorted(environ):
-=======
-    for name in sorted(os.environ):
->>>>>>> main
         if name.startswith("KELMAH_") and "_TEST_" not in name and name.removesuffix("_FILE") not in known:
             near = difflib.get_close_matches(name, known, n=1)
             yield f"{name} is not a setting" + (f": did you mean {near[0]}?" if near else ": unset it")
