@@ -5,11 +5,12 @@ seals what is `pending` (`kelmah.kit.chain`) and publishes it. A consumer writes
 its effect, so that an event that arrives twice has one effect.
 """
 
-from collections.abc import Awaitable, Callable
-from typing import Any
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
 
 import msgspec
-from pymongo import ASCENDING, IndexModel, ReturnDocument
+from pymongo import ASCENDING, DESCENDING, IndexModel, ReturnDocument
 from pymongo.errors import DuplicateKeyError
 
 from kelmah.contracts.common import Event
@@ -50,6 +51,15 @@ INDEXES: dict[str, list[IndexModel]] = {
     ],
     INBOX: [IndexModel([("at", ASCENDING)], name="at")],
 }
+
+
+class Stored(NamedTuple):
+    """An event as it is kept: its place in the chain once it is sealed, and whether the broker has it."""
+
+    envelope: Envelope
+    position: int | None
+    digest: str | None
+    is_published: bool
 
 
 class EventStore:
@@ -101,6 +111,38 @@ class EventStore:
         )
         await self._mongo.collection(EVENTS).insert_one(to_document(envelope), session=session())
         return envelope
+
+    async def find(
+        self,
+        *,
+        event_id: str | None = None,
+        types: Sequence[str] | None = None,
+        subject: str | None = None,
+        actor: str | None = None,
+        correlation_id: str | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        newest_first: bool = False,
+        limit: int = 0,
+    ) -> AsyncIterator[Stored]:
+        """Events that fit all that is given, in the order in which they happened; `limit` 0 is all of them."""
+        wanted = {"_id": event_id, "subject": subject, "actor": actor, "correlationid": correlation_id}
+        query: dict[str, Any] = {name: value for name, value in wanted.items() if value is not None}
+        if types is not None:
+            query["type"] = {"$in": list(types)}
+        bounds = {"$gte": since, "$lte": until}
+        if times := {name: value for name, value in bounds.items() if value is not None}:
+            query["time"] = times
+        by = "sequence" if subject is not None else "_id"
+        rows = self._mongo.collection(EVENTS).find(query, session=session())
+        async for row in rows.sort(by, DESCENDING if newest_first else ASCENDING).limit(limit):
+            yield Stored(from_document(row), row.get("position"), row.get("digest"), "pending" not in row)
+
+    async def consumed_by(self, consumers: Iterable[str], event_id: str) -> dict[str, datetime]:
+        """Which of these consumers took the event, and when."""
+        ids = [f"{consumer}:{event_id}" for consumer in consumers]
+        rows = self._mongo.collection(INBOX).find({"_id": {"$in": ids}})
+        return {row["_id"].removesuffix(f":{event_id}"): row["at"] async for row in rows}
 
     async def _origin(self, event: Event, actor: str | None) -> tuple[str | None, str | None, str | None]:
         """The person under whose key the address and the device are sealed, and both."""
