@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from kelmah import services
+from kelmah.cli import asyncapi
 from kelmah.cli.asgi import settings_class
 from kelmah.contracts.events import EVENT_TYPES, Envelope
 from kelmah.gateway import openapi, routes
@@ -17,13 +18,14 @@ from kelmah.kit.errors import every_error
 
 SCHEMAS = Path("docs/contracts")
 OPENAPI = Path("docs/openapi")
+ASYNCAPI = Path("docs/asyncapi.json")
 ERRORS = Path("docs/errors.md")
 #: The gateway's own copy, served at /openapi.json.
 SERVED = Path("src/kelmah/gateway/openapi.json")
 
 
 def export(*, check: bool = False) -> None:
-    """Write the JSON Schemas of the events, one OpenAPI document a service and the gateway's, and the error codes.
+    """Write the events' JSON Schemas and AsyncAPI document, each app's OpenAPI document, and the error codes.
 
     Args:
         check: write nothing, and fail when a committed file is stale.
@@ -48,6 +50,7 @@ def _documents() -> Iterator[tuple[Path, str]]:
     yield SCHEMAS / "envelope.json", _text(_schema(Envelope))
     for name, event in EVENT_TYPES.items():
         yield SCHEMAS / f"{name}.json", _text(_schema(event))
+    yield ASYNCAPI, _text(asyncapi.document())
     documents = {name: service_openapi(name) for name in services.NAMES}
     for name, document in documents.items():
         yield OPENAPI / f"{name}.json", _text(document)
