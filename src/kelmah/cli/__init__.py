@@ -21,7 +21,7 @@ _contracts.command("kelmah.cli.contracts:export", name="export")
 _app.command(_contracts)
 
 _events = App(name="events", help="The events of the six services: what happened, in what order, proven.")
-for _name in ("list", "show", "verify", "topology", "at", "rebuild", "forget"):
+for _name in ("list", "show", "verify", "topology", "at", "forget"):
     _events.command(f"kelmah.cli.events:{_name}_", name=_name)
 _app.command(_events)
 

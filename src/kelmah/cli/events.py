@@ -7,16 +7,14 @@ from datetime import datetime
 from typing import Any
 
 import msgspec
-from rich.progress import Progress as Bar
 
 from kelmah import services
 from kelmah.cli import operator
 from kelmah.cli.development import found_environment
 from kelmah.contracts.events import EVENT_TYPES
-from kelmah.kit.chain import Chain, Fault, Head, Tally
+from kelmah.kit.chain import Chain, Fault, Head
 from kelmah.kit.deadletters import DeadLetters
 from kelmah.kit.events import Stored
-from kelmah.kit.projections import Difference
 from kelmah.kit.resources import Resources
 from kelmah.kit.settings import load
 
@@ -200,38 +198,6 @@ async def _wallet_at(subject: str, instant: datetime) -> dict[str, Any]:
 
         balance = await balance_at(context, subject, instant)
     return {"subject": subject, "at": instant, "balance": balance}
-
-
-def rebuild_(*, service: str | None = None, check: bool = False) -> None:
-    """Make projections anew from events: wallets, reputations, the search index, unread counts.
-
-    Args:
-        check: write nothing, and exit with 1 when something differs.
-    """
-    differences = asyncio.run(_rebuild(service, check=check))
-    operator.show_table(("projection", "of", "expected", "found"), differences)
-    operator.say(f"{len(differences)} differences")
-    if check and differences:
-        sys.exit(1)
-
-
-async def _rebuild(service: str | None, *, check: bool) -> list[Difference]:
-    env = found_environment()
-    differences: list[Difference] = []
-    with Bar(disable=not sys.stderr.isatty()) as bar:
-        for name in [service] if service else services.NAMES:
-            loaded = services.load(name)
-            rebuild = services.rebuild_of(name)
-            if rebuild is None:
-                continue
-            task = bar.add_task(name, total=None)
-            async with loaded.open_context(load(loaded.settings, env)) as context:
-                async for found in rebuild(context, check=check):
-                    if isinstance(found, Tally):
-                        bar.update(task, completed=found.events, total=found.total)
-                    else:
-                        differences.append(found)
-    return differences
 
 
 def forget_(person_id: str, /) -> None:
