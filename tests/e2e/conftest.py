@@ -19,9 +19,19 @@ BIN = Path(sys.executable).parent
 
 @pytest.fixture(scope="session")
 async def running_platform() -> AsyncIterator[Platform]:
-    """A platform of many processes on servers of its own, for all tests of the run."""
-    async with platform.running(home=None) as started:
-        yield started
+    """A platform of many processes on servers of its own, for all tests of the run; its limits let tests through."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("KELMAH_GATEWAY_LIMIT_FACTOR", "1000")
+        async with platform.running(home=None) as started:
+            yield started
+
+
+@pytest.fixture(scope="session")
+async def seeded(running_platform: Platform) -> "Finished":
+    """The run's platform with the people and deals of seed 1; what `kelmah seed` said."""
+    finished = await run("kelmah", "seed", env=running_platform.env)
+    assert finished.status == 0, finished.stderr
+    return finished
 
 
 class Finished(NamedTuple):
