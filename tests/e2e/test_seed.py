@@ -8,8 +8,9 @@ import aiohttp
 
 from kelmah.cli.demo.client import Api, eventually
 from kelmah.cli.platform import Platform
-from kelmah.cli.seed.people import PASSWORD
+from kelmah.cli.seed.people import PASSWORD, person_id
 from kelmah.cli.seed.plan import Person, Size, Stage, make_plan
+from kelmah.cli.seed.scene import Scene
 from tests.e2e.conftest import Finished, run
 
 PLAN = make_plan(1, Size.SMALL, datetime.now(UTC).date())
@@ -50,6 +51,9 @@ async def test_clients_find_it(running_platform: Platform, seeded: Finished) -> 
         contracts = (await worker.get("/contracts?status=completed&limit=100"))["items"]
         contract = next(one for one in contracts if one["title"] == deal.title)
         assert contract["value"]["amount"] == deal.price
+        # Ids are the plan's, so another machine has the same.
+        assert me["userId"] == person_id(PLAN, deal.worker)
+        assert contract["jobId"] == Scene(f"{PLAN.seed}/{deal.name}", deal.begins).first_id
         assert contract["createdAt"] > deal.begins.isoformat()[:19]
         wallet = await worker.get("/payments/wallet")
         assert wallet["balances"][0]["available"]["amount"] >= deal.price - deal.price // 10
