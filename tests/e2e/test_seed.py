@@ -1,7 +1,6 @@
 """`kelmah seed` on a running platform: what it makes is there for clients, and is made once."""
 
 import re
-from datetime import UTC, datetime
 from typing import Any
 
 import aiohttp
@@ -11,9 +10,9 @@ from kelmah.cli.platform import Platform
 from kelmah.cli.seed.people import PASSWORD, person_id
 from kelmah.cli.seed.plan import Person, Size, Stage, make_plan
 from kelmah.cli.seed.scene import Scene
-from tests.e2e.conftest import Finished, run
+from tests.e2e.conftest import SEED_DAY, Finished, run
 
-PLAN = make_plan(1, Size.SMALL, datetime.now(UTC).date())
+PLAN = make_plan(1, Size.SMALL, SEED_DAY)
 
 
 def seeded_people() -> list[Person]:

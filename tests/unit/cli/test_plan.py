@@ -4,6 +4,7 @@ from datetime import UTC, date, datetime, time, timedelta
 
 import pytest
 
+from kelmah.cli.seed import SeedError, fill
 from kelmah.cli.seed.plan import STAFF_AGE, Plan, Size, Stage, make_plan
 from kelmah.contracts.common import Role
 from kelmah.contracts.taxonomy import skills
@@ -56,3 +57,17 @@ def test_everything_fits(plan: Plan) -> None:
         assert deal.price == sum(part.amount for part in deal.parts) >= 10_000
         assert len({deal.worker.name, deal.hirer.name, *(one.name for one in deal.others)}) == 2 + len(deal.others)
         assert max(deal.worker.joined, deal.hirer.joined) < deal.begins < END
+
+
+@pytest.mark.parametrize(
+    ("environ", "as_of", "reason"),
+    [
+        ({"KELMAH_ENVIRONMENT": "production"}, None, "this is production"),
+        ({}, date(2999, 1, 1), "2999-01-01 is not here yet"),
+    ],
+)
+async def test_some_seeds_are_refused_before_anything_is_opened(
+    environ: dict[str, str], as_of: date | None, reason: str
+) -> None:
+    with pytest.raises(SeedError, match=reason):
+        await fill(environ, seed=1, size=Size.SMALL, as_of=as_of, tell=lambda *_: None)
