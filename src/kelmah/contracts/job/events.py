@@ -179,3 +179,21 @@ class ContractTermsChanged(Event, frozen=True, kw_only=True):
     worker_id: str
     changed_by: str
     terms_hash: str
+
+
+class JobExpired(Event, frozen=True, kw_only=True):
+    """A job's time for applications ended; its hirer may still accept one of them or publish it again."""
+
+    TYPE: ClassVar[str] = "job.job_expired.v1"
+    job_id: str
+    hirer_id: str
+
+
+class JobAlert(Event, frozen=True, kw_only=True):
+    """A job that may be something for this worker: `because` is `invitation`, `saved_search` or `urgent`."""
+
+    TYPE: ClassVar[str] = "job.job_alert.v1"
+    job_id: str
+    hirer_id: str
+    worker_id: str
+    because: str

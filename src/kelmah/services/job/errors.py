@@ -65,6 +65,10 @@ class ApplicationsFull(Conflict):
     code, title = "job.applications_full", "The job takes no more applications"
 
 
+class DeadlinePassed(Conflict):
+    code, title = "job.deadline_passed", "The time for applications is over"
+
+
 class AlreadySigned(Conflict):
     code, title = "job.already_signed", "You have signed these terms"
 

@@ -10,7 +10,10 @@ PARTIES = roles(Role.HIRER, Role.WORKER)
 POLICY: Policy = {
     "CreateJob": HIRERS,
     "ListJobs": PUBLIC,
+    "CountJobs": PUBLIC,
+    "SuggestWords": PUBLIC,
     "GetJob": PUBLIC,
+    "ListJobVersions": HIRERS,
     "UpdateJob": HIRERS,
     "DeleteJob": HIRERS,
     "PublishJob": HIRERS,

@@ -2,15 +2,15 @@
 
 from collections.abc import Collection, Mapping
 from datetime import datetime
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 from beanie import Document
 from pydantic import BaseModel, Field
 from pymongo import ASCENDING, DESCENDING, IndexModel
 
 from kelmah.contracts.job import ContractStatus, MilestoneStatus
-from kelmah.kit.mongo import session
-from kelmah.services.job.documents.base import Position, change, newest
+from kelmah.kit.mongo import change, session
+from kelmah.services.job.documents.base import Position, newest
 
 
 class Signature(BaseModel):
@@ -88,6 +88,7 @@ class ContractDocument(Document):
                 },
                 name="one_live_per_job",
             ),
+            IndexModel([("worker_id", ASCENDING), ("status", ASCENDING)], name="worker"),
             IndexModel([("parties", ASCENDING), ("created_at", DESCENDING), ("_id", DESCENDING)], name="parties"),
         ]
 
@@ -113,6 +114,29 @@ async def contracts_of(
     """A person's contracts, the last first."""
     query = {"parties": party} | ({"status": status.value} if status else {})
     return await newest(ContractDocument, query, time_field="created_at", after=after, limit=limit)
+
+
+class Workload(NamedTuple):
+    """How many contracts a worker has completed, and has now."""
+
+    completed: int = 0
+    active: int = 0
+
+
+async def workloads(worker_ids: Collection[str]) -> dict[str, Workload]:
+    """What these workers have done and do; those without any contract are left out."""
+    states = [ContractStatus.COMPLETED.value, ContractStatus.ACTIVE.value]
+    rows = await ContractDocument.get_pymongo_collection().aggregate(
+        [
+            {"$match": {"worker_id": {"$in": list(worker_ids)}, "status": {"$in": states}}},
+            {"$group": {"_id": {"worker": "$worker_id", "status": "$status"}, "count": {"$sum": 1}}},
+        ]
+    )
+    found: dict[str, Workload] = {}
+    async for row in rows:
+        before = found.get(row["_id"]["worker"], Workload())
+        found[row["_id"]["worker"]] = before._replace(**{row["_id"]["status"]: row["count"]})
+    return found
 
 
 async def sign(contract_id: str, *, side: str, user_id: str, terms_hash: str, at: datetime) -> ContractDocument | None:
