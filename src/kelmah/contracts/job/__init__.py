@@ -1,6 +1,8 @@
 """What the job service says: jobs, applications, contracts and milestones."""
 
 from kelmah.contracts.job.events import (
+    AmendmentClosed,
+    AmendmentProposed,
     ApplicationAccepted,
     ApplicationReceived,
     ApplicationRejected,
@@ -26,6 +28,7 @@ from kelmah.contracts.job.internal import ContractFacts, MilestoneFacts, Milesto
 from kelmah.contracts.job.public import (
     MAX_MILESTONES,
     AcceptedApplication,
+    AmendmentView,
     ApplicationView,
     Apply,
     ContractView,
@@ -41,6 +44,9 @@ from kelmah.contracts.job.public import (
     MilestoneList,
     MilestoneOffer,
     MilestoneView,
+    NextStep,
+    NextSteps,
+    ProposeAmendment,
     ProposedMilestone,
     Recommendation,
     RequestChanges,
@@ -55,6 +61,9 @@ from kelmah.contracts.job.states import ApplicationStatus, ContractStatus, JobSt
 __all__ = [
     "MAX_MILESTONES",
     "AcceptedApplication",
+    "AmendmentClosed",
+    "AmendmentProposed",
+    "AmendmentView",
     "ApplicationAccepted",
     "ApplicationReceived",
     "ApplicationRejected",
@@ -98,6 +107,9 @@ __all__ = [
     "MilestoneStatus",
     "MilestoneSubmitted",
     "MilestoneView",
+    "NextStep",
+    "NextSteps",
+    "ProposeAmendment",
     "ProposedMilestone",
     "Recommendation",
     "RequestChanges",

@@ -197,3 +197,26 @@ class JobAlert(Event, frozen=True, kw_only=True):
     hirer_id: str
     worker_id: str
     because: str
+
+
+class AmendmentProposed(Event, frozen=True, kw_only=True):
+    """One side of an active contract proposed more milestones; the other may sign or decline."""
+
+    TYPE: ClassVar[str] = "job.amendment_proposed.v1"
+    contract_id: str
+    hirer_id: str
+    worker_id: str
+    proposed_by: str
+    terms_hash: str
+
+
+class AmendmentClosed(Event, frozen=True, kw_only=True):
+    """An amendment was signed by the other side and holds, or was declined or taken back."""
+
+    TYPE: ClassVar[str] = "job.amendment_closed.v1"
+    contract_id: str
+    hirer_id: str
+    worker_id: str
+    closed_by: str
+    signed: bool
+    terms_hash: str

@@ -198,6 +198,24 @@ class SignatureView(Response, frozen=True, kw_only=True):
     signed_at: datetime
 
 
+class ProposeAmendment(Request, frozen=True, kw_only=True):
+    """Milestones to add to an active contract, and why. Both sides sign before it holds; proposing signs for one."""
+
+    reason: Reason
+    milestones: Annotated[list[ProposedMilestone], Meta(min_length=1, max_length=MAX_MILESTONES)]
+
+
+class AmendmentView(Response, frozen=True, kw_only=True):
+    """A change of an active contract that the other side may sign or decline. `termsHash` is that of the new terms."""
+
+    proposed_by: str
+    proposed_at: datetime
+    reason: str
+    milestones: list[MilestoneOffer]
+    terms: str
+    terms_hash: str
+
+
 class ContractView(Response, frozen=True, kw_only=True):
     """A contract, for its two sides.
 
@@ -217,6 +235,7 @@ class ContractView(Response, frozen=True, kw_only=True):
     terms: str
     terms_hash: str
     signatures: list[SignatureView]
+    amendment: AmendmentView | None = None
     created_at: datetime
     updated_at: datetime
     signed_at: datetime | None = None
@@ -248,6 +267,22 @@ class RequestChanges(Request, frozen=True, kw_only=True):
     """What the worker is to change."""
 
     reason: Reason
+
+
+class NextStep(Response, frozen=True, kw_only=True):
+    """What one side is to do now, or what happens by itself at `at`. `by` is `hirer`, `worker` or `nobody`."""
+
+    by: str
+    action: str
+    text: str
+    milestone_id: str | None = None
+    at: datetime | None = None
+
+
+class NextSteps(Response, frozen=True, kw_only=True):
+    """What happens next under a contract; what has a time comes first, the earliest before."""
+
+    items: list[NextStep]
 
 
 class MilestoneList(Response, frozen=True, kw_only=True):

@@ -79,3 +79,19 @@ class TermsChanged(Conflict):
 
 class TooManyMilestones(Conflict):
     code, title = "job.too_many_milestones", "The contract has as many milestones as one may have"
+
+
+class NothingPaid(Conflict):
+    code, title = "job.nothing_paid", "Nothing was paid under this contract yet: cancel it instead"
+
+
+class AmendmentPending(Conflict):
+    code, title = "job.amendment_pending", "An amendment of this contract waits for an answer"
+
+
+class NoAmendment(NotFound):
+    code, title = "job.no_amendment", "No amendment of this contract waits for an answer"
+
+
+class OwnAmendment(Conflict):
+    code, title = "job.own_amendment", "The other side is to sign this amendment"

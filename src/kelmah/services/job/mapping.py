@@ -2,6 +2,7 @@
 
 from kelmah.contracts.common import Location, Money
 from kelmah.contracts.job import (
+    AmendmentView,
     ApplicationView,
     ContractFacts,
     ContractView,
@@ -15,7 +16,7 @@ from kelmah.contracts.job import (
 )
 from kelmah.services.job.documents.applications import ApplicationDocument
 from kelmah.services.job.documents.base import MoneyValue
-from kelmah.services.job.documents.contracts import ContractDocument, Milestone
+from kelmah.services.job.documents.contracts import Amendment, ContractDocument, Milestone
 from kelmah.services.job.documents.jobs import JobDocument, JobVersionDocument
 from kelmah.services.job.documents.search import JobRow
 
@@ -106,6 +107,7 @@ def contract_view(contract: ContractDocument) -> ContractView:
         signatures=[
             SignatureView(user_id=one.user_id, terms_hash=one.terms_hash, signed_at=one.signed_at) for one in signatures
         ],
+        amendment=None if contract.amendment is None else amendment_view(contract.amendment, contract.currency),
         created_at=contract.created_at,
         updated_at=contract.updated_at,
         signed_at=contract.signed_at,
@@ -113,6 +115,21 @@ def contract_view(contract: ContractDocument) -> ContractView:
         cancelled_at=contract.cancelled_at,
         cancelled_by=contract.cancelled_by,
         reason=contract.reason,
+    )
+
+
+def amendment_view(amendment: Amendment, currency: str) -> AmendmentView:
+    """An amendment as the two sides see it."""
+    return AmendmentView(
+        proposed_by=amendment.proposed_by,
+        proposed_at=amendment.proposed_at,
+        reason=amendment.reason,
+        milestones=[
+            MilestoneOffer(title=one.title, amount=Money(amount=one.amount, currency=currency))
+            for one in amendment.milestones
+        ],
+        terms=amendment.terms,
+        terms_hash=amendment.terms_hash,
     )
 
 

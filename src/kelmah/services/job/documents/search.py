@@ -51,7 +51,8 @@ class JobRow(msgspec.Struct, frozen=True, kw_only=True):
     distance_m: float | None = None
 
 
-_PROJECTION = {field.encode_name: 1 for field in msgspec.structs.fields(JobRow)}
+#: The fields of a row.
+PROJECTION = {field.encode_name: 1 for field in msgspec.structs.fields(JobRow)}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -142,7 +143,7 @@ def nearest_stages(wanted: JobFilter, *, after: Distance | None, limit: int) -> 
         near["minDistance"] = max(0.0, after.distance_m - 1)
         beyond = [{"distance_m": {"$gt": after.distance_m}}, {"distance_m": after.distance_m, "_id": {"$gt": after.id}}]
         stages.append({"$match": {"$or": beyond}})
-    return [*stages, {"$sort": {"distance_m": 1, "_id": 1}}, {"$limit": limit}, {"$project": _PROJECTION}]
+    return [*stages, {"$sort": {"distance_m": 1, "_id": 1}}, {"$limit": limit}, {"$project": PROJECTION}]
 
 
 async def count_facets(wanted: JobFilter) -> Facets:
@@ -219,5 +220,5 @@ def _one_of(values: Sequence[str]) -> Any:
 
 
 async def _find(query: Mapping[str, Any], sort: Any, limit: int) -> list[JobRow]:
-    rows = JobDocument.get_pymongo_collection().find(query, _PROJECTION, sort=sort, limit=limit)
+    rows = JobDocument.get_pymongo_collection().find(query, PROJECTION, sort=sort, limit=limit)
     return msgspec.convert(await rows.to_list(), list[JobRow])
