@@ -20,6 +20,10 @@ _contracts = App(name="contracts", help="The schemas that consumers build on.")
 _contracts.command("kelmah.cli.contracts:export", name="export")
 _app.command(_contracts)
 
+_match = App(name="match", help="The matching of jobs and workers.")
+_match.command("kelmah.cli.match:evaluate", name="evaluate")
+_app.command(_match)
+
 
 def main() -> None:
     """The console script."""
