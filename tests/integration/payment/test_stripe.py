@@ -18,6 +18,7 @@ from kelmah.services.payment.providers import stripe
 from kelmah.services.payment.providers.base import ChargeState, ProviderRefusedError, ProviderUnsureError
 from kelmah.services.payment.providers.stripe import StripeCards
 from kelmah.services.payment.settings import PaymentSettings
+from tests.fakes.stripe_server import StripeServer
 from tests.fixtures.service import person
 from tests.integration.payment.conftest import WEBHOOK_SECRETS, Payments
 
@@ -41,7 +42,29 @@ def settings(base_url: str) -> PaymentSettings:
 
 
 @pytest.fixture
-async def cards(stripe_url: str) -> AsyncIterator[StripeCards]:
+async def server() -> AsyncIterator[StripeServer]:
+    fake = StripeServer(WEBHOOK_SECRETS[0])
+    await fake.start()
+    yield fake
+    await fake.stop()
+
+
+@pytest.fixture(params=["fake", "localstripe"])
+async def cards(request: pytest.FixtureRequest, server: StripeServer, stripe_url: str) -> AsyncIterator[StripeCards]:
+    """The adapter on our own stand-in and on somebody else's: the same contract."""
+    async with stripe.connect(settings(server.url if request.param == "fake" else stripe_url)) as made:
+        yield made
+
+
+@pytest.fixture
+async def faked(server: StripeServer) -> AsyncIterator[StripeCards]:
+    """The adapter on our own stand-in, for what the other one cannot do."""
+    async with stripe.connect(settings(server.url)) as made:
+        yield made
+
+
+@pytest.fixture
+async def local(stripe_url: str) -> AsyncIterator[StripeCards]:
     async with stripe.connect(settings(stripe_url)) as made:
         yield made
 
@@ -117,10 +140,10 @@ async def test_a_deposit_through_the_real_sdk(payments: Payments, cards: StripeC
 
 
 async def test_a_real_notice_settles_a_deposit_after_3ds(
-    payments: Payments, cards: StripeCards, stripe_url: str
+    payments: Payments, local: StripeCards, stripe_url: str
 ) -> None:
     """The stand-in's own webhook, over HTTP, signed by it."""
-    payments.service.replace(providers={Provider.STRIPE: cards})
+    payments.service.replace(providers={Provider.STRIPE: local})
     arrived: asyncio.Queue[tuple[bytes, str]] = asyncio.Queue()
 
     async def listen(request: web.Request) -> web.Response:
@@ -143,11 +166,11 @@ async def test_a_real_notice_settles_a_deposit_after_3ds(
             events=["payment_intent.succeeded"],
         )
         hirer = person()
-        reply = await payments.deposit(hirer, 900, method=await card_token(cards, "4000002500003155"))
+        reply = await payments.deposit(hirer, 900, method=await card_token(local, "4000002500003155"))
         assert (reply.status, reply.data["status"]) == (202, "requires_action")
         secret = reply.data["clientSecret"]
         ref = secret.partition("_secret_")[0]
-        await cards._client.raw_request_async(
+        await local._client.raw_request_async(
             "post", f"/v1/payment_intents/{ref}/_authenticate", client_secret=secret, success="true"
         )
         while True:  # earlier tests' notices may still be on their way
@@ -156,7 +179,7 @@ async def test_a_real_notice_settles_a_deposit_after_3ds(
                 "POST", "/api/v1/payments/webhooks/stripe", raw=body, headers={"Stripe-Signature": signature}
             )
             assert sent.status == 200
-            notice = cards.read_webhook(body, signature)
+            notice = local.read_webhook(body, signature)
             assert notice is not None
             await service.handle_webhook(payments.context, f"stripe:{notice.id}")
             if notice.charge_ref == ref:
