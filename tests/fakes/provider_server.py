@@ -1,4 +1,4 @@
-"""What the HTTP stand-ins of payment providers share: deterministic ids, keys that repeat no effect, faults, notices."""
+"""What the stand-ins of payment providers share: deterministic ids, keys that repeat no effect, faults, notices."""
 
 import asyncio
 import json
@@ -46,7 +46,9 @@ class ProviderServer:
     #: The header that carries the caller's own key.
     key_header = ""
 
-    def __init__(self) -> None:
+    def __init__(self, world: str = "") -> None:
+        """`world` goes into every id, so that several servers can share a database."""
+        self._world = world
         self.objects: dict[str, Row] = {}
         self.calls: Counter[str] = Counter()
         self.effects: Counter[str] = Counter()
@@ -92,7 +94,7 @@ class ProviderServer:
     def new_id(self, kind: str) -> str:
         """The next id of a kind: always the same ones in the same order."""
         self._numbers[kind] += 1
-        return f"{kind}{self._numbers[kind]:06d}"
+        return f"{kind}{self._world}{self._numbers[kind]:06d}"
 
     def now(self) -> int:
         return int(clock.now().timestamp())

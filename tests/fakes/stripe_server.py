@@ -29,8 +29,8 @@ class StripeServer(ProviderServer):
 
     key_header = "Idempotency-Key"
 
-    def __init__(self, webhook_secret: str) -> None:
-        super().__init__()
+    def __init__(self, webhook_secret: str, world: str = "") -> None:
+        super().__init__(world)
         self._secret = webhook_secret
         v1 = "/v1"
         self.on("POST", f"{v1}/customers", lambda body, _: self._make("cus_", "customer", **body))
@@ -44,6 +44,8 @@ class StripeServer(ProviderServer):
         self.on("POST", f"{v1}/payment_intents/{{id}}/_authenticate", self._authenticate)
         self.on("POST", f"{v1}/refunds", self._refund)
         self.on("GET", f"{v1}/refunds", lambda body, _: self._list("refund", body))
+        self.on("GET", f"{v1}/refunds/{{id}}", lambda _, path: self._get(path["id"]))
+        self.on("GET", f"{v1}/accounts/{{id}}", self._account)
         self.on("POST", f"{v1}/transfers", self._transfer)
         self.on("GET", f"{v1}/transfers", lambda body, _: self._list("transfer", body))
         self.on("GET", f"{v1}/transfers/{{id}}", lambda _, path: self._get(path["id"]))
@@ -199,7 +201,7 @@ class StripeServer(ProviderServer):
 
     def _refund(self, body: Row, _: Mapping[str, str]) -> Row:
         intent = self._get(body["payment_intent"])
-        amount = int(body.get("amount", intent["amount_received"]))
+        amount = int(body.get("amount") or intent["amount_received"])
         given_back = sum(
             one["amount"]
             for one in self.objects.values()
@@ -218,8 +220,13 @@ class StripeServer(ProviderServer):
             status="succeeded",
         )
         self._book("refund", -amount, intent["currency"], refund["id"])
-        self._tell("charge.refunded", {"id": intent["latest_charge"], "object": "charge", "payment_intent": intent["id"]})
+        self._tell("refund.created", refund)
         return refund
+
+    def _account(self, _: Row, path: Mapping[str, str]) -> Row:
+        if path["id"] == "acct_missing":
+            raise _refusal(403, "invalid_request_error", "account_invalid")
+        return {"id": path["id"], "object": "account", "payouts_enabled": path["id"] != "acct_new"}
 
     def _transfer(self, body: Row, _: Mapping[str, str]) -> Row:
         if not body["destination"].startswith("acct_") or body["destination"] == "acct_missing":
@@ -270,9 +277,7 @@ class StripeServer(ProviderServer):
 
     def _list(self, kind: str, body: Row) -> Row:
         wanted = {name: value for name, value in body.items() if name not in ("limit", "starting_after")}
-        rows = [
-            one for one in self.objects.values() if one["object"] == kind and wanted.items() <= one.items()
-        ]
+        rows = [one for one in self.objects.values() if one["object"] == kind and wanted.items() <= one.items()]
         rows.reverse()
         if "starting_after" in body:
             rows = rows[[one["id"] for one in rows].index(body["starting_after"]) + 1 :]
@@ -281,7 +286,13 @@ class StripeServer(ProviderServer):
 
     def _tell(self, kind: str, thing: Row) -> None:
         self.outbox.append(
-            {"id": self.new_id("evt_"), "object": "event", "type": kind, "created": self.now(), "data": {"object": dict(thing)}}
+            {
+                "id": self.new_id("evt_"),
+                "object": "event",
+                "type": kind,
+                "created": self.now(),
+                "data": {"object": dict(thing)},
+            }
         )
 
 
