@@ -1,8 +1,134 @@
 """What the auth service says: accounts, sessions and tokens."""
 
-from typing import ClassVar
+from datetime import datetime
+from typing import Annotated, ClassVar, Literal
 
-from kelmah.contracts.common import Event, Response, Role
+from msgspec import Meta
+
+from kelmah.contracts.common import Event, Request, Response, Role
+
+EmailText = Annotated[
+    str, Meta(min_length=3, max_length=254, description="A mail address.", examples=["ama@example.com"])
+]
+NameText = Annotated[str, Meta(min_length=1, max_length=80, examples=["Ama"])]
+NewPassword = Annotated[
+    str,
+    Meta(
+        min_length=8,
+        max_length=128,
+        pattern=r"^[^\x00]+\Z",
+        description="8 to 128 characters of any kind. Refused when common or made of the person's own data.",
+        examples=["blue kente on a Friday"],
+    ),
+]
+GivenPassword = Annotated[str, Meta(min_length=1, max_length=128, pattern=r"^[^\x00]+\Z")]
+#: A token that the service made; longer ones are not worth reading.
+OpaqueToken = Annotated[str, Meta(min_length=16, max_length=512, pattern=r"^[A-Za-z0-9._-]+\Z")]
+
+
+class RegisterRequest(Request, frozen=True, kw_only=True):
+    """A new account. Staff accounts are never made here."""
+
+    email: EmailText
+    password: NewPassword
+    first_name: NameText
+    last_name: NameText
+    role: Literal["worker", "hirer"]
+
+
+class LoginRequest(Request, frozen=True, kw_only=True):
+    email: EmailText
+    password: GivenPassword
+
+
+class RefreshRequest(Request, frozen=True, kw_only=True):
+    """A refresh token serves once; its successor comes with the answer."""
+
+    refresh_token: OpaqueToken
+
+
+class LogoutRequest(Request, frozen=True, kw_only=True):
+    """Ends the session of this token, for a client whose access token has expired."""
+
+    refresh_token: OpaqueToken | None = None
+
+
+class TokenRequest(Request, frozen=True, kw_only=True):
+    """The token of a mail."""
+
+    token: OpaqueToken
+
+
+class EmailRequest(Request, frozen=True, kw_only=True):
+    """The answer is the same whether or not the address has an account."""
+
+    email: EmailText
+
+
+class ResetPasswordRequest(Request, frozen=True, kw_only=True):
+    token: OpaqueToken
+    new_password: NewPassword
+
+
+class ChangePasswordRequest(Request, frozen=True, kw_only=True):
+    current_password: GivenPassword
+    new_password: NewPassword
+
+
+class AccountView(Response, frozen=True, kw_only=True):
+    """An account as its owner sees it."""
+
+    id: str
+    email: str
+    first_name: str
+    last_name: str
+    role: Role
+    email_verified: bool
+    created_at: datetime
+
+
+class Tokens(Response, frozen=True, kw_only=True):
+    """What a client keeps of a session. `expiresIn` counts the seconds that the access token lives."""
+
+    access_token: str
+    refresh_token: str
+    expires_in: int
+    token_type: str = "Bearer"  # noqa: S105  # a scheme, not a secret
+
+
+class SignedIn(Tokens, frozen=True, kw_only=True):
+    """The answer to a login."""
+
+    user: AccountView
+
+
+class SessionView(Response, frozen=True, kw_only=True):
+    """One place where a person is signed in."""
+
+    id: str
+    created_at: datetime
+    last_seen_at: datetime
+    expires_at: datetime
+    address: str | None
+    user_agent: str | None
+    current: bool
+
+
+class PublicKey(Response, frozen=True, kw_only=True):
+    """An Ed25519 key as a JSON Web Key (RFC 7517, RFC 8037)."""
+
+    kid: str
+    x: str
+    kty: str = "OKP"
+    crv: str = "Ed25519"
+    use: str = "sig"
+    alg: str = "EdDSA"
+
+
+class PublicKeys(Response, frozen=True, kw_only=True):
+    """A JSON Web Key Set: keys that sign now, that will, and that did until a moment ago."""
+
+    keys: list[PublicKey]
 
 
 class UserRegistered(Event, frozen=True, kw_only=True):
@@ -29,6 +155,31 @@ class SessionRevoked(Event, frozen=True, kw_only=True):
     reason: str
 
 
+class PasswordChanged(Event, frozen=True, kw_only=True):
+    """The account has another password: `how` is `change` or `reset`."""
+
+    TYPE: ClassVar[str] = "auth.password_changed.v1"
+    user_id: str
+    how: str
+
+
+class LoggedIn(Event, frozen=True, kw_only=True):
+    """A session began."""
+
+    TYPE: ClassVar[str] = "auth.logged_in.v1"
+    user_id: str
+    session_id: str
+    methods: list[str]
+
+
+class LoginRefused(Event, frozen=True, kw_only=True):
+    """Somebody could not log in; `user_id` is null when the address has no account. For the audit only."""
+
+    TYPE: ClassVar[str] = "auth.login_refused.v1"
+    user_id: str | None
+    reason: str
+
+
 # --- For other services (/internal) ---
 
 
@@ -42,3 +193,18 @@ class Contact(Response, frozen=True, kw_only=True):
     email: str
     email_verified: bool
     locale: str = "en"
+
+
+class Revocation(Response, frozen=True, kw_only=True):
+    """A session that ended early. Access tokens that carry it die of themselves at `expires_at` (epoch seconds)."""
+
+    session_id: str
+    expires_at: int
+
+
+class Revocations(Response, frozen=True, kw_only=True):
+    """Sessions that ended early, oldest first. Ask again with `since=until` (epoch milliseconds); at once if `more`."""
+
+    items: list[Revocation]
+    until: int
+    more: bool

@@ -20,6 +20,7 @@ from redis.asyncio import Redis
 
 from kelmah.contracts.common import Contract
 from kelmah.kit import clock, policy, problem
+from kelmah.kit.bodies import StrictBodies
 from kelmah.kit.idempotency import IdempotencyKeys, IdempotencyMiddleware
 from kelmah.kit.internal import SignedCalls
 from kelmah.kit.mongo import Mongo
@@ -73,7 +74,8 @@ def service_app(
 
     @asynccontextmanager
     async def lifespan(app: Litestar) -> AsyncIterator[None]:
-        clock.shift(timedelta(seconds=settings.clock_shift_s))
+        if settings.clock_shift_s:
+            clock.set_shift(timedelta(seconds=settings.clock_shift_s))
         async with open_context() as context:
             app.state.context = context
             app.state.idempotency = context.idempotency
@@ -99,7 +101,7 @@ def service_app(
         route_handlers=[*controllers, *_operations(metrics)],
         lifespan=[lifespan],
         dependencies={"context": Provide(_context), "principal": Provide(policy.provide_principal)},
-        middleware=[policy.PolicyMiddleware(rules), IdempotencyMiddleware()],
+        middleware=[policy.PolicyMiddleware(rules), StrictBodies(), IdempotencyMiddleware()],
         exception_handlers={Exception: problem.render},
         openapi_config=OpenAPIConfig(
             title=title,

@@ -18,9 +18,15 @@ def monotonic() -> float:
 
 
 def shift(by: timedelta) -> None:
-    """Move this process's clock. For tests, and for `KELMAH_CLOCK_SHIFT_S` outside production."""
+    """Move this process's clock. For tests."""
     global _offset
     _offset += by
+
+
+def set_shift(shift: timedelta) -> None:
+    """Put this process's clock this far from the machine's. Apps that share a process say so once each, to one end."""
+    global _offset
+    _offset = shift
 
 
 def reset() -> None:

@@ -74,18 +74,20 @@ class IdempotencyKeys:
             IdempotencyKeyInFlight: the first request with it is still running.
         """
         now = clock.now()
-        row = {"fingerprint": fingerprint, "lease": lease, "leased_until": now + LEASE, "expires_at": now + KEPT}
+        # Keyed, since a body may hold a password, which a bare hash would let one guess at leisure.
+        fingerprints = self._ring.blind_indexes(fingerprint, context=b"kit.idempotency.fingerprint")
+        row = {"fingerprint": fingerprints[0], "lease": lease, "leased_until": now + LEASE, "expires_at": now + KEPT}
         try:
             await self._keys.insert_one({"_id": key_id, **row})
         except DuplicateKeyError:
-            return await self._meet(key_id, fingerprint, row)
+            return await self._meet(key_id, fingerprints, row)
         return None
 
-    async def _meet(self, key_id: str, fingerprint: str, row: dict[str, Any]) -> Answer | None:
+    async def _meet(self, key_id: str, fingerprints: list[str], row: dict[str, Any]) -> Answer | None:
         found = await self._keys.find_one({"_id": key_id})
         if found is None:  # released this very moment: the client may simply come again
             raise errors.IdempotencyKeyInFlight(retry_after_s=1)
-        if found["fingerprint"] != fingerprint:
+        if found["fingerprint"] not in fingerprints:
             raise errors.IdempotencyKeyReused
         if "answer" in found:
             return Answer(found["status"], self._ring.decrypt(found["answer"], context=key_id.encode()))

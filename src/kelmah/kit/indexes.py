@@ -4,13 +4,13 @@ from collections.abc import AsyncIterator
 
 from beanie import Document, init_beanie
 
-from kelmah.kit import events, idempotency, timers
+from kelmah.kit import deadletters, events, idempotency, timers
 from kelmah.kit.mongo import Mongo
 
 
 async def build(mongo: Mongo, documents: tuple[type[Document], ...]) -> AsyncIterator[str]:
     """Build what is missing, and yield the name of each collection when it is done. Safe to run again."""
-    for name, models in (events.INDEXES | timers.INDEXES | idempotency.INDEXES).items():
+    for name, models in (events.INDEXES | timers.INDEXES | idempotency.INDEXES | deadletters.INDEXES).items():
         await mongo.collection(name).create_indexes(models)
         yield name
     for document in documents:

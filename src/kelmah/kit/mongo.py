@@ -17,6 +17,8 @@ DocumentT = TypeVar("DocumentT", bound=Document)
 RawDocument = dict[str, Any]
 #: Seconds within which a transaction must commit; the driver retries transient conflicts until then.
 TRANSACTION_TIMEOUT_S = 10
+#: Milliseconds that one request for changes waits at the server; below the socket's time-out.
+CHANGE_WAIT_MS = 10_000
 
 _session: ContextVar[AsyncClientSession | None] = ContextVar("mongo_session", default=None)
 
@@ -76,6 +78,18 @@ class Mongo:
                 read_preference=ReadPreference.PRIMARY,
                 max_commit_time_ms=TRANSACTION_TIMEOUT_S * 1000,
             )
+
+    async def inserts(self, *collections: str) -> AsyncIterator[str]:
+        """Yield a collection's name each time a document is inserted into it or replaced, from now on, without end.
+
+        Raises:
+            PyMongoError: the stream broke; what was inserted meanwhile is not told of.
+        """
+        wanted = {"operationType": {"$in": ["insert", "replace"]}, "ns.coll": {"$in": list(collections)}}
+        pipeline: list[RawDocument] = [{"$match": wanted}, {"$project": {"ns.coll": 1}}]
+        async with await self.database.watch(pipeline, max_await_time_ms=CHANGE_WAIT_MS) as stream:
+            async for change in stream:
+                yield change["ns"]["coll"]
 
     async def ping(self) -> None:
         """Raises a `PyMongoError` when the database does not answer."""

@@ -33,8 +33,9 @@ _BY_STATUS: dict[int, type[errors.KelmahError]] = {
 }
 #: Faults of the machine room rather than of our code: the caller may come again.
 _OUTAGES = (AutoReconnect, NetworkTimeout, ExecutionTimeout, WTimeoutError, RedisError, ConnectionError, TimeoutError)
-_AT_PATH = re.compile(r" - at `\$(?P<key>\[\.\.\.\])?\.?(?P<path>[^`]*)`$")
+_AT_PATH = re.compile(r" - at (?:`key` in )?`\$(?P<key>\[\.\.\.\])?\.?(?P<path>[^`]*)`$")
 _FIELD_NAMED = re.compile(r"(?:required field|unknown field) `(?P<field>[^`]+)`")
+_MISSING = re.compile(r"Missing required \w+ parameter '(?P<field>[^']+)'")
 
 
 def render(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
@@ -98,6 +99,8 @@ def translate(error: Exception) -> errors.KelmahError:
     if isinstance(error, HTTPException):
         kind = _BY_STATUS.get(error.status_code, errors.BadInput if error.status_code < 500 else errors.KelmahError)
         return kind()
+    if isinstance(error, UnicodeDecodeError):  # Litestar lets it through where the body of a request is not UTF-8
+        return errors.BadInput("The text is not UTF-8.")
     if isinstance(error, DuplicateKeyError):
         # A service names its expected duplicates; this is the race that slipped by its check.
         log.warning("problem.duplicate", index=list((error.details or {}).get("keyPattern", {})))
@@ -135,11 +138,17 @@ def _field_errors(error: ValidationException) -> list[FieldError]:
     """Litestar's and msgspec's complaints, each with the path of its field."""
     extra = error.extra if isinstance(error.extra, list) else []
     found = [_field_error(one) for one in extra if isinstance(one, dict)]
+    if not found and (match := _MISSING.match(error.detail)):
+        return [FieldError(field=match["field"], message="is required")]
     return found or [FieldError(field="", message=error.detail)]
 
 
 def _field_error(one: dict[str, Any]) -> FieldError:
-    message, field = str(one.get("message", "")), str(one.get("key", ""))
+    return field_error(str(one.get("message", "")), str(one.get("key", "")))
+
+
+def field_error(message: str, field: str = "") -> FieldError:
+    """One complaint of msgspec or Litestar, with the path of its field taken out of the sentence."""
     if match := _AT_PATH.search(message):
         field, message = match["path"], message[: match.start()]
     if match := _FIELD_NAMED.search(message):

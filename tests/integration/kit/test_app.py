@@ -21,6 +21,8 @@ KEYED = {"Idempotency-Key": "only-once"}
         ({**GOOD, "name": "a"}, [("name", "Expected `str` of length >= 2")]),
         ({**GOOD, "price": {"amount": 0}}, [("price.amount", "Expected `int` >= 1")]),
         ({**GOOD, "price": {"amount": 1.5}}, [("price.amount", "Expected `int`, got `float`")]),
+        ({**GOOD, "price": {"amount": "1"}}, [("price.amount", "Expected `int`, got `str`")]),
+        ({**GOOD, "price": {"amount": True}}, [("price.amount", "Expected `int`, got `bool`")]),
         ({**GOOD, "price": {"amount": 2**53}}, [("price.amount", "Expected `int` <= 9007199254740991")]),
         ({**GOOD, "more": 1}, [("more", "Object contains unknown field `more`")]),
         ({"name": "abc"}, [("price", "Object missing required field `price`")]),
@@ -38,8 +40,9 @@ async def test_bad_input_names_its_field_and_changes_nothing(
     assert await ThingDocument.count() == before
 
 
-async def test_broken_json_is_bad_input(things: Service) -> None:
-    reply = await things.call("POST", "/api/v1/things", raw=b'{"name": ', by=person(), headers=KEYED)
+@pytest.mark.parametrize("raw", [b'{"name": ', b"", b"\xff", b'{"name": "\xff"}', b"[" * 1500, b'{"name": "\\ud800"}'])
+async def test_broken_json_is_bad_input(things: Service, raw: bytes) -> None:
+    reply = await things.call("POST", "/api/v1/things", raw=raw, by=person(), headers=KEYED)
     assert (reply.status, reply.data["code"]) == (400, "bad_input")
 
 

@@ -1,8 +1,10 @@
 """`Idempotency-Key`: one key, one effect, one answer, whatever dies in between."""
 
 import asyncio
+import hashlib
 from datetime import timedelta
 
+import msgspec
 import pytest
 
 from kelmah.kit import clock, events
@@ -103,6 +105,16 @@ async def test_answers_are_kept_sealed_and_for_a_day(things: Service) -> None:
     row = await rows.find_one({})
     assert somebody.user_id.encode() not in row["answer"]
     assert before + KEPT <= row["expires_at"] <= clock.now() + KEPT
+
+
+async def test_the_kept_fingerprint_lets_nobody_guess_the_body(things: Service) -> None:
+    key = {"Idempotency-Key": new_id()}
+    await things.call("POST", "/api/v1/things", GOOD, by=person(), headers=key)
+    row = await things.context.mongo.collection(IDEMPOTENCY_KEYS).find_one({}, sort=[("expires_at", -1)])
+    operation = b"POST /api/v1/things"
+    bare = hashlib.sha256(operation + b"\n" + b"\n" + msgspec.json.encode(GOOD)).hexdigest()
+    assert row["fingerprint"] != bare
+    assert row["fingerprint"] == things.context.ring.blind_index(bare, context=b"kit.idempotency.fingerprint")
 
 
 @pytest.mark.parametrize(("key", "status"), [("x" * 255, 201), ("x" * 256, 400), ("ключ", 400), ("a\tb", 400)])

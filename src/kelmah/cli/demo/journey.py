@@ -332,7 +332,7 @@ async def _review(steps: Steps, hirer: Actor, worker: Actor, deal: Deal) -> None
 
 async def _read_the_story(steps: Steps, hirer: Actor, worker: Actor) -> None:
     expected = {
-        "worker": {"application_accepted", "contract_signed", "escrow_funded", "escrow_released", "review_revealed"},
+        "worker": {"application_accepted", "contract_active", "escrow_funded", "escrow_released", "review_revealed"},
         "hirer": {"application_received", "contract_signed", "milestone_submitted", "review_revealed"},
     }
     for actor, role in ((worker, "worker"), (hirer, "hirer")):

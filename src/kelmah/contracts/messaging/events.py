@@ -1,4 +1,4 @@
-"""What the messaging service says: conversations, files, presence and notifications."""
+"""The events of the messaging service."""
 
 from typing import ClassVar
 

@@ -1,0 +1,47 @@
+"""What the gateway refuses by itself, before any service is asked."""
+
+from kelmah.kit.errors import Forbidden, KelmahError, Unauthenticated, Unavailable
+
+
+class MalformedTarget(KelmahError):
+    status_code, code, title = 400, "gateway.malformed_target", "The address in the request is malformed"
+
+
+class MalformedHeader(KelmahError):
+    status_code, code, title = 400, "gateway.malformed_header", "A header of the request is malformed"
+
+
+class SlowClient(KelmahError):
+    status_code, code, title = 408, "gateway.slow_client", "The request's body came too slowly"
+
+
+class TargetTooLong(KelmahError):
+    status_code, code, title = 414, "gateway.target_too_long", "The address in the request is too long"
+
+
+class UpgradeRequired(KelmahError):
+    status_code, code, title = 426, "gateway.upgrade_required", "This address speaks WebSocket only"
+
+
+class HeadersTooLarge(KelmahError):
+    status_code, code, title = 431, "gateway.headers_too_large", "The request's headers are too large"
+
+
+class TokenRefused(Unauthenticated):
+    code, title = "token_refused", "The access token is not valid"
+
+
+class TokenExpired(Unauthenticated):
+    code, title = "token_expired", "The access token has expired"
+
+
+class SessionEnded(Unauthenticated):
+    code, title = "session_ended", "The session of this access token has ended"
+
+
+class OriginRefused(Forbidden):
+    code, title = "gateway.origin_refused", "Pages of this origin may not connect"
+
+
+class LimitsUnavailable(Unavailable):
+    code, title = "gateway.limits_unavailable", "This operation waits until its rate can be limited again"

@@ -1,0 +1,213 @@
+"""Passes a request on to its service, signed, and the answer back as it comes."""
+
+import asyncio
+import random
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import structlog
+from litestar.types import Message, Send
+from pydantic import SecretStr
+
+from kelmah.gateway.incoming import Body, Headers, sent_back
+from kelmah.gateway.routes import Route
+from kelmah.gateway.upstreams import Call, Instance, NotReached, Service
+from kelmah.kit import errors, signing
+from kelmah.kit.breaker import Call as Attempt
+from kelmah.kit.context import DEADLINE_HEADER, Principal, trace
+
+log = structlog.get_logger(__name__)
+
+#: Tries in all, where a second one does no harm.
+ATTEMPTS = 3
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+_RETRYABLE = frozenset({502, 503})
+_CALLER = "gateway"
+
+Keys = Mapping[str, Sequence[SecretStr]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What got past the gateway's checks.
+
+    Attributes:
+        method: as the client sent it.
+        target: path and query as the service gets them, percent-encoded.
+        headers: those of the client that the service may see.
+        has_key: whether an Idempotency-Key is among them.
+    """
+
+    route: Route
+    method: str
+    target: str
+    headers: Headers
+    principal: Principal | None
+    address: str
+    has_key: bool
+
+
+def signed_headers(request: Request, keys: Keys, *, method: str, digest: str) -> Headers:
+    """The headers of one call: the client's, and what only the gateway may say. A signature serves once."""
+    signature = signing.sign(
+        caller=_CALLER,
+        callee=request.route.service,
+        method=method,
+        target=request.target,
+        digest=digest,
+        principal=request.principal,
+        keys=keys,
+    )
+    now = trace()
+    return [
+        *request.headers,
+        *((name.encode(), value.encode()) for name, value in signature.items()),
+        (b"x-forwarded-for", request.address.encode()),
+        (b"x-request-id", now.request_id.encode()),
+        (b"x-correlation-id", now.correlation_id.encode()),
+        (b"traceparent", now.traceparent.encode()),
+        (DEADLINE_HEADER, str(int(request.route.timeout_s * 1000)).encode()),
+    ]
+
+
+class _Answer:
+    """The way back of one attempt: passes on what comes, unless it is better tried again."""
+
+    def __init__(
+        self,
+        send: Send,
+        *,
+        request: Request,
+        attempt: Attempt,
+        deadline: asyncio.Timeout,
+        patience_s: float,
+        may_retry: Callable[[], bool],
+    ) -> None:
+        self._send = send
+        self._request = request
+        self._attempt = attempt
+        self._deadline = deadline
+        self._patience_s = patience_s
+        self._may_retry = may_retry
+        self.is_started = False
+        self.is_refused = False
+
+    async def start(self, status: int, headers: Headers) -> bool:
+        if status >= 500:
+            self._attempt.failed()
+        else:
+            self._attempt.succeeded()
+        if status in _RETRYABLE and self._may_retry():
+            self.is_refused = True
+            return False
+        self.is_started = True
+        await self._give({"type": "http.response.start", "status": status, "headers": sent_back(headers)})
+        if self._request.method == "HEAD":
+            await self._give({"type": "http.response.body", "body": b"", "more_body": False})
+            return False
+        return True
+
+    async def piece(self, content: bytes, *, last: bool) -> None:
+        await self._give({"type": "http.response.body", "body": content, "more_body": not last})
+
+    async def _give(self, message: Message) -> None:
+        """The service is not blamed for a slow client, nor the client for a slow service."""
+        now = asyncio.get_running_loop().time
+        self._deadline.reschedule(now() + self._patience_s)
+        await self._send(message)
+        self._deadline.reschedule(now() + self._request.route.timeout_s)
+
+
+class Proxy:
+    """Forwards to the services of the route table."""
+
+    def __init__(self, services: Mapping[str, Service], *, keys: Keys, patience_s: float) -> None:
+        self.services = services
+        self._keys = keys
+        self._patience_s = patience_s
+
+    async def forward(self, request: Request, body: Body, send: Send) -> None:
+        """Send the request to its service and the answer to the client.
+
+        When the service dies after the answer began, the answer is left unfinished: the server then closes the
+        connection, which tells the client.
+
+        Raises:
+            KelmahError: nothing was sent to the client yet, and it is this that went wrong.
+        """
+        is_read = not request.route.streams or request.method in SAFE_METHODS
+        content = await body.all() if is_read else body
+        service = self.services[request.route.service]
+        service.budget.record_request()
+        is_safe = request.method in SAFE_METHODS or (request.method == "POST" and request.has_key)
+        tries = ATTEMPTS if is_read and is_safe and request.route.retries else 1
+        for number in range(1, tries + 1):
+            if await self._once(service, request, content, send, is_last=number == tries):
+                return
+            log.info("proxy.retried", callee=service.name, operation=request.route.operation_id, attempt=number)
+            await asyncio.sleep(random.uniform(0, 0.05 * 2**number))  # noqa: S311  # full jitter needs no secrecy
+
+    async def _once(
+        self, service: Service, request: Request, content: bytes | Body, send: Send, *, is_last: bool
+    ) -> bool:
+        """One try; False if it failed before the client was sent anything, and another one may be made."""
+
+        def may_retry() -> bool:
+            return not is_last and service.budget.try_retry()
+
+        for others in reversed(range(len(service.instances))):
+            instance, attempt = service.attempt()
+            deadline = asyncio.timeout(request.route.timeout_s)
+            answer = _Answer(
+                send, request=request, attempt=attempt, deadline=deadline, patience_s=self._patience_s,
+                may_retry=may_retry,
+            )  # fmt: skip
+            failure = await self._send(instance, attempt, self._call(request, content), answer, deadline)
+            if failure is None:
+                return not answer.is_refused
+            log.warning(
+                "proxy.failed", callee=service.name, operation=request.route.operation_id, reason=failure.code,
+                answer_began=answer.is_started,
+            )  # fmt: skip
+            if answer.is_started:
+                return True
+            # An instance that was not reached was sent nothing: the next one may have it, whatever it is.
+            if not (isinstance(failure, NotReached) and others and isinstance(content, bytes)):
+                break
+        else:
+            raise AssertionError("a service has instances")
+        if isinstance(failure, errors.GatewayTimeout) or not may_retry():
+            raise failure
+        return False
+
+    @staticmethod
+    async def _send(
+        instance: Instance, attempt: Attempt, call: Call, answer: _Answer, deadline: asyncio.Timeout
+    ) -> errors.KelmahError | None:
+        """Send to one instance; why it failed, if it did. What the client did wrong is raised."""
+        with attempt:
+            try:
+                async with deadline:
+                    await instance.send(call, answer)
+            except TimeoutError:
+                attempt.failed()
+                return errors.GatewayTimeout()
+            except (errors.Unavailable, errors.BadGateway, errors.GatewayTimeout) as error:
+                attempt.failed()
+                return error
+            except errors.KelmahError:
+                attempt.abandoned()
+                raise
+        return None
+
+    def _call(self, request: Request, content: bytes | Body) -> Call:
+        # Services serve GET and no HEAD: the answer's body is dropped here.
+        method = "GET" if request.method == "HEAD" else request.method
+        digest = signing.body_digest(content) if isinstance(content, bytes) else signing.UNSIGNED_BODY
+        return Call(
+            method=method,
+            target=request.target,
+            headers=signed_headers(request, self._keys, method=method, digest=digest),
+            body=content,
+            streams=request.route.streams,
+        )

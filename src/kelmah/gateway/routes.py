@@ -1,0 +1,214 @@
+"""The route table: what the gateway lets through to which service, under which rules. Everything else is refused.
+
+The table is the file `routes.toml` of this package. Paths are matched on segment borders: an exact segment before a
+`{parameter}`, and that before a closing `*`, which stands for one or more segments.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+from kelmah.contracts.common import Role
+from kelmah.kit.ratelimit import Limit
+
+#: Stands for GET with an upgrade to WebSocket.
+WEBSOCKET = "WS"
+_METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE", WEBSOCKET})
+_SEGMENT = re.compile(r"(?!\.{1,2}\Z)[A-Za-z0-9._~-]+|\{[a-z_]+\}")
+_ROOTS = ("/api/v1/", "/.well-known/")
+
+
+class RouteError(ValueError):
+    """The route table does not fit. The message lists every fault."""
+
+
+class _LimitClass(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    quota: int
+    window_s: int
+    burst: int | None = None
+    per: Literal["person", "address"] = "person"
+    without_redis: Literal["local", "refuse"] = "local"
+
+
+class _Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    auth: Literal["public", "signed_in"] | list[Role]
+    limit: str = "default"
+    timeout_s: Annotated[float, Meta(gt=0, le=3600)] = 10.0
+    streams: bool = False
+    retry: Literal["safe", "never"] = "safe"
+
+
+class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    limits: dict[str, _LimitClass]
+    services: dict[str, dict[str, _Entry]]
+
+
+@dataclass(frozen=True, slots=True)
+class LimitClass:
+    """A rate limit that routes share.
+
+    Attributes:
+        by_address: counted by address even where somebody is signed in.
+        fails_closed: nothing is let through while Redis is away.
+    """
+
+    limit: Limit
+    by_address: bool
+    fails_closed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One line of the table.
+
+    Attributes:
+        methods: of HTTP, or `WS` alone.
+        roles: None: anybody; empty: any signed-in person; else persons in one of these roles.
+        timeout_s: seconds that the service may leave us waiting, for its first byte and between any two.
+        streams: the body is passed on as it comes, unsigned, and the answer likewise.
+        retries: whether a second try does no harm where the method is safe or an Idempotency-Key is sent.
+    """
+
+    methods: frozenset[str]
+    path: str
+    service: str
+    roles: frozenset[Role] | None
+    limit: str
+    timeout_s: float
+    streams: bool
+    retries: bool
+
+    @property
+    def operation_id(self) -> str:
+        """The route's name in logs and metrics."""
+        return f"{self.service}:{self.path}"
+
+
+@dataclass(slots=True)
+class _Node:
+    children: "dict[str, _Node]" = field(default_factory=dict)
+    parameter: "_Node | None" = None
+    routes: dict[str, Route] = field(default_factory=dict)
+    rest: dict[str, Route] = field(default_factory=dict)
+
+
+class RouteTable:
+    """All routes, and the limit classes that they name."""
+
+    def __init__(self, routes: list[Route], limits: Mapping[str, LimitClass]) -> None:
+        """Build the table.
+
+        Raises:
+            RouteError: two routes claim one method of one path, or a path, method or limit is not known.
+        """
+        self.routes = tuple(routes)
+        self.limits = dict(limits)
+        self._root = _Node()
+        faults = [fault for route in routes for fault in self._add(route)]
+        if faults:
+            raise RouteError("the route table does not fit:\n" + "\n".join(f"  - {fault}" for fault in faults))
+
+    @property
+    def services(self) -> frozenset[str]:
+        """Every service that a route leads to."""
+        return frozenset(route.service for route in self.routes)
+
+    def match(self, path: str) -> Mapping[str, Route] | None:
+        """The routes of a path (percent-encoded, without query) by method, or None where there is none."""
+        return _find(self._root, path.split("/"), 1)
+
+    def _add(self, route: Route) -> Iterator[str]:
+        name = f"{' '.join(sorted(route.methods))} {route.path}"
+        if (
+            not route.methods
+            or not route.methods <= _METHODS
+            or (WEBSOCKET in route.methods and len(route.methods) > 1)
+        ):
+            yield f"{name}: methods are of {', '.join(sorted(_METHODS))}, and WS stands alone"
+        if route.limit not in self.limits:
+            yield f"{name}: no limit class is named {route.limit!r}"
+        *segments, last = route.path.split("/")[1:]
+        if last != "*":
+            segments.append(last)
+        if not route.path.startswith(_ROOTS) or not all(_SEGMENT.fullmatch(segment) for segment in segments):
+            yield f"{name}: paths start with {' or '.join(_ROOTS)}, then segments, {{parameters}}, and a * at the end"
+            return
+        node = self._root
+        for segment in segments:
+            if segment.startswith("{"):
+                node.parameter = node.parameter or _Node()
+                node = node.parameter
+            else:
+                node = node.children.setdefault(segment, _Node())
+        claimed = node.rest if last == "*" else node.routes
+        for method in route.methods:
+            if method in claimed:
+                yield f"{name}: {method} is already claimed by {claimed[method].path}"
+            claimed[method] = route
+
+
+def _find(node: _Node, segments: list[str], at: int) -> Mapping[str, Route] | None:
+    if at == len(segments):
+        return node.routes or None
+    found = None
+    child = node.children.get(segments[at])
+    if child is not None:
+        found = _find(child, segments, at + 1)
+    if found is None and node.parameter is not None and segments[at]:
+        found = _find(node.parameter, segments, at + 1)
+    return found or (node.rest or None if segments[at] else None)
+
+
+def parse(text: str) -> RouteTable:
+    """Read a route table.
+
+    Raises:
+        RouteError: the text is no TOML, or does not fit; says where.
+    """
+    try:
+        file = msgspec.toml.decode(text, type=_File)
+        limits = {
+            name: LimitClass(
+                limit=Limit(name, one.quota, one.window_s, one.burst),
+                by_address=one.per == "address",
+                fails_closed=one.without_redis == "refuse",
+            )
+            for name, one in file.limits.items()
+        }
+    except ValueError as error:  # msgspec's and tomllib's complaints, and a limit out of range
+        raise RouteError(f"the route table does not fit: {error}") from error
+    routes = [
+        _route(service, name, entry) for service, entries in file.services.items() for name, entry in entries.items()
+    ]
+    return RouteTable(routes, limits)
+
+
+def _route(service: str, name: str, entry: _Entry) -> Route:
+    *methods, path = name.split() or [""]
+    return Route(
+        methods=frozenset(methods),
+        path=path,
+        service=service,
+        roles=None if entry.auth == "public" else frozenset(() if entry.auth == "signed_in" else entry.auth),
+        limit=entry.limit,
+        timeout_s=entry.timeout_s,
+        streams=entry.streams,
+        retries=entry.retry == "safe",
+    )
+
+
+def load(path: str | None = None) -> RouteTable:
+    """The table of this package, or of another file.
+
+    Raises:
+        RouteError: it does not fit.
+        OSError: the file cannot be read.
+    """
+    file = Path(path) if path else resources.files(__package__).joinpath("routes.toml")
+    return parse(file.read_text(encoding="utf-8"))

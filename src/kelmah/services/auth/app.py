@@ -1,0 +1,45 @@
+"""Wires the auth service."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import fields
+from functools import partial
+
+from litestar import Litestar
+
+from kelmah.kit.app import service_app
+from kelmah.kit.mail import Mailer
+from kelmah.kit.ratelimit import Limiter
+from kelmah.kit.redis import key as redis_key
+from kelmah.kit.resources import Apps, Resources, open_resources
+from kelmah.services.auth.controllers import CONTROLLERS, POLICY
+from kelmah.services.auth.documents import DOCUMENTS
+from kelmah.services.auth.service import Context, Signer, open_hasher
+from kelmah.services.auth.settings import AuthSettings
+
+
+@asynccontextmanager
+async def open_context(settings: AuthSettings, *, apps: Apps | None = None) -> AsyncIterator[Context]:
+    """Open what the service works with; makes the first signing keys when there are none."""
+    async with open_resources(settings, DOCUMENTS, apps=apps) as resources, open_hasher(settings) as hasher:
+        signer = Signer(resources.ring)
+        await signer.keys()
+        yield Context(
+            **{field.name: getattr(resources, field.name) for field in fields(Resources)},
+            settings=settings,
+            hasher=hasher,
+            signer=signer,
+            limiter=Limiter(resources.redis, redis_key(settings.redis_prefix, "auth", "limit")),
+            mailer=Mailer(settings.smtp_url.get_secret_value(), settings.mail_sender),
+        )
+
+
+def create_app(settings: AuthSettings, *, apps: Apps | None = None) -> Litestar:
+    """The auth service as an app."""
+    return service_app(
+        settings,
+        open_context=partial(open_context, settings, apps=apps),
+        controllers=CONTROLLERS,
+        rules=POLICY,
+        title="Kelmah auth service",
+    )

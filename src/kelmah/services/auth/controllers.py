@@ -1,0 +1,257 @@
+"""The operations of the auth service, and who may call them."""
+
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+from litestar import Request, Response, delete, get, post
+from litestar.di import NamedDependency, Provide
+from litestar.params import FromPath, FromQuery, HeaderParameter, JSONBody, QueryParameter
+from litestar.types import ControllerRouterHandler
+
+from kelmah.contracts.auth import (
+    AccountView,
+    ChangePasswordRequest,
+    Contact,
+    EmailRequest,
+    LoginRequest,
+    LogoutRequest,
+    PublicKeys,
+    RefreshRequest,
+    RegisterRequest,
+    ResetPasswordRequest,
+    Revocations,
+    SessionView,
+    SignedIn,
+    TokenRequest,
+    Tokens,
+)
+from kelmah.contracts.common import Page
+from kelmah.kit.context import Principal, current_principal
+from kelmah.kit.policy import PUBLIC, SIGNED_IN, Policy, services
+from kelmah.services.auth import service
+from kelmah.services.auth.service import Client, Context
+
+POLICY: Policy = {
+    "Register": PUBLIC,
+    "VerifyEmail": PUBLIC,
+    "ResendVerification": PUBLIC,
+    "Login": PUBLIC,
+    "RefreshTokens": PUBLIC,
+    "ForgotPassword": PUBLIC,
+    "ResetPassword": PUBLIC,
+    "GetSigningKeys": PUBLIC,
+    "Logout": PUBLIC,
+    "ChangePassword": SIGNED_IN,
+    "GetMe": SIGNED_IN,
+    "ListSessions": SIGNED_IN,
+    "EndSessions": SIGNED_IN,
+    "EndSession": SIGNED_IN,
+    "GetContacts": services("user", "messaging", "payment", "review"),
+    "GetRevocations": services("gateway"),
+}
+
+#: Bodies and answers hold passwords or tokens, of which nothing is kept for a replay.
+SECRET = {"idempotency": "off"}
+ACCOUNT, SESSIONS, PASSWORD, INTERNAL = ["Account"], ["Sessions"], ["Password"], ["Internal"]
+
+Device = Annotated[
+    str | None,
+    HeaderParameter(
+        name="kelmah-device",
+        pattern=r"^[A-Za-z0-9_-]{16,128}\Z",
+        description="A random name of this device that the client keeps. On a known device its owner is not locked "
+        "out by strangers' attempts, and two tabs may refresh with one token.",
+    ),
+]
+
+
+async def provide_client(request: Request[Any, Any, Any], device: Device = None) -> Client:
+    """Who calls, as the gateway saw it: it overwrites the address, and nothing else reaches this service."""
+    return service.client_of(
+        forwarded_for=request.headers.get("x-forwarded-for"),
+        user_agent=request.headers.get("user-agent"),
+        device=device,
+    )
+
+
+CLIENT = {"client": Provide(provide_client)}
+
+
+@post("/api/v1/auth/register", operation_id="Register", summary="Make an account", tags=ACCOUNT, dependencies=CLIENT)
+async def register(
+    data: JSONBody[RegisterRequest], context: NamedDependency[Context], client: NamedDependency[Client]
+) -> AccountView:
+    return await service.register(context, data, client=client)
+
+
+@post(
+    "/api/v1/auth/verify-email",
+    operation_id="VerifyEmail",
+    summary="Prove the e-mail address by a mail's token",
+    tags=ACCOUNT,
+    status_code=204,
+    opt=SECRET,
+)
+async def verify_email(data: JSONBody[TokenRequest], context: NamedDependency[Context]) -> None:
+    await service.verify_email(context, data.token)
+
+
+@post(
+    "/api/v1/auth/resend-verification",
+    operation_id="ResendVerification",
+    summary="Send the verification mail again",
+    tags=ACCOUNT,
+    status_code=204,
+    dependencies=CLIENT,
+)
+async def resend_verification(
+    data: JSONBody[EmailRequest], context: NamedDependency[Context], client: NamedDependency[Client]
+) -> None:
+    await service.resend_verification(context, data.email, client=client)
+
+
+@get("/api/v1/auth/me", operation_id="GetMe", summary="Read one's own account", tags=ACCOUNT)
+async def get_me(context: NamedDependency[Context], principal: NamedDependency[Principal]) -> AccountView:
+    return await service.me(context, principal)
+
+
+@post(
+    "/api/v1/auth/login",
+    operation_id="Login",
+    summary="Begin a session",
+    tags=SESSIONS,
+    status_code=200,
+    opt=SECRET,
+    dependencies=CLIENT,
+)
+async def login(
+    data: JSONBody[LoginRequest], context: NamedDependency[Context], client: NamedDependency[Client]
+) -> SignedIn:
+    return await service.login(context, data, client=client)
+
+
+@post(
+    "/api/v1/auth/refresh",
+    operation_id="RefreshTokens",
+    summary="Get the next tokens of a session",
+    tags=SESSIONS,
+    status_code=200,
+    opt=SECRET,
+    dependencies=CLIENT,
+)
+async def refresh_tokens(
+    data: JSONBody[RefreshRequest], context: NamedDependency[Context], client: NamedDependency[Client]
+) -> Tokens:
+    return await service.refresh(context, data.refresh_token, client=client)
+
+
+@post(
+    "/api/v1/auth/logout", operation_id="Logout", summary="End this session", tags=SESSIONS, status_code=204, opt=SECRET
+)
+async def logout(context: NamedDependency[Context], data: JSONBody[LogoutRequest | None] = None) -> None:
+    token = data.refresh_token if data else None
+    await service.logout(context, token, by=current_principal.get())
+
+
+@get("/api/v1/auth/sessions", operation_id="ListSessions", summary="See where one is signed in", tags=SESSIONS)
+async def list_sessions(context: NamedDependency[Context], principal: NamedDependency[Principal]) -> Page[SessionView]:
+    return await service.list_own(context, principal)
+
+
+@delete("/api/v1/auth/sessions", operation_id="EndSessions", summary="End every session, or every other", tags=SESSIONS)
+async def end_sessions(
+    context: NamedDependency[Context],
+    principal: NamedDependency[Principal],
+    keep_current: Annotated[bool, QueryParameter(name="keepCurrent")] = False,
+) -> None:
+    await service.end_all_own(context, by=principal, keep_current=keep_current)
+
+
+@delete("/api/v1/auth/sessions/{session_id:str}", operation_id="EndSession", summary="End one session", tags=SESSIONS)
+async def end_session(
+    session_id: FromPath[str], context: NamedDependency[Context], principal: NamedDependency[Principal]
+) -> None:
+    await service.end_own(context, session_id, by=principal)
+
+
+@post(
+    "/api/v1/auth/forgot-password",
+    operation_id="ForgotPassword",
+    summary="Ask for a mail that lets one set a new password",
+    tags=PASSWORD,
+    status_code=204,
+    dependencies=CLIENT,
+)
+async def forgot_password(
+    data: JSONBody[EmailRequest], context: NamedDependency[Context], client: NamedDependency[Client]
+) -> None:
+    await service.forgot_password(context, data.email, client=client)
+
+
+@post(
+    "/api/v1/auth/reset-password",
+    operation_id="ResetPassword",
+    summary="Set a new password by a mail's token",
+    tags=PASSWORD,
+    status_code=204,
+    opt=SECRET,
+)
+async def reset_password(data: JSONBody[ResetPasswordRequest], context: NamedDependency[Context]) -> None:
+    await service.reset_password(context, data)
+
+
+@post(
+    "/api/v1/auth/change-password",
+    operation_id="ChangePassword",
+    summary="Replace the password",
+    tags=PASSWORD,
+    status_code=204,
+    opt=SECRET,
+    dependencies=CLIENT,
+)
+async def change_password(
+    data: JSONBody[ChangePasswordRequest],
+    context: NamedDependency[Context],
+    principal: NamedDependency[Principal],
+    client: NamedDependency[Client],
+) -> None:
+    await service.change_password(context, data, by=principal, client=client)
+
+
+@get("/.well-known/jwks.json", operation_id="GetSigningKeys", summary="Keys that verify access tokens", tags=SESSIONS)
+async def get_signing_keys(context: NamedDependency[Context]) -> Response[PublicKeys]:
+    age = f"public, max-age={service.PUBLIC_KEYS_MAX_AGE_S}"
+    return Response(await service.public_keys(context), headers={"cache-control": age})
+
+
+@get("/internal/contacts", operation_id="GetContacts", summary="How people are reached and called", tags=INTERNAL)
+async def get_contacts(ids: FromQuery[list[str]], context: NamedDependency[Context]) -> list[Contact]:
+    return await service.contacts(context, ids)
+
+
+@get("/internal/revocations", operation_id="GetRevocations", summary="Sessions that ended early", tags=INTERNAL)
+async def get_revocations(
+    context: NamedDependency[Context],
+    since: Annotated[int, QueryParameter(ge=0, le=4_102_444_800_000, description="Epoch milliseconds.")] = 0,
+) -> Revocations:
+    return await service.revocations_since(context, since)
+
+
+CONTROLLERS: Sequence[ControllerRouterHandler] = (
+    register,
+    verify_email,
+    resend_verification,
+    get_me,
+    login,
+    refresh_tokens,
+    logout,
+    list_sessions,
+    end_sessions,
+    end_session,
+    forgot_password,
+    reset_password,
+    change_password,
+    get_signing_keys,
+    get_contacts,
+    get_revocations,
+)

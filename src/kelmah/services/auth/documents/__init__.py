@@ -1,0 +1,17 @@
+"""The auth database: documents and every query."""
+
+from beanie import Document
+
+from kelmah.services.auth.documents.accounts import AccountDocument
+from kelmah.services.auth.documents.devices import DeviceDocument
+from kelmah.services.auth.documents.keys import SigningKeysDocument
+from kelmah.services.auth.documents.proofs import ProofDocument
+from kelmah.services.auth.documents.sessions import SessionDocument
+
+DOCUMENTS: tuple[type[Document], ...] = (
+    AccountDocument,
+    DeviceDocument,
+    ProofDocument,
+    SessionDocument,
+    SigningKeysDocument,
+)

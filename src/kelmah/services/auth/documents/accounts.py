@@ -1,0 +1,109 @@
+"""Accounts: who a person is, how the person proves it, and how to write to the person."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import ClassVar
+
+from beanie import Document
+from pymongo import ASCENDING, IndexModel
+from pymongo.errors import DuplicateKeyError
+
+from kelmah.contracts.common import Role
+from kelmah.kit.mongo import session
+from kelmah.services.auth.errors import EmailTaken
+
+EMAIL_INDEX = "email"
+
+
+class AccountDocument(Document):
+    """One person. Sealed fields are readable with the key ring only; `email_index` finds an address by value.
+
+    Not sharded: a whole country's accounts are a few gigabytes, and the unique address needs one index.
+    """
+
+    id: str  # type: ignore[assignment]  # an id of ours, never an ObjectId
+    email_sealed: str
+    email_index: str
+    email_verified_at: datetime | None = None
+    first_name_sealed: str
+    last_name_sealed: str
+    role: Role
+    locale: str = "en"
+    password_hash: str
+    password_changed_at: datetime
+    last_login_at: datetime | None = None
+    created_at: datetime
+
+    class Settings:
+        name = "accounts"
+        indexes: ClassVar = [IndexModel([("email_index", ASCENDING)], unique=True, name=EMAIL_INDEX)]
+
+
+async def insert(account: AccountDocument, *, email_indexes: Sequence[str]) -> None:
+    """Add an account.
+
+    Raises:
+        EmailTaken: an account has this address, under any of the key ring's indexes.
+    """
+    if await by_email(email_indexes) is not None:
+        raise EmailTaken
+    try:
+        await account.insert(session=session())
+    except DuplicateKeyError as error:
+        raise EmailTaken from error
+
+
+async def by_email(indexes: Sequence[str]) -> AccountDocument | None:
+    return await AccountDocument.find_one({"email_index": {"$in": list(indexes)}}, session=session())
+
+
+async def by_id(account_id: str) -> AccountDocument | None:
+    return await AccountDocument.find_one({"_id": account_id}, session=session())
+
+
+async def by_ids(account_ids: Sequence[str]) -> list[AccountDocument]:
+    found = AccountDocument.find({"_id": {"$in": list(account_ids)}}, session=session())
+    return await found.to_list(len(account_ids))
+
+
+async def mark_verified(account_id: str, *, email_index: str, at: datetime) -> bool:
+    """Whether the address became verified now; false when it was, or is no longer the account's."""
+    result = await AccountDocument.get_pymongo_collection().update_one(
+        {"_id": account_id, "email_index": email_index, "email_verified_at": None},
+        {"$set": {"email_verified_at": at}},
+        session=session(),
+    )
+    return result.modified_count == 1
+
+
+async def set_password(account_id: str, *, email_index: str, new_hash: str, at: datetime) -> bool:
+    """Whether the account still has this address and has the new password now."""
+    result = await AccountDocument.get_pymongo_collection().update_one(
+        {"_id": account_id, "email_index": email_index},
+        {"$set": {"password_hash": new_hash, "password_changed_at": at}},
+        session=session(),
+    )
+    return result.modified_count == 1
+
+
+async def change_password(account_id: str, *, old_hash: str, new_hash: str, at: datetime) -> bool:
+    """Whether the password was still `old_hash` and is now `new_hash`."""
+    result = await AccountDocument.get_pymongo_collection().update_one(
+        {"_id": account_id, "password_hash": old_hash},
+        {"$set": {"password_hash": new_hash, "password_changed_at": at}},
+        session=session(),
+    )
+    return result.modified_count == 1
+
+
+async def note_login(account_id: str, *, password_hash: str, stored_hash: str, at: datetime) -> bool:
+    """Whether the password is still the one that was checked; `stored_hash` may be the same under new parameters.
+
+    It writes in any case, so that a login and a password change conflict and one sees the other.
+    """
+    result = await AccountDocument.get_pymongo_collection().update_one(
+        {"_id": account_id, "password_hash": password_hash},
+        {"$set": {"password_hash": stored_hash, "last_login_at": at}},
+        session=session(),
+    )
+    return result.matched_count == 1

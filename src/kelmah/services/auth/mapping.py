@@ -1,0 +1,68 @@
+"""Documents of the auth service as contracts, with their sealed fields opened."""
+
+from kelmah.contracts.auth import AccountView, Contact, PublicKey, PublicKeys, SessionView
+from kelmah.kit.crypto import KeyRing
+from kelmah.services.auth.documents.accounts import AccountDocument
+from kelmah.services.auth.documents.keys import SigningKeysDocument
+from kelmah.services.auth.documents.sessions import SessionDocument
+
+
+def place(collection: str, field: str, document_id: str) -> bytes:
+    """Where a sealed value belongs; copied elsewhere it does not open."""
+    return f"auth.{collection}.{field}:{document_id}".encode()
+
+
+def email_of(account: AccountDocument, ring: KeyRing) -> str:
+    return ring.open(account.email_sealed, context=place("accounts", "email", account.id))
+
+
+def names_of(account: AccountDocument, ring: KeyRing) -> tuple[str, str]:
+    return (
+        ring.open(account.first_name_sealed, context=place("accounts", "first_name", account.id)),
+        ring.open(account.last_name_sealed, context=place("accounts", "last_name", account.id)),
+    )
+
+
+def account_view(account: AccountDocument, ring: KeyRing) -> AccountView:
+    first_name, last_name = names_of(account, ring)
+    return AccountView(
+        id=account.id,
+        email=email_of(account, ring),
+        first_name=first_name,
+        last_name=last_name,
+        role=account.role,
+        email_verified=account.email_verified_at is not None,
+        created_at=account.created_at,
+    )
+
+
+def contact(account: AccountDocument, ring: KeyRing) -> Contact:
+    first_name, last_name = names_of(account, ring)
+    return Contact(
+        user_id=account.id,
+        role=account.role,
+        first_name=first_name,
+        last_name=last_name,
+        email=email_of(account, ring),
+        email_verified=account.email_verified_at is not None,
+        locale=account.locale,
+    )
+
+
+def session_view(session: SessionDocument, ring: KeyRing, *, current_id: str) -> SessionView:
+    def opened(sealed: str | None, field: str) -> str | None:
+        return None if sealed is None else ring.open(sealed, context=place("sessions", field, session.id))
+
+    return SessionView(
+        id=session.id,
+        created_at=session.created_at,
+        last_seen_at=session.last_seen_at,
+        expires_at=min(session.expires_at, session.idle_at),
+        address=opened(session.address_sealed, "address"),
+        user_agent=opened(session.user_agent_sealed, "user_agent"),
+        current=session.id == current_id,
+    )
+
+
+def public_keys(keys: SigningKeysDocument) -> PublicKeys:
+    return PublicKeys(keys=[PublicKey(kid=key.kid, x=key.x) for key in (keys.active, keys.next, *keys.retired)])

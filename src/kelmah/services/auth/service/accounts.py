@@ -1,0 +1,199 @@
+"""Accounts: registering, proving the e-mail address, and being asked about."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from kelmah.contracts.auth import AccountView, Contact, EmailVerified, RegisterRequest, UserRegistered
+from kelmah.contracts.common import Role
+from kelmah.kit import clock
+from kelmah.kit.context import Principal
+from kelmah.kit.crypto import digest_token
+from kelmah.kit.errors import BadInput, Unauthenticated
+from kelmah.kit.ids import new_id
+from kelmah.kit.text import clean_line
+from kelmah.services.auth import mapping
+from kelmah.services.auth.documents import accounts as documents
+from kelmah.services.auth.documents import proofs
+from kelmah.services.auth.documents.accounts import AccountDocument
+from kelmah.services.auth.documents.proofs import Purpose
+from kelmah.services.auth.errors import TokenRefused
+from kelmah.services.auth.service import strength, throttle
+from kelmah.services.auth.service.context import Client, Context
+
+MAX_NAME_CHARS = 80
+#: Ids that one call may ask about.
+MAX_CONTACTS = 100
+
+
+def subject(account_id: str) -> str:
+    """The stream of events about one account."""
+    return f"user:{account_id}"
+
+
+async def register(context: Context, request: RegisterRequest, *, client: Client) -> AccountView:
+    """Make a worker's or a hirer's account and send the mail that proves its address.
+
+    Raises:
+        BadInput: a field that does not fit.
+        EmailTaken: there is an account with this address.
+        TooManyAttempts: the network registered too many accounts.
+    """
+    await throttle.charge_registration(context, client)
+    return await create_account(
+        context,
+        email=request.email,
+        password=request.password,
+        first_name=request.first_name,
+        last_name=request.last_name,
+        role=Role(request.role),
+        verified=False,
+    )
+
+
+async def create_account(
+    context: Context, *, email: str, password: str, first_name: str, last_name: str, role: Role, verified: bool
+) -> AccountView:
+    """Make an account of any role; the operations of the public never come here with a staff role.
+
+    Args:
+        context: the service's.
+        email: as typed.
+        password: 8 to 128 characters.
+        first_name: one line.
+        last_name: one line.
+        role: any.
+        verified: the address is known to be the person's; otherwise a mail is sent to it.
+
+    Raises:
+        BadInput: a field that does not fit.
+        EmailTaken: there is an account with this address.
+    """
+    email = email.strip()
+    indexes = email_indexes(context, email)
+    names = (_name("firstName", first_name), _name("lastName", last_name))
+    await strength.check(context, password, field="password", email=email, names=names)
+    password_hash = await context.hasher.hash(password)
+
+    async def change() -> AccountDocument:
+        account = _new_account(context, email, indexes[0], names, role, password_hash, verified=verified)
+        await documents.insert(account, email_indexes=indexes)
+        await context.events.append(UserRegistered(user_id=account.id, role=role), subject=subject(account.id))
+        if verified:
+            await context.events.append(EmailVerified(user_id=account.id), subject=subject(account.id))
+        else:
+            await context.timers.set(f"auth.send_verification:{account.id}", "auth.send_verification", [account.id])
+        return account
+
+    return mapping.account_view(await context.mongo.transact(change), context.ring)
+
+
+def _new_account(
+    context: Context,
+    email: str,
+    email_index: str,
+    names: tuple[str, str],
+    role: Role,
+    password_hash: str,
+    *,
+    verified: bool,
+) -> AccountDocument:
+    account_id, now = new_id(), clock.now()
+
+    def sealed(field: str, text: str) -> str:
+        return context.ring.seal(text, context=mapping.place("accounts", field, account_id))
+
+    return AccountDocument(
+        id=account_id,
+        email_sealed=sealed("email", email),
+        email_index=email_index,
+        email_verified_at=now if verified else None,
+        first_name_sealed=sealed("first_name", names[0]),
+        last_name_sealed=sealed("last_name", names[1]),
+        role=role,
+        password_hash=password_hash,
+        password_changed_at=now,
+        created_at=now,
+    )
+
+
+def email_indexes(context: Context, email: str) -> list[str]:
+    """Raises:
+    BadInput: not a mail address.
+    """
+    try:
+        return context.email_indexes(email.strip())
+    except ValueError:
+        raise BadInput.of("email", "This is not a mail address") from None
+
+
+def _name(field: str, text: str) -> str:
+    try:
+        name = clean_line(text, MAX_NAME_CHARS)
+    except ValueError as error:
+        raise BadInput.of(field, str(error)) from None
+    if not any(char.isalpha() for char in name):
+        raise BadInput.of(field, "A name has at least one letter")
+    return name
+
+
+async def verify_email(context: Context, token: str) -> None:
+    """Mark the address as the person's.
+
+    Raises:
+        TokenRefused: used, too old, or never made.
+    """
+
+    async def change() -> None:
+        now = clock.now()
+        proof = await proofs.use(digest_token(token), purpose=Purpose.VERIFY_EMAIL, now=now)
+        if proof is None:
+            raise TokenRefused
+        await note_verified(context, proof.account_id, email_index=proof.email_index, at=now)
+
+    await context.mongo.transact(change)
+
+
+async def note_verified(context: Context, account_id: str, *, email_index: str, at: datetime) -> None:
+    """Mark the address verified in the open transaction, and tell of it if it is news."""
+    if await documents.mark_verified(account_id, email_index=email_index, at=at):
+        await context.events.append(EmailVerified(user_id=account_id), subject=subject(account_id))
+
+
+async def resend_verification(context: Context, email: str, *, client: Client) -> None:
+    """Send the verification mail once more. Does the same whether or not the address has an account.
+
+    Raises:
+        BadInput: not a mail address.
+        TooManyAttempts: too many mails were asked for.
+    """
+    index = email_indexes(context, email)[0]
+    await throttle.charge_mail(context, client, email_index=index)
+    await context.timers.set(f"auth.resend_verification:{index}", "auth.resend_verification", [index])
+
+
+async def me(context: Context, by: Principal) -> AccountView:
+    """Raises:
+    Unauthenticated: the account is gone.
+    """
+    return mapping.account_view(await own_account(by), context.ring)
+
+
+async def own_account(by: Principal) -> AccountDocument:
+    """Raises:
+    Unauthenticated: the account is gone.
+    """
+    account = await documents.by_id(by.user_id)
+    if account is None:
+        raise Unauthenticated
+    return account
+
+
+async def contacts(context: Context, ids: Sequence[str]) -> list[Contact]:
+    """Contacts of the accounts among these that exist.
+
+    Raises:
+        BadInput: more than 100 ids.
+    """
+    if len(ids) > MAX_CONTACTS:
+        raise BadInput.of("ids", f"At most {MAX_CONTACTS} ids are taken")
+    return [mapping.contact(account, context.ring) for account in await documents.by_ids(ids)] if ids else []

@@ -1,0 +1,137 @@
+"""Mails to the owners of accounts. The functions here are timers' targets: each may run more than once."""
+
+from datetime import timedelta
+from email.utils import parseaddr
+from html import escape
+from urllib.parse import quote
+
+import structlog
+
+from kelmah.kit import clock
+from kelmah.kit.crypto import digest_token, random_token
+from kelmah.services.auth import mapping
+from kelmah.services.auth.documents import accounts, proofs
+from kelmah.services.auth.documents.accounts import AccountDocument
+from kelmah.services.auth.documents.proofs import ProofDocument, Purpose
+from kelmah.services.auth.service.context import Context
+
+log = structlog.get_logger(__name__)
+
+#: What an owner is told of, by the name of the notice: a subject and a sentence. No text of the person's goes in.
+NOTICES = {
+    "password_changed": (
+        "Your Kelmah password was changed",
+        "The password of your Kelmah account was changed. If this was not you, set a new one at once:",
+    ),
+    "new_device": (
+        "A new device signed in to Kelmah",
+        "Somebody signed in to your Kelmah account on a device that we had not seen before. If this was not you, "
+        "set a new password at once:",
+    ),
+    "session_reused": (
+        "We ended one of your Kelmah sessions",
+        "A key of one of your sessions was used twice, so somebody may have copied it. We ended that session. "
+        "If you did not expect this, set a new password:",
+    ),
+}
+
+
+async def send_verification(context: Context, account_id: str) -> None:
+    """Write to a new account's address, with the token that proves it. Nothing happens when it is proven."""
+    account = await accounts.by_id(account_id)
+    if account is None or account.email_verified_at is not None:
+        log.info("auth.mail.not_needed", user_id=account_id, mail="verification")
+        return
+    await _send_token(
+        context,
+        account,
+        Purpose.VERIFY_EMAIL,
+        life_s=context.settings.verification_token_s,
+        path="verify-email",
+        subject="Verify your e-mail address for Kelmah",
+        sentence="Open this address to prove that the mailbox is yours:",
+    )
+
+
+async def resend_verification(context: Context, email_index: str) -> None:
+    """As `send_verification`, for whoever has this address, if anybody."""
+    account = await accounts.by_email([email_index])
+    if account is not None:
+        await send_verification(context, account.id)
+
+
+async def send_password_reset(context: Context, email_index: str) -> None:
+    """Write a reset token to this address if an account has it."""
+    account = await accounts.by_email([email_index])
+    if account is None:
+        return
+    await _send_token(
+        context,
+        account,
+        Purpose.RESET_PASSWORD,
+        life_s=context.settings.reset_token_s,
+        path="reset-password",
+        subject="Set a new password for Kelmah",
+        sentence="Somebody, hopefully you, asked for a new password. Open this address to set one:",
+    )
+
+
+async def send_notice(context: Context, account_id: str, notice: str, cause_id: str) -> None:
+    """Tell the owner what happened; `cause_id` names the one occasion, so that readers drop a second copy."""
+    account = await accounts.by_id(account_id)
+    if account is None:
+        return
+    subject, sentence = NOTICES[notice]
+    link = f"{context.settings.public_url}/forgot-password"
+    await _send(context, account, subject, [sentence, link], link, mail_id=f"{notice}.{cause_id}")
+
+
+async def _send_token(
+    context: Context,
+    account: AccountDocument,
+    purpose: Purpose,
+    *,
+    life_s: int,
+    path: str,
+    subject: str,
+    sentence: str,
+) -> None:
+    token = random_token()
+    proof = ProofDocument(
+        id=digest_token(token),
+        account_id=account.id,
+        email_index=account.email_index,
+        purpose=purpose,
+        expires_at=clock.now() + timedelta(seconds=life_s),
+    )
+    await proofs.insert(proof)
+    link = f"{context.settings.public_url}/{path}?token={quote(token)}"
+    paragraphs = [
+        sentence,
+        link,
+        "Or type the token in by hand:",
+        f"Token: {token}",
+        f"It works once, within {_duration(life_s)}. If you did not ask for it, there is nothing to do.",
+    ]
+    await _send(context, account, subject, paragraphs, link, mail_id=f"{purpose}.{proof.id[:32]}")
+
+
+async def _send(
+    context: Context, account: AccountDocument, subject: str, paragraphs: list[str], link: str, *, mail_id: str
+) -> None:
+    lines = ["Hello,", *paragraphs, "Kelmah"]
+    anchor = f'<a href="{escape(link)}">{escape(link)}</a>'
+    html = "\n".join(f"<p>{anchor if line == link else escape(line)}</p>" for line in lines)
+    domain = parseaddr(context.settings.mail_sender)[1].rpartition("@")[2]
+    await context.mailer.send(
+        to=mapping.email_of(account, context.ring),
+        subject=subject,
+        text="\n\n".join(lines) + "\n",
+        html=f'<!doctype html>\n<html lang="en"><body>\n{html}\n</body></html>\n',
+        message_id=f"{mail_id}@{domain}",
+    )
+    log.info("auth.mail.sent", user_id=account.id, mail=mail_id.partition(".")[0])
+
+
+def _duration(seconds: int) -> str:
+    return f"{seconds // 3600} hours" if seconds >= 2 * 3600 else f"{seconds // 60} minutes"

@@ -1,0 +1,326 @@
+"""Sessions: logging in, refreshing, and ending. A session is a family of refresh tokens, each good once."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+import structlog
+
+from kelmah.contracts.auth import (
+    AccountView,
+    LoggedIn,
+    LoginRefused,
+    LoginRequest,
+    SessionRevoked,
+    SessionView,
+    SignedIn,
+    Tokens,
+)
+from kelmah.contracts.common import Page
+from kelmah.kit import clock
+from kelmah.kit.context import Principal
+from kelmah.kit.crypto import DecryptionError, digest_token, random_token
+from kelmah.kit.errors import NotFound, Unauthenticated
+from kelmah.kit.ids import new_id
+from kelmah.services.auth import mapping
+from kelmah.services.auth.documents import accounts, devices
+from kelmah.services.auth.documents import sessions as documents
+from kelmah.services.auth.documents.accounts import AccountDocument
+from kelmah.services.auth.documents.sessions import SessionDocument
+from kelmah.services.auth.errors import EmailNotVerified, InvalidCredentials, RefreshRefused
+from kelmah.services.auth.service import revocations, throttle
+from kelmah.services.auth.service.accounts import email_indexes, subject
+from kelmah.services.auth.service.context import Client, Context
+
+log = structlog.get_logger(__name__)
+
+AUDIENCE = "kelmah"
+PASSWORD_METHOD = "pwd"  # noqa: S105  # RFC 8176's name for it
+#: Two tabs of one device that use one refresh token within this time get the same successor.
+RACE = timedelta(seconds=10)
+_REFRESH = b"auth.sessions.refresh"
+
+
+@dataclass(frozen=True)
+class _Refresh:
+    """A refresh token and what it says: whose family it is of. Sealed, so that a forged one is told from a used one."""
+
+    token: str
+    session_id: str
+
+    @classmethod
+    def make(cls, context: Context, session_id: str) -> "_Refresh":
+        return cls(context.ring.seal(f"{session_id}.{random_token()}", context=_REFRESH), session_id)
+
+    @classmethod
+    def read(cls, context: Context, token: str) -> "_Refresh":
+        try:
+            session_id, _, _ = context.ring.open(token, context=_REFRESH).partition(".")
+        except DecryptionError:
+            raise RefreshRefused from None
+        return cls(token, session_id)
+
+    @property
+    def digest(self) -> str:
+        return digest_token(self.token)
+
+
+async def login(context: Context, request: LoginRequest, *, client: Client) -> SignedIn:
+    """Begin a session. An unknown address takes as long and answers the same as a wrong password.
+
+    Raises:
+        BadInput: not a mail address.
+        InvalidCredentials: no such account, or another password.
+        EmailNotVerified: the password is right, and the address not proven yet.
+        TooManyAttempts: with the seconds to wait.
+        Busy: too many passwords are being checked.
+    """
+    indexes = email_indexes(context, request.email)
+    account = await accounts.by_email(indexes)
+    bucket = await _bucket(account, indexes[0], client)
+    await throttle.charge_login(context, client, bucket=bucket)
+    right = await context.hasher.verify(request.password, account.password_hash if account else None)
+    if account is None or not right:
+        await throttle.note_failure(context, bucket=bucket)
+        await _tell_of_refusal(context, account, "wrong_credentials")
+        raise InvalidCredentials
+    await throttle.note_success(context, bucket=bucket)
+    if account.email_verified_at is None:
+        await _tell_of_refusal(context, account, "email_not_verified")
+        raise EmailNotVerified
+    stored_hash = account.password_hash
+    if context.hasher.is_outdated(stored_hash):
+        stored_hash = await context.hasher.hash(request.password)
+    return await _begin(context, account, client, stored_hash=stored_hash)
+
+
+async def _bucket(account: AccountDocument | None, email_index: str, client: Client) -> str:
+    """Whose wrong passwords are counted: the account's, or the device's on which its owner logged in before."""
+    # Asked for an unknown address too, where nothing is found: neither answer is slower.
+    owner = account.id if account else email_index
+    if client.device_hash and await devices.is_known(owner, client.device_hash):
+        return f"device/{owner}/{client.device_hash}"
+    return f"account/{email_index}"
+
+
+async def _tell_of_refusal(context: Context, account: AccountDocument | None, reason: str) -> None:
+    """One event in a stream of its own, for a known and an unknown address alike: neither is slower."""
+
+    async def change() -> None:
+        event = LoginRefused(user_id=account.id if account else None, reason=reason)
+        await context.events.append(event, subject=f"login:{new_id()}")
+
+    await context.mongo.transact(change)
+
+
+async def _begin(context: Context, account: AccountDocument, client: Client, *, stored_hash: str) -> SignedIn:
+    refresh = _Refresh.make(context, new_id())
+
+    async def change() -> tuple[SessionDocument, list[str]]:
+        now = clock.now()
+        if not await accounts.note_login(
+            account.id, password_hash=account.password_hash, stored_hash=stored_hash, at=now
+        ):
+            raise InvalidCredentials  # the password was changed a moment ago
+        surplus = await documents.list_live(
+            account.id, now=now, limit=context.settings.max_sessions, skip=context.settings.max_sessions - 1
+        )
+        ended = await _end_in_transaction(context, account.id, [one.id for one in surplus], reason="too_many")
+        session = _new_session(context, account, client, refresh)
+        await documents.insert(session)
+        is_new = client.device_hash and await devices.remember(account.id, client.device_hash, at=now)
+        if is_new and account.last_login_at is not None:
+            await context.timers.set(
+                f"auth.send_notice:new_device:{session.id}", "auth.send_notice", [account.id, "new_device", session.id]
+            )
+        event = LoggedIn(user_id=account.id, session_id=session.id, methods=session.methods)
+        await context.events.append(event, subject=f"session:{session.id}")
+        return session, ended
+
+    session, ended = await context.mongo.transact(change)
+    await revocations.publish(context, ended)
+    tokens = await _tokens(context, session, account, refresh.token)
+    view: AccountView = mapping.account_view(account, context.ring)
+    return SignedIn(
+        access_token=tokens.access_token, refresh_token=tokens.refresh_token, expires_in=tokens.expires_in, user=view
+    )
+
+
+def _new_session(context: Context, account: AccountDocument, client: Client, refresh: _Refresh) -> SessionDocument:
+    now, settings = clock.now(), context.settings
+
+    def sealed(field: str, text: str | None) -> str | None:
+        place = mapping.place("sessions", field, refresh.session_id)
+        return None if text is None else context.ring.seal(text, context=place)
+
+    return SessionDocument(
+        id=refresh.session_id,
+        account_id=account.id,
+        methods=[PASSWORD_METHOD],
+        address_sealed=sealed("address", client.address),
+        user_agent_sealed=sealed("user_agent", client.user_agent),
+        device_hash=client.device_hash,
+        created_at=now,
+        last_seen_at=now,
+        expires_at=now + timedelta(seconds=settings.session_absolute_s),
+        idle_at=now + timedelta(seconds=settings.session_idle_s),
+        refresh_hash=refresh.digest,
+    )
+
+
+async def _tokens(context: Context, session: SessionDocument, account: AccountDocument, refresh_token: str) -> Tokens:
+    now, life_s = int(clock.now().timestamp()), context.settings.access_token_s
+    access_token = await context.signer.sign(
+        {
+            "iss": context.settings.token_issuer,
+            "aud": AUDIENCE,
+            "sub": account.id,
+            "sid": session.id,
+            "role": account.role.value,
+            "jti": new_id(),
+            "iat": now,
+            "nbf": now,
+            "exp": now + life_s,
+            "auth_time": int(session.created_at.timestamp()),
+            "amr": session.methods,
+        }
+    )
+    return Tokens(access_token=access_token, refresh_token=refresh_token, expires_in=life_s)
+
+
+async def refresh(context: Context, token: str, *, client: Client) -> Tokens:
+    """Give the next tokens of a session. A token that was used before ends the session: one of the two is a thief's.
+
+    Raises:
+        RefreshRefused: forged, used, expired or revoked.
+    """
+    given = _Refresh.read(context, token)
+    successor = _Refresh.make(context, given.session_id)
+    now = clock.now()
+    session = await documents.rotate(
+        given.session_id,
+        old_hash=given.digest,
+        new_hash=successor.digest,
+        successor_sealed=context.ring.seal(successor.token, context=_successor_place(given.session_id)),
+        now=now,
+        idle_at=now + timedelta(seconds=context.settings.session_idle_s),
+    )
+    next_token = successor.token
+    if session is None:
+        session, next_token = await _lost_race(context, given, client)
+    account = await accounts.by_id(session.account_id)
+    if account is None:
+        raise RefreshRefused
+    return await _tokens(context, session, account, next_token)
+
+
+async def _lost_race(context: Context, given: _Refresh, client: Client) -> tuple[SessionDocument, str]:
+    """The successor that a twin of this request was given, or the end of the session."""
+    now = clock.now()
+    session = await documents.by_id(given.session_id)
+    if session is None or session.revoked_at or min(session.expires_at, session.idle_at) <= now:
+        raise RefreshRefused
+    if (
+        session.used_hash == given.digest
+        and session.used_at is not None
+        and now - session.used_at <= RACE
+        and session.device_hash is not None
+        and session.device_hash == client.device_hash
+        and session.successor_sealed is not None
+    ):
+        return session, context.ring.open(session.successor_sealed, context=_successor_place(session.id))
+    log.warning("auth.refresh.reused", session_id=session.id)
+    await end(context, session.account_id, [session.id], reason="refresh_reused", notice="session_reused")
+    raise RefreshRefused
+
+
+def _successor_place(session_id: str) -> bytes:
+    return mapping.place("sessions", "successor", session_id)
+
+
+async def list_own(context: Context, by: Principal) -> Page[SessionView]:
+    """All sessions, at most `max_sessions`, the last used first."""
+    found = await documents.list_live(by.user_id, now=clock.now(), limit=context.settings.max_sessions)
+    return Page(items=[mapping.session_view(one, context.ring, current_id=by.session_id) for one in found])
+
+
+async def end_own(context: Context, session_id: str, *, by: Principal) -> None:
+    """Raises:
+    NotFound: there is no such session of this person.
+    """
+    if not await end(context, by.user_id, [session_id], reason="ended_by_owner"):
+        raise NotFound
+
+
+async def logout(context: Context, token: str | None, *, by: Principal | None) -> None:
+    """End the session of the access token or of the refresh token; nothing happens when it has ended.
+
+    Raises:
+        Unauthenticated: neither is given.
+        RefreshRefused: the refresh token was never made here.
+    """
+    if by is None and token is None:
+        raise Unauthenticated
+    if by is not None:
+        await end(context, by.user_id, [by.session_id], reason="logout")
+    if token is not None:
+        session = await documents.by_id(_Refresh.read(context, token).session_id)
+        if session is not None:
+            await end(context, session.account_id, [session.id], reason="logout")
+
+
+async def end_all_own(context: Context, *, by: Principal, keep_current: bool) -> None:
+    """End every session of the person, or every other."""
+    kept = by.session_id if keep_current else None
+    await end(context, by.user_id, None, but=kept, reason="ended_by_owner")
+
+
+async def end(
+    context: Context,
+    account_id: str,
+    session_ids: list[str] | None,
+    *,
+    reason: str,
+    but: str | None = None,
+    notice: str | None = None,
+) -> list[str]:
+    """End these sessions, or all but one; tell services, gateways and, by a mail, the owner. Gives those that ended.
+
+    Args:
+        context: the service's.
+        account_id: whose.
+        session_ids: which; None for all.
+        reason: one word, for the event.
+        but: the one that stays when all are asked for.
+        notice: what the owner is written, if anything.
+    """
+
+    async def change() -> list[str]:
+        ended = await end_in_transaction(context, account_id, session_ids, reason=reason, but=but)
+        if ended and notice:
+            await context.timers.set(
+                f"auth.send_notice:{notice}:{ended[0]}", "auth.send_notice", [account_id, notice, ended[0]]
+            )
+        return ended
+
+    ended = await context.mongo.transact(change)
+    await revocations.publish(context, ended)
+    return ended
+
+
+async def end_in_transaction(
+    context: Context, account_id: str, session_ids: list[str] | None, *, reason: str, but: str | None = None
+) -> list[str]:
+    """As `end`, in the open transaction; the caller publishes the revocations after it committed."""
+    if session_ids is None:
+        session_ids = await documents.live_ids(account_id, now=clock.now(), but=but)
+    return await _end_in_transaction(context, account_id, session_ids, reason=reason)
+
+
+async def _end_in_transaction(context: Context, account_id: str, session_ids: list[str], *, reason: str) -> list[str]:
+    now, ended = clock.now(), []
+    for session_id in session_ids:
+        if await documents.revoke(session_id, account_id=account_id, reason=reason, now=now):
+            event = SessionRevoked(user_id=account_id, session_id=session_id, reason=reason)
+            await context.events.append(event, subject=subject(account_id))
+            ended.append(session_id)
+    return ended

@@ -1,0 +1,55 @@
+"""What the auth service is told."""
+
+from typing import ClassVar, Self
+
+from pydantic import Field, SecretStr, model_validator
+
+from kelmah.kit.settings import Environment, ServiceSettings
+
+#: Memory times passes of the weakest parameters that OWASP accepts (7 MiB, 5 passes), and its least memory.
+_LEAST_WORK_KIB = 7_168 * 5
+_LEAST_MEMORY_KIB = 7_168
+
+
+class AuthSettings(ServiceSettings):
+    """Settings of the auth service."""
+
+    SERVICE: ClassVar[str] = "auth"
+
+    port: int = Field(3001, ge=0, le=65535, description="The port to listen on; 0 takes a free one.")
+    mongo_database: str = Field("kelmah_auth", description="The service's own database.")
+    max_body_bytes: int = Field(65_536, ge=1024, le=1_048_576, description="Largest request body.")
+    smtp_url: SecretStr = Field(description="smtp://, smtps:// URL of the mail server, with credentials if it asks.")
+    mail_sender: str = Field("Kelmah <no-reply@kelmah.example>", description="Whom mails come from.")
+
+    token_issuer: str = Field("https://kelmah.example", description="The `iss` of access tokens.")
+    access_token_s: int = Field(600, ge=60, le=900, description="Seconds that an access token lives.")
+    session_idle_s: int = Field(
+        14 * 86_400, ge=900, le=90 * 86_400, description="Seconds after which an unused session ends."
+    )
+    session_absolute_s: int = Field(
+        60 * 86_400, ge=3600, le=90 * 86_400, description="Seconds after which any session ends."
+    )
+    max_sessions: int = Field(50, ge=1, le=100, description="Sessions a person may have; a new one ends the oldest.")
+    verification_token_s: int = Field(86_400, ge=600, description="Seconds that a mail's verification token lives.")
+    reset_token_s: int = Field(1_800, ge=300, le=86_400, description="Seconds that a mail's reset token lives.")
+
+    hash_memory_kib: int = Field(19_456, ge=8, le=1_048_576, description="Argon2id memory of one hash, in KiB.")
+    hash_passes: int = Field(2, ge=1, le=20, description="Argon2id passes over that memory.")
+    hash_lanes: int = Field(1, ge=1, le=16, description="Argon2id lanes.")
+    hash_threads: int = Field(2, ge=1, le=64, description="Passwords hashed at once by one process.")
+    max_waiting_hashes: int = Field(64, ge=0, le=4096, description="Passwords in line to be hashed; more get 503.")
+
+    login_account_quota: int = Field(10, ge=1, description="Logins an account may try in 5 minutes.")
+    login_address_quota: int = Field(100, ge=1, description="Logins an address may try in 5 minutes.")
+    login_global_quota: int = Field(6_000, ge=1, description="Logins all may try in 5 minutes.")
+    register_address_quota: int = Field(300, ge=1, description="Accounts an address may register in an hour.")
+    mail_account_quota: int = Field(5, ge=1, description="Mails that may be asked for to one account in an hour.")
+    mail_address_quota: int = Field(60, ge=1, description="Mails that an address may ask for in an hour.")
+
+    @model_validator(mode="after")
+    def _strong_in_production(self) -> Self:
+        weak = self.hash_memory_kib < _LEAST_MEMORY_KIB or self.hash_memory_kib * self.hash_passes < _LEAST_WORK_KIB
+        if self.environment is Environment.PRODUCTION and weak:
+            raise ValueError("hash_memory_kib and hash_passes are below what OWASP accepts: 19456 and 2")
+        return self

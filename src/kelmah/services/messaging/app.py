@@ -1,0 +1,66 @@
+"""Wires the messaging service together."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, closing
+
+from litestar import Litestar
+
+from kelmah.clients.auth import AuthClient
+from kelmah.clients.job import JobClient
+from kelmah.clients.user import UserClient
+from kelmah.kit.app import service_app
+from kelmah.kit.blobs import GridFSBlobStore
+from kelmah.kit.mail import Mailer
+from kelmah.kit.ratelimit import Limiter
+from kelmah.kit.redis import key
+from kelmah.kit.resources import Apps, open_resources
+from kelmah.services.messaging.controllers import CONTROLLERS, POLICY
+from kelmah.services.messaging.documents import DOCUMENTS
+from kelmah.services.messaging.service import Context
+from kelmah.services.messaging.settings import MessagingSettings
+from kelmah.services.messaging.socket import Hub, open_socket
+
+#: Encryption adds a little to each piece of a file.
+_SEALED_RATIO = 1.01
+
+
+@asynccontextmanager
+async def open_context(settings: MessagingSettings, *, apps: Apps | None = None) -> AsyncIterator[Context]:
+    """What the app and the actors of this service work with."""
+    blobs = GridFSBlobStore(
+        settings.mongo_url,
+        database=settings.mongo_database,
+        bucket="attachments",
+        max_bytes=int(settings.attachment_max_bytes * _SEALED_RATIO),
+    )
+    with closing(blobs):
+        async with open_resources(settings, DOCUMENTS, apps=apps) as resources:
+            yield Context(
+                **vars(resources),
+                settings=settings,
+                auth=AuthClient(resources.callers["auth"]),
+                user=UserClient(resources.callers["user"]),
+                job=JobClient(resources.callers["job"]),
+                blobs=blobs,
+                mailer=Mailer(settings.smtp_url.get_secret_value(), settings.mail_sender),
+                limiter=Limiter(resources.redis, key(settings.redis_prefix, "messaging", "limit")),
+            )
+
+
+def create_app(settings: MessagingSettings, *, apps: Apps | None = None) -> Litestar:
+    """The app: HTTP operations, and the WebSocket with its subscription to Redis."""
+
+    @asynccontextmanager
+    async def open_live_context() -> AsyncIterator[Context]:
+        async with open_context(settings, apps=apps) as context, Hub(context).running() as hub:
+            app.state.hub = hub
+            yield context
+
+    app = service_app(
+        settings,
+        open_context=open_live_context,
+        controllers=[*CONTROLLERS, open_socket],
+        rules=POLICY,
+        title="Kelmah messaging service",
+    )
+    return app

@@ -1,0 +1,17 @@
+"""The documents of the messaging service and every query on them."""
+
+from kelmah.services.messaging.documents.attachments import AttachmentDocument
+from kelmah.services.messaging.documents.conversations import ConversationDocument, EpochDocument
+from kelmah.services.messaging.documents.messages import MessageDocument
+from kelmah.services.messaging.documents.notifications import NotificationDocument
+
+__all__ = [
+    "DOCUMENTS",
+    "AttachmentDocument",
+    "ConversationDocument",
+    "EpochDocument",
+    "MessageDocument",
+    "NotificationDocument",
+]
+
+DOCUMENTS = (ConversationDocument, MessageDocument, AttachmentDocument, NotificationDocument, EpochDocument)

@@ -1,0 +1,67 @@
+"""Files of conversations; their bytes are in the blob store under the same id. Shard key `_id`."""
+
+from collections.abc import Collection
+from datetime import datetime
+
+from beanie import Document
+
+from kelmah.kit.mongo import session
+
+
+class AttachmentDocument(Document):
+    """`file_name` is sealed. `message_id` is set once, when the file is sent; until then only its uploader sees it."""
+
+    id: str  # type: ignore[assignment]  # ours, not an ObjectId
+    conversation_id: str
+    uploader_id: str
+    file_name: str
+    media_type: str
+    size: int
+    message_id: str | None = None
+    created_at: datetime
+
+    class Settings:
+        name = "attachments"
+
+
+async def add(attachment: AttachmentDocument) -> None:
+    """Store an attachment in the open transaction."""
+    await attachment.insert(session=session())
+
+
+async def find(attachment_id: str) -> AttachmentDocument | None:
+    """An attachment of anybody: the caller checks the conversation."""
+    return await AttachmentDocument.get(attachment_id)
+
+
+async def find_many(attachment_ids: Collection[str]) -> dict[str, AttachmentDocument]:
+    """Attachments by id."""
+    if not attachment_ids:
+        return {}
+    found = await AttachmentDocument.find({"_id": {"$in": list(attachment_ids)}}, session=session()).to_list()
+    return {one.id: one for one in found}
+
+
+async def send_with(
+    attachment_ids: Collection[str], *, message_id: str, conversation_id: str, uploader_id: str
+) -> bool:
+    """Tie files to the message that they are sent with; False unless all are the sender's, of here and unsent."""
+    if not attachment_ids:
+        return True
+    result = await AttachmentDocument.get_pymongo_collection().update_many(
+        {
+            "_id": {"$in": list(attachment_ids)},
+            "conversation_id": conversation_id,
+            "uploader_id": uploader_id,
+            "message_id": None,
+        },
+        {"$set": {"message_id": message_id}},
+        session=session(),
+    )
+    return result.modified_count == len(attachment_ids)
+
+
+async def discard_unsent(attachment_id: str) -> bool:
+    """Forget a file that was never sent; False when it was, or is gone."""
+    result = await AttachmentDocument.get_pymongo_collection().delete_one({"_id": attachment_id, "message_id": None})
+    return result.deleted_count == 1

@@ -1,0 +1,178 @@
+"""Conversations: who takes part, how far each has read, and the counter that orders their messages.
+
+A conversation of two holds everything a list shows in one document; shard key `_id`.
+"""
+
+from collections.abc import Collection
+from datetime import datetime
+from typing import Any, ClassVar
+
+from beanie import Document
+from pydantic import BaseModel
+from pymongo import ASCENDING, DESCENDING, IndexModel, ReturnDocument
+from pymongo.errors import DuplicateKeyError
+
+from kelmah.contracts.messaging import ConversationKind
+from kelmah.kit.ids import new_id
+from kelmah.kit.mongo import change, session
+
+_EPOCH = "epoch"
+
+
+class Participant(BaseModel):
+    """`own_unread` counts one's own messages after `read_up_to`, which are not unread to oneself.
+
+    `notified_up_to` is the latest message that a notification told of.
+    """
+
+    user_id: str
+    read_up_to: int = 0
+    own_unread: int = 0
+    notified_up_to: int = 0
+
+
+class ConversationDocument(Document):
+    """`key` is unique: two people, or one contract, have one conversation."""
+
+    id: str  # type: ignore[assignment]  # ours, not an ObjectId
+    kind: ConversationKind
+    key: str
+    contract_id: str | None = None
+    participants: list[Participant]
+    last_sequence: int = 0
+    created_at: datetime
+    active_at: datetime
+
+    class Settings:
+        name = "conversations"
+        indexes: ClassVar = [
+            IndexModel([("key", ASCENDING)], unique=True, name="key"),
+            IndexModel(
+                [("participants.user_id", ASCENDING), ("active_at", DESCENDING), ("_id", DESCENDING)], name="person"
+            ),
+        ]
+
+    def participant(self, user_id: str) -> Participant:
+        """The participant, who must be one."""
+        return next(one for one in self.participants if one.user_id == user_id)
+
+    def unread(self, user_id: str) -> int:
+        """Messages of others after the read mark."""
+        person = self.participant(user_id)
+        return self.last_sequence - person.read_up_to - person.own_unread
+
+    @property
+    def user_ids(self) -> list[str]:
+        return [one.user_id for one in self.participants]
+
+
+class EpochDocument(Document):
+    """One row: names the life of this database. Restoring a backup over newer data needs a new epoch."""
+
+    id: str  # type: ignore[assignment]  # ours
+    value: str
+
+    class Settings:
+        name = "epoch"
+
+
+async def epoch() -> str:
+    """The epoch, made when it is first asked for."""
+    row = await EpochDocument.get_pymongo_collection().find_one_and_update(
+        {"_id": _EPOCH}, {"$setOnInsert": {"value": new_id()}}, upsert=True, return_document=ReturnDocument.AFTER
+    )
+    assert row is not None  # noqa: S101  # an upsert always returns the document
+    return str(row["value"])
+
+
+async def find_by_key(key: str) -> ConversationDocument | None:
+    """The one conversation of two people or of a contract."""
+    return await ConversationDocument.find_one({"key": key})
+
+
+async def add(conversation: ConversationDocument) -> tuple[ConversationDocument, bool]:
+    """Store it, or give the one that took its key meanwhile; the second value tells whether it is new."""
+    try:
+        await conversation.insert()
+    except DuplicateKeyError:
+        found = await find_by_key(conversation.key)
+        assert found is not None  # noqa: S101  # conversations are never deleted
+        return found, False
+    return conversation, True
+
+
+async def find(conversation_id: str, *, user_id: str) -> ConversationDocument | None:
+    """The conversation, if the person takes part in it."""
+    return await ConversationDocument.find_one(
+        {"_id": conversation_id, "participants.user_id": user_id}, session=session()
+    )
+
+
+async def find_many(conversation_ids: Collection[str], *, user_id: str) -> list[ConversationDocument]:
+    """Those among them that the person takes part in, in no order."""
+    return await ConversationDocument.find(
+        {"_id": {"$in": list(conversation_ids)}, "participants.user_id": user_id}
+    ).to_list()
+
+
+async def list_for(user_id: str, *, after: tuple[datetime, str] | None, limit: int) -> list[ConversationDocument]:
+    """The person's conversations, most recently active first."""
+    query: dict[str, Any] = {"participants.user_id": user_id}
+    if after is not None:
+        at, conversation_id = after
+        query["$or"] = [{"active_at": {"$lt": at}}, {"active_at": at, "_id": {"$lt": conversation_id}}]
+    return await ConversationDocument.find(query).sort("-active_at", "-_id").limit(limit).to_list()
+
+
+async def take_sequence(conversation_id: str, *, sender_id: str, at: datetime) -> ConversationDocument | None:
+    """Count one message more, by this participant. The answer's `last_sequence` is the message's own."""
+    return await change(
+        ConversationDocument,
+        {"_id": conversation_id, "participants.user_id": sender_id},
+        {"$inc": {"last_sequence": 1, "participants.$.own_unread": 1}, "$max": {"active_at": at}},
+    )
+
+
+async def set_read(conversation_id: str, *, user_id: str, up_to: int, own_unread: int) -> ConversationDocument | None:
+    """Move a read mark forward; None when it stands there or further already."""
+    return await change(
+        ConversationDocument,
+        {
+            "_id": conversation_id,
+            "last_sequence": {"$gte": up_to},
+            "participants": {"$elemMatch": {"user_id": user_id, "read_up_to": {"$lt": up_to}}},
+        },
+        {"$set": {"participants.$.read_up_to": up_to, "participants.$.own_unread": own_unread}},
+    )
+
+
+async def set_notified(conversation_id: str, *, user_id: str, sequence: int) -> ConversationDocument | None:
+    """Note that the person is told of this message; None when it was read or a later one was told of."""
+    is_news = {"user_id": user_id, "read_up_to": {"$lt": sequence}, "notified_up_to": {"$lt": sequence}}
+    return await change(
+        ConversationDocument,
+        {"_id": conversation_id, "participants": {"$elemMatch": is_news}},
+        {"$set": {"participants.$.notified_up_to": sequence}},
+    )
+
+
+async def contacts_of(user_id: str, *, conversations: int) -> set[str]:
+    """The people of the person's most recent conversations."""
+    rows = ConversationDocument.get_pymongo_collection().find(
+        {"participants.user_id": user_id}, {"participants.user_id": 1}
+    )
+    found = await rows.sort([("active_at", DESCENDING)]).limit(conversations).to_list()
+    return {one["user_id"] for row in found for one in row["participants"]} - {user_id}
+
+
+async def known_among(user_ids: Collection[str], *, user_id: str) -> set[str]:
+    """Those among these whom the person shares a conversation with, and the person."""
+    wanted = set(user_ids)
+    pipeline: list[dict[str, Any]] = [
+        {"$match": {"$and": [{"participants.user_id": user_id}, {"participants.user_id": {"$in": sorted(wanted)}}]}},
+        {"$unwind": "$participants"},
+        {"$match": {"participants.user_id": {"$in": sorted(wanted)}}},
+        {"$group": {"_id": "$participants.user_id"}},
+    ]
+    cursor = await ConversationDocument.get_pymongo_collection().aggregate(pipeline)
+    return {row["_id"] for row in await cursor.to_list()} | (wanted & {user_id})

@@ -1,0 +1,62 @@
+"""What can go wrong with conversations, files, sockets and notifications."""
+
+from kelmah.kit import errors
+
+
+class ConversationNotFound(errors.NotFound):
+    code, title = "messaging.conversation_not_found", "There is no such conversation"
+
+
+class AttachmentNotFound(errors.NotFound):
+    code, title = "messaging.attachment_not_found", "There is no such file"
+
+
+class PersonNotFound(errors.NotFound):
+    code, title = "messaging.person_not_found", "There is no such person"
+
+
+class ContractNotFound(errors.NotFound):
+    code, title = "messaging.contract_not_found", "There is no such contract of yours"
+
+
+class ClientIdReused(errors.Conflict):
+    code, title = "messaging.client_id_reused", "This clientId was used for another message"
+
+
+class AttachmentsNotUsable(errors.BadInput):
+    code, title = "messaging.attachments_not_usable", "An attachment is not there, not yours, or was sent before"
+
+
+class FileTypeRefused(errors.UnsupportedMediaType):
+    code, title = (
+        "messaging.file_type_refused",
+        "The file is of a kind that is not taken, or not what its name says",
+    )
+
+
+class FileTooLarge(errors.PayloadTooLarge):
+    code, title = "messaging.file_too_large", "The file is too large"
+
+
+class TicketRefused(errors.Unauthenticated):
+    code, title = "messaging.ticket_refused", "The ticket was used, has run out, or never was"
+
+
+class OriginRefused(errors.Forbidden):
+    code, title = "messaging.origin_refused", "Pages of this origin may not open a socket"
+
+
+class TooManySockets(errors.TooManyRequests):
+    code, title = "messaging.too_many_sockets", "Too many open sockets"
+
+
+class TooManyFrames(errors.TooManyRequests):
+    code, title = "messaging.too_many_frames", "Frames come too fast"
+
+
+class BadFrame(errors.BadInput):
+    code, title = "messaging.bad_frame", "The frame does not fit the protocol"
+
+
+class SlowDown(errors.TooManyRequests):
+    code, title = "messaging.slow_down", "You do this too often"

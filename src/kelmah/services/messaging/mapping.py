@@ -1,0 +1,89 @@
+"""Turns documents into what clients see; opens what is sealed."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from kelmah.contracts.messaging import (
+    AttachmentView,
+    ConversationView,
+    MessageView,
+    NotificationView,
+    ParticipantView,
+)
+from kelmah.contracts.user import Person
+from kelmah.kit.crypto import KeyRing
+from kelmah.services.messaging.documents import (
+    AttachmentDocument,
+    ConversationDocument,
+    MessageDocument,
+    NotificationDocument,
+)
+
+
+def text_context(message_id: str) -> bytes:
+    """Where a message's text is sealed for."""
+    return b"messaging.message.text:" + message_id.encode()
+
+
+def file_name_context(attachment_id: str) -> bytes:
+    """Where an attachment's name is sealed for."""
+    return b"messaging.attachment.file_name:" + attachment_id.encode()
+
+
+def attachment_view(attachment: AttachmentDocument, ring: KeyRing) -> AttachmentView:
+    """A file without its bytes."""
+    return AttachmentView(
+        id=attachment.id,
+        file_name=ring.open(attachment.file_name, context=file_name_context(attachment.id)),
+        media_type=attachment.media_type,
+        size=attachment.size,
+    )
+
+
+def message_view(message: MessageDocument, attachments: Mapping[str, AttachmentDocument], ring: KeyRing) -> MessageView:
+    """A message with the files it was sent with, in their order."""
+    return MessageView(
+        id=message.id,
+        conversation_id=message.conversation_id,
+        sequence=message.sequence,
+        sender_id=message.sender_id,
+        client_id=message.client_id,
+        text=ring.open(message.text, context=text_context(message.id)),
+        attachments=[attachment_view(attachments[one], ring) for one in message.attachment_ids if one in attachments],
+        sent_at=message.sent_at,
+    )
+
+
+def conversation_view(
+    conversation: ConversationDocument,
+    *,
+    user_id: str,
+    people: Mapping[str, Person],
+    last_message: MessageView | None,
+) -> ConversationView:
+    """A conversation as `user_id` sees it."""
+    return ConversationView(
+        id=conversation.id,
+        kind=conversation.kind,
+        contract_id=conversation.contract_id,
+        participants=[
+            ParticipantView(
+                user_id=one.user_id,
+                role=people[one.user_id].role if one.user_id in people else None,
+                display_name=people[one.user_id].display_name if one.user_id in people else None,
+                read_up_to=one.read_up_to,
+            )
+            for one in conversation.participants
+        ],
+        last_sequence=conversation.last_sequence,
+        unread_count=conversation.unread(user_id),
+        last_message=last_message,
+        created_at=conversation.created_at,
+        active_at=conversation.active_at,
+    )
+
+
+def notification_view(notification: NotificationDocument, *, title: str, body: str) -> NotificationView:
+    """A notification with its texts in the reader's language."""
+    fields: dict[str, Any] = {name: getattr(notification, name) for name in ("id", "kind", "data", "at", "read_at")}
+    return NotificationView(title=title, body=body, count=notification.times, **fields)

@@ -1,0 +1,162 @@
+"""Files of conversations: what is taken, how it is kept, and who may read it."""
+
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from typing import NamedTuple
+from urllib.parse import unquote
+
+from kelmah.contracts.messaging import AttachmentView
+from kelmah.kit import clock
+from kelmah.kit.blobs import BlobNotFound
+from kelmah.kit.context import Principal
+from kelmah.kit.errors import BadInput
+from kelmah.kit.ids import new_id
+from kelmah.kit.images import SNIFF_BYTES, sniff
+from kelmah.kit.text import clean_line
+from kelmah.services.messaging import mapping
+from kelmah.services.messaging.documents import AttachmentDocument, attachments, conversations
+from kelmah.services.messaging.errors import (
+    AttachmentNotFound,
+    ConversationNotFound,
+    FileTooLarge,
+    FileTypeRefused,
+)
+from kelmah.services.messaging.service.context import UPLOADS, Context, charge
+from kelmah.services.messaging.service.sealing import seal, unseal
+
+MAX_NAME_CHARS = 255
+#: A file that was not sent with a message by then is thrown away.
+UNSENT_FOR = timedelta(hours=24)
+_WORD = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
+_EXCEL = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+#: What is taken, by content, and the names that such content may have.
+EXTENSIONS = {
+    "image/jpeg": ("jpg", "jpeg"),
+    "image/png": ("png",),
+    "image/webp": ("webp",),
+    "image/gif": ("gif",),
+    "application/pdf": ("pdf",),
+    _WORD: ("docx",),
+    _EXCEL: ("xlsx",),
+    "audio/mpeg": ("mp3",),
+    "audio/mp4": ("m4a",),
+    "audio/ogg": ("ogg", "oga", "opus"),
+    "video/mp4": ("mp4",),
+}
+
+
+class Download(NamedTuple):
+    """A file to send to its reader."""
+
+    view: AttachmentView
+    chunks: AsyncIterator[bytes]
+
+
+async def upload_attachment(
+    context: Context, conversation_id: str, *, raw_name: str, body: AsyncIterator[bytes], by: Principal
+) -> AttachmentView:
+    """Keep a file, encrypted, until it is sent with a message.
+
+    Args:
+        raw_name: the file's name, percent-encoded as UTF-8.
+
+    Raises:
+        ConversationNotFound: not one of the caller's.
+        FileTypeRefused: the content is not one of `EXTENSIONS`, or not what the name says.
+        FileTooLarge: more than `attachment_max_bytes`.
+    """
+    if await conversations.find(conversation_id, user_id=by.user_id) is None:
+        raise ConversationNotFound
+    name = _name(raw_name)
+    await charge(context, UPLOADS, by.user_id)
+    bounded = _Bounded(body, context.settings.attachment_max_bytes)
+    head = await bounded.read_head()
+    media_type = sniff(head, EXTENSIONS)
+    if media_type is None or name.rpartition(".")[2].lower() not in EXTENSIONS[media_type]:
+        raise FileTypeRefused
+    attachment_id = new_id()
+    await context.blobs.put(attachment_id, seal(context.ring, attachment_id, bounded.chunks()), metadata={})
+    attachment = AttachmentDocument(
+        id=attachment_id,
+        conversation_id=conversation_id,
+        uploader_id=by.user_id,
+        file_name=context.ring.seal(name, context=mapping.file_name_context(attachment_id)),
+        media_type=media_type,
+        size=bounded.size,
+        created_at=clock.now(),
+    )
+
+    async def change() -> None:
+        await attachments.add(attachment)
+        await context.timers.set(
+            f"upload:{attachment_id}", "messaging.discard_upload", [attachment_id], due=clock.now() + UNSENT_FOR
+        )
+
+    try:
+        await context.mongo.transact(change)
+    except BaseException:
+        await context.blobs.delete(attachment_id)
+        raise
+    return mapping.attachment_view(attachment, context.ring)
+
+
+class _Bounded:
+    """A body whose head can be looked at before the rest is read, and which ends in an error when it is too long."""
+
+    def __init__(self, body: AsyncIterator[bytes], max_bytes: int) -> None:
+        self._body = body
+        self._max_bytes = max_bytes
+        self._head = b""
+        self.size = 0
+
+    async def read_head(self) -> bytes:
+        async for chunk in self._body:
+            self._head += self._counted(chunk)
+            if len(self._head) >= SNIFF_BYTES:
+                break
+        return self._head
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        yield self._head
+        async for chunk in self._body:
+            yield self._counted(chunk)
+
+    def _counted(self, chunk: bytes) -> bytes:
+        self.size += len(chunk)
+        if self.size > self._max_bytes:
+            raise FileTooLarge(f"At most {self._max_bytes} bytes are taken.")
+        return chunk
+
+
+def _name(raw_name: str) -> str:
+    try:
+        name = clean_line(unquote(raw_name, errors="strict"), MAX_NAME_CHARS)
+    except ValueError as error:
+        raise BadInput.of("X-Filename", str(error)) from None
+    if not name.rpartition(".")[0] or "/" in name or "\\" in name:
+        raise BadInput.of("X-Filename", "a file's name with its ending is needed, without folders")
+    return name
+
+
+async def open_attachment(context: Context, attachment_id: str, *, by: Principal) -> Download:
+    """A file of a conversation of the caller's; one that was not sent yet is its uploader's alone.
+
+    Raises:
+        AttachmentNotFound: not there, or not for the caller.
+    """
+    attachment = await attachments.find(attachment_id)
+    if attachment is None or (attachment.message_id is None and attachment.uploader_id != by.user_id):
+        raise AttachmentNotFound
+    if await conversations.find(attachment.conversation_id, user_id=by.user_id) is None:
+        raise AttachmentNotFound
+    try:
+        sealed = await context.blobs.get(attachment_id)
+    except BlobNotFound:
+        raise AttachmentNotFound from None
+    return Download(mapping.attachment_view(attachment, context.ring), unseal(context.ring, attachment_id, sealed))
+
+
+async def discard_upload(context: Context, attachment_id: str) -> None:
+    """Throw a file away that was not sent with a message. A timer's target; running twice changes nothing."""
+    if await attachments.discard_unsent(attachment_id) or await attachments.find(attachment_id) is None:
+        await context.blobs.delete(attachment_id)

@@ -1,0 +1,66 @@
+"""What the messaging service works with, and the limits on what one person may do."""
+
+from dataclasses import dataclass
+
+import structlog
+from redis.exceptions import RedisError
+
+from kelmah.clients.auth import AuthClient
+from kelmah.clients.job import JobClient
+from kelmah.clients.user import UserClient
+from kelmah.contracts.user import Person
+from kelmah.kit import errors as kit_errors
+from kelmah.kit.blobs import BlobStore
+from kelmah.kit.mail import Mailer
+from kelmah.kit.ratelimit import Limit, Limiter
+from kelmah.kit.resources import Resources
+from kelmah.services.messaging.errors import SlowDown
+from kelmah.services.messaging.settings import MessagingSettings
+
+log = structlog.get_logger(__name__)
+
+MESSAGES = Limit("messages", quota=120, window_s=60, burst=60)
+CONVERSATIONS = Limit("conversations", quota=30, window_s=3600)
+UPLOADS = Limit("uploads", quota=60, window_s=3600)
+_PEOPLE_A_CALL = 100
+
+
+@dataclass(frozen=True, kw_only=True)
+class Context(Resources):
+    """The service's database, keys, files, mail, and the services it asks."""
+
+    settings: MessagingSettings
+    auth: AuthClient
+    user: UserClient
+    job: JobClient
+    blobs: BlobStore
+    mailer: Mailer
+    limiter: Limiter
+
+
+async def charge(context: Context, limit: Limit, user_id: str) -> None:
+    """Take one unit. Without Redis everybody passes: these limits keep order, and safety does not hang on them.
+
+    Raises:
+        SlowDown: none is left.
+    """
+    try:
+        verdict = await context.limiter.check([(limit, user_id, 1)])
+    except RedisError as error:
+        log.warning("messaging.limits.unavailable", error=type(error).__name__)
+        return
+    if not verdict.allowed:
+        raise SlowDown(retry_after_s=verdict.retry_after_s)
+
+
+async def people_of(context: Context, user_ids: set[str]) -> dict[str, Person]:
+    """Names and roles by id. Nobody while the user service cannot be asked: a chat list is useful without names."""
+    wanted = sorted(user_ids)
+    found: dict[str, Person] = {}
+    try:
+        for start in range(0, len(wanted), _PEOPLE_A_CALL):
+            people = await context.user.get_people(user_ids=wanted[start : start + _PEOPLE_A_CALL])
+            found |= {person.user_id: person for person in people}
+    except (kit_errors.Unavailable, kit_errors.BadGateway, kit_errors.GatewayTimeout) as error:
+        log.warning("messaging.people.unavailable", error=error.code)
+    return found

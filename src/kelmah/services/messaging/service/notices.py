@@ -1,0 +1,178 @@
+"""What messaging does when it hears of an event: tell those whom it matters to. One function an event."""
+
+from collections.abc import Sequence
+
+from kelmah.contracts.auth import SessionRevoked
+from kelmah.contracts.common import Event, Money
+from kelmah.contracts.events import Envelope
+from kelmah.contracts.job import (
+    ApplicationAccepted,
+    ApplicationReceived,
+    ApplicationRejected,
+    ContractSigned,
+    MilestoneApproved,
+    MilestoneChangesRequested,
+    MilestoneSubmitted,
+)
+from kelmah.contracts.messaging import MessageFrame, MessageSent
+from kelmah.contracts.messaging import NotificationKind as Kind
+from kelmah.contracts.payment import (
+    DisputeRaised,
+    EscrowFunded,
+    EscrowRefunded,
+    EscrowReleased,
+    PaymentProcessed,
+)
+from kelmah.contracts.review import ReviewRevealed
+from kelmah.kit.ids import new_id
+from kelmah.services.messaging.documents import NotificationDocument, conversations, messages, notifications
+from kelmah.services.messaging.service import live, tickets
+from kelmah.services.messaging.service.context import Context
+from kelmah.services.messaging.service.conversations import open_key
+from kelmah.services.messaging.service.messages import views
+from kelmah.services.messaging.service.notifications import add_with_mail
+from kelmah.services.messaging.service.texts import amount_param
+
+_CONSUMER = "messaging.notify"
+
+
+async def _notify(
+    context: Context,
+    envelope: Envelope,
+    user_ids: Sequence[str],
+    kind: Kind,
+    event: Event,
+    *,
+    ids: Sequence[str],
+    amount: Money | None = None,
+) -> None:
+    """Store a notification for each person, once an event. `ids` names the fields of the event that go with it."""
+
+    async def effect() -> None:
+        for user_id in user_ids:
+            await add_with_mail(
+                context,
+                NotificationDocument(
+                    id=new_id(),
+                    user_id=user_id,
+                    kind=kind,
+                    event_id=envelope.id,
+                    data={_camel(name): getattr(event, name) for name in ids},
+                    params={"amount": amount_param(amount)} if amount else {},
+                    at=envelope.time,
+                ),
+            )
+
+    await context.events.consume(_CONSUMER, envelope.id, effect)
+
+
+def _camel(name: str) -> str:
+    first, *rest = name.split("_")
+    return first + "".join(part.capitalize() for part in rest)
+
+
+def _other(event: ContractSigned | DisputeRaised, actor_id: str) -> str:
+    return event.worker_id if actor_id == event.hirer_id else event.hirer_id
+
+
+_APPLICATION = ("application_id", "job_id")
+_MILESTONE = ("contract_id", "milestone_id")
+_ESCROW = ("escrow_id", "contract_id", "milestone_id")
+
+
+async def on_application_received(context: Context, envelope: Envelope, event: ApplicationReceived) -> None:
+    await _notify(context, envelope, [event.hirer_id], Kind.APPLICATION_RECEIVED, event, ids=_APPLICATION)
+
+
+async def on_application_accepted(context: Context, envelope: Envelope, event: ApplicationAccepted) -> None:
+    ids = (*_APPLICATION, "contract_id")
+    await _notify(context, envelope, [event.worker_id], Kind.APPLICATION_ACCEPTED, event, ids=ids)
+
+
+async def on_application_rejected(context: Context, envelope: Envelope, event: ApplicationRejected) -> None:
+    await _notify(context, envelope, [event.worker_id], Kind.APPLICATION_REJECTED, event, ids=_APPLICATION)
+
+
+async def on_contract_signed(context: Context, envelope: Envelope, event: ContractSigned) -> None:
+    ids = ("contract_id", "job_id")
+    if event.complete:
+        both = [event.hirer_id, event.worker_id]
+        await _notify(context, envelope, both, Kind.CONTRACT_ACTIVE, event, ids=ids)
+    else:
+        await _notify(context, envelope, [_other(event, event.signed_by)], Kind.CONTRACT_SIGNED, event, ids=ids)
+
+
+async def on_milestone_submitted(context: Context, envelope: Envelope, event: MilestoneSubmitted) -> None:
+    await _notify(context, envelope, [event.hirer_id], Kind.MILESTONE_SUBMITTED, event, ids=_MILESTONE)
+
+
+async def on_milestone_changes_requested(
+    context: Context, envelope: Envelope, event: MilestoneChangesRequested
+) -> None:
+    await _notify(context, envelope, [event.worker_id], Kind.CHANGES_REQUESTED, event, ids=_MILESTONE)
+
+
+async def on_milestone_approved(context: Context, envelope: Envelope, event: MilestoneApproved) -> None:
+    await _notify(
+        context, envelope, [event.worker_id], Kind.MILESTONE_APPROVED, event, ids=_MILESTONE, amount=event.amount
+    )
+
+
+async def on_escrow_funded(context: Context, envelope: Envelope, event: EscrowFunded) -> None:
+    await _notify(context, envelope, [event.worker_id], Kind.ESCROW_FUNDED, event, ids=_ESCROW, amount=event.amount)
+
+
+async def on_escrow_released(context: Context, envelope: Envelope, event: EscrowReleased) -> None:
+    both = [event.worker_id, event.hirer_id]
+    await _notify(context, envelope, both, Kind.ESCROW_RELEASED, event, ids=_ESCROW, amount=event.amount)
+
+
+async def on_escrow_refunded(context: Context, envelope: Envelope, event: EscrowRefunded) -> None:
+    both = [event.worker_id, event.hirer_id]
+    await _notify(context, envelope, both, Kind.ESCROW_REFUNDED, event, ids=_ESCROW, amount=event.amount)
+
+
+async def on_dispute_raised(context: Context, envelope: Envelope, event: DisputeRaised) -> None:
+    other = _other(event, event.raised_by)
+    await _notify(context, envelope, [other], Kind.DISPUTE_RAISED, event, ids=("dispute_id", *_ESCROW))
+
+
+async def on_payment_processed(context: Context, envelope: Envelope, event: PaymentProcessed) -> None:
+    kind = Kind.WITHDRAWAL_PROCESSED if event.purpose == "withdrawal" else Kind.DEPOSIT_PROCESSED
+    await _notify(context, envelope, [event.user_id], kind, event, ids=("transaction_id",), amount=event.amount)
+
+
+async def on_review_revealed(context: Context, envelope: Envelope, event: ReviewRevealed) -> None:
+    ids = ("review_id", "contract_id")
+    await _notify(context, envelope, [event.subject_id], Kind.REVIEW_REVEALED, event, ids=ids)
+
+
+async def on_message_sent(context: Context, envelope: Envelope, event: MessageSent) -> None:
+    """One unread row a conversation, in the app only; and the frame once more, for whom Redis lost the first."""
+
+    async def effect() -> None:
+        for user_id in event.recipient_ids:
+            conversation = await conversations.set_notified(
+                event.conversation_id, user_id=user_id, sequence=event.message_sequence
+            )
+            if conversation is not None:
+                await notifications.collapse(
+                    user_id,
+                    open_key=open_key(event.conversation_id),
+                    kind=Kind.MESSAGE_RECEIVED,
+                    event_id=envelope.id,
+                    data={"conversationId": event.conversation_id, "messageId": event.message_id},
+                    times=conversation.unread(user_id),
+                    at=envelope.time,
+                )
+
+    await context.events.consume(_CONSUMER, envelope.id, effect)
+    message = await messages.find_at(event.conversation_id, event.message_sequence)
+    if message is not None:
+        (view,) = await views(context, [message])
+        await live.publish(context, [event.sender_id, *event.recipient_ids], MessageFrame(message=view))
+
+
+async def on_session_revoked(context: Context, envelope: Envelope, event: SessionRevoked) -> None:
+    """Close the session's sockets. Doing it twice changes nothing."""
+    await tickets.end_session(context, event.user_id, event.session_id)

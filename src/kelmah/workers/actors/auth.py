@@ -1,0 +1,9 @@
+"""Actors of the auth service."""
+
+from kelmah.services.auth import service
+from kelmah.workers.registry import on_timer
+
+on_timer("auth.send_verification", service.send_verification)
+on_timer("auth.resend_verification", service.send_verification_again)
+on_timer("auth.send_password_reset", service.send_password_reset)
+on_timer("auth.send_notice", service.send_notice)

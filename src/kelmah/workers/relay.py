@@ -1,0 +1,83 @@
+"""Publishes the events of a service: at once, in order within a subject, and again until the broker confirms."""
+
+import asyncio
+from collections.abc import Sequence
+
+import msgspec
+
+from kelmah.contracts.events import EVENT_TYPES, Envelope
+from kelmah.kit import clock
+from kelmah.kit.outbox import Lease, Outbox
+from kelmah.workers import loops, metrics
+from kelmah.workers.publisher import Publisher, message_for
+from kelmah.workers.registry import Registry
+
+#: Events read at once; also bounds the confirms that are waited for.
+BATCH = 200
+#: Seconds after which another relay takes over from one that died.
+LEASE_S = 10.0
+
+
+class Relay:
+    """Publishes one service's events while it holds the lease. Several may run; one of them works.
+
+    An event may be published twice (the relay dies between the confirm and the note of it); consumers' inboxes make
+    nothing of that. Each relay publishes a subject in order and from its first unpublished event on, so the first
+    copies arrive in order even if two were to run at once.
+    """
+
+    def __init__(
+        self, service: str, outbox: Outbox, lease: Lease, publisher: Publisher, registry: Registry, bell: asyncio.Event
+    ) -> None:
+        self._service = service
+        self._outbox = outbox
+        self._lease = lease
+        self._publisher = publisher
+        self._subscriptions = registry.subscriptions
+        self._bell = bell
+
+    async def run(self) -> None:
+        """Publish until cancelled; the lease is given back at the end."""
+        try:
+            await loops.forever(self.turn, self._bell, name=f"relay.{self._service}")
+        finally:
+            await self._lease.release()
+
+    async def turn(self) -> bool:
+        """Publish one batch, if the lease is ours. Returns whether there may be more at once.
+
+        Raises:
+            Exception: the broker did not confirm something; what it confirmed is noted, the rest stays pending.
+        """
+        if not await self._lease.hold():
+            return False
+        runs = await self._outbox.pending(EVENT_TYPES.keys(), limit=BATCH)
+        oldest = min((run[0].time for run in runs), default=None)
+        metrics.relay_lag_s.labels(self._service).set((clock.now() - oldest).total_seconds() if oldest else 0)
+        published: list[str] = []
+        try:
+            results = await asyncio.gather(*(self._in_order(run, published) for run in runs), return_exceptions=True)
+        finally:
+            await self._outbox.published(published)
+        metrics.events_published.labels(self._service).inc(len(published))
+        for result in results:
+            if result is not None:
+                raise result
+        return len(published) > 0
+
+    async def _in_order(self, run: Sequence[Envelope], published: list[str]) -> None:
+        for envelope in run:
+            await self._publish(envelope)
+            published.append(envelope.id)
+
+    async def _publish(self, envelope: Envelope) -> None:
+        text = _text(envelope)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._publisher.announce(envelope))
+            for actor in self._subscriptions.get(envelope.type, ()):
+                message = message_for(actor, [text], message_id=f"{envelope.id}:{actor.name}")
+                group.create_task(self._publisher.send(message))
+
+
+def _text(envelope: Envelope) -> str:
+    return msgspec.json.encode(envelope).decode()

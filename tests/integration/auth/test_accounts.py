@@ -1,0 +1,222 @@
+"""Registering, proving the address, and being asked about."""
+
+import asyncio
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from kelmah.contracts.auth import Contact
+from kelmah.contracts.common import Role
+from kelmah.kit import clock
+from kelmah.kit.ids import new_id
+from kelmah.services.auth import service as rules
+from tests.fixtures.mailbox import Mailbox
+from tests.fixtures.service import Service, person
+from tests.integration.auth.conftest import PASSWORD, Visitor, events_of, mailed_token, run_timers
+
+
+async def accounts_with(auth: Service, email: str) -> int:
+    indexes = auth.context.email_indexes(email)
+    found: int = await auth.context.mongo.collection("accounts").count_documents({"email_index": {"$in": indexes}})
+    return found
+
+
+async def test_registering_makes_an_unverified_account_and_tells(auth: Service, visitor: Visitor) -> None:
+    reply = await visitor.register(role="hirer", firstName="  Ama ")
+    assert reply.status == 201
+    view = reply.data
+    assert view == {
+        "id": view["id"],
+        "email": visitor.email,
+        "firstName": "Ama",
+        "lastName": "Owusu",
+        "role": "hirer",
+        "emailVerified": False,
+        "createdAt": view["createdAt"],
+    }
+    assert await events_of(auth, f"user:{view['id']}") == ["auth.user_registered.v1"]
+    timer = await auth.context.mongo.collection("timers").find_one({"args": [view["id"]]})
+    assert timer["actor"] == "auth.send_verification"
+
+
+async def test_nothing_personal_is_stored_in_the_clear(auth: Service, visitor: Visitor) -> None:
+    user_id = (await visitor.register()).data["id"]
+    stored = str(await auth.context.mongo.collection("accounts").find_one({"_id": user_id}))
+    for secret in (visitor.email, visitor.email.partition("@")[0], "Esi", "Owusu", PASSWORD):
+        assert secret not in stored
+    assert "$argon2id$v=19$m=64,t=1,p=1$" in stored
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("email", "not a mail address"),
+        ("email", "\uff45si@example.com"),
+        ("email", "esi\x00@example.com"),
+        ("email", {"$gt": ""}),
+        ("email", "e" * 300 + "@example.com"),
+        ("password", "short"),
+        ("password", "nul \x00 in the middle"),
+        ("password", "x" * 129),
+        ("password", {"$ne": None}),
+        ("password", None),
+        ("firstName", ""),
+        ("firstName", "Esi\nBcc: all"),
+        ("firstName", "1234"),
+        ("lastName", "Owu\u202esu"),
+        ("lastName", "x" * 81),
+        ("role", "admin"),
+        ("role", "moderator"),
+        ("role", ["worker"]),
+        ("isAdmin", True),
+    ],
+)
+async def test_bad_input_names_its_field_and_changes_nothing(
+    auth: Service, visitor: Visitor, field: str, value: Any
+) -> None:
+    reply = await visitor.register(**{field: value})
+    assert reply.status == 400
+    assert [error["field"] for error in reply.data["errors"]] == [field]
+    assert await accounts_with(auth, visitor.email) == 0
+
+
+@pytest.mark.parametrize("password", ["password1", "12345678", "Esi-Owusu-1", "Kelmah2026", "qwertyuiop"])
+async def test_a_guessable_password_is_refused_with_the_reason(auth: Service, visitor: Visitor, password: str) -> None:
+    reply = await visitor.register(password=password)
+    assert (reply.status, reply.data["code"]) == (400, "auth.password_refused")
+    assert reply.data["errors"][0]["field"] == "password"
+    assert len(reply.data["errors"][0]["message"]) > 20
+    assert await accounts_with(auth, visitor.email) == 0
+
+
+async def test_a_password_made_of_the_address_is_refused(visitor: Visitor) -> None:
+    reply = await visitor.register(password=visitor.email.partition("@")[0])
+    assert (reply.status, reply.data["code"]) == (400, "auth.password_refused")
+
+
+async def test_a_body_that_is_too_large_is_not_read(visitor: Visitor) -> None:
+    reply = await visitor.register(password="x" * 100_000)
+    assert (reply.status, reply.data["code"]) == (413, "payload_too_large")
+
+
+async def test_a_taken_address_is_refused_in_any_spelling(auth: Service, visitor: Visitor) -> None:
+    assert (await visitor.register()).status == 201
+    for spelling in (visitor.email, visitor.email.upper(), f" {visitor.email} "):
+        reply = await visitor.register(email=spelling, password="another fine pass phrase")
+        assert (reply.status, reply.data["code"]) == (409, "auth.email_taken")
+    assert await accounts_with(auth, visitor.email) == 1
+
+
+async def test_of_twins_that_register_at_once_one_has_the_account(auth: Service, visitor: Visitor) -> None:
+    replies = await asyncio.gather(*(visitor.register() for _ in range(5)))
+    assert sorted(reply.status for reply in replies) == [201, 409, 409, 409, 409]
+    assert await accounts_with(auth, visitor.email) == 1
+
+
+async def test_the_mail_proves_the_address_once(auth: Service, visitor: Visitor, mailbox: Mailbox) -> None:
+    user_id = (await visitor.register()).data["id"]
+    token = await mailed_token(auth, mailbox, visitor.email)
+    [message] = mailbox.messages(visitor.email)
+    html = message.get_body(("html",))
+    assert html is not None
+    assert f"/verify-email?token={token}" in html.get_content()
+
+    assert (await visitor.post("verify-email", {"token": token})).status == 204
+    assert await events_of(auth, f"user:{user_id}") == ["auth.user_registered.v1", "auth.email_verified.v1"]
+    again = await visitor.post("verify-email", {"token": token})
+    assert (again.status, again.data["code"]) == (400, "auth.token_refused")
+    assert (await visitor.login()).data["user"]["emailVerified"] is True
+
+
+async def test_of_twins_that_prove_at_once_one_does(auth: Service, visitor: Visitor, mailbox: Mailbox) -> None:
+    user_id = (await visitor.register()).data["id"]
+    token = await mailed_token(auth, mailbox, visitor.email)
+    replies = await asyncio.gather(*(visitor.post("verify-email", {"token": token}) for _ in range(4)))
+    assert sorted(reply.status for reply in replies) == [204, 400, 400, 400]
+    assert (await events_of(auth, f"user:{user_id}")).count("auth.email_verified.v1") == 1
+
+
+async def test_an_old_token_proves_nothing(auth: Service, visitor: Visitor, mailbox: Mailbox, moved_clock: Any) -> None:
+    await visitor.register()
+    token = await mailed_token(auth, mailbox, visitor.email)
+    moved_clock(timedelta(hours=24))
+    reply = await visitor.post("verify-email", {"token": token})
+    assert (reply.status, reply.data["code"]) == (400, "auth.token_refused")
+    assert (await visitor.login()).data["code"] == "auth.email_not_verified"
+
+
+@pytest.mark.parametrize("token", ["never-made-by-anybody", "x" * 512])
+async def test_a_made_up_token_proves_nothing(visitor: Visitor, token: str) -> None:
+    reply = await visitor.post("verify-email", {"token": token})
+    assert (reply.status, reply.data["code"]) == (400, "auth.token_refused")
+
+
+async def test_a_token_serves_its_own_purpose_only(auth: Service, visitor: Visitor, mailbox: Mailbox) -> None:
+    await visitor.register()
+    token = await mailed_token(auth, mailbox, visitor.email)
+    reply = await visitor.post("reset-password", {"token": token, "newPassword": "another fine pass phrase"})
+    assert (reply.status, reply.data["code"]) == (400, "auth.token_refused")
+    assert (await visitor.post("verify-email", {"token": token})).status == 204
+
+
+async def test_asking_again_answers_alike_and_mails_only_who_waits(
+    auth: Service, visitor: Visitor, member: Visitor, mailbox: Mailbox
+) -> None:
+    await visitor.register()
+    await run_timers(auth)
+    mailbox.clear()
+    unknown = f"{new_id()}@example.com"
+    for email in (visitor.email, member.email, unknown):
+        reply = await visitor.post("resend-verification", {"email": email})
+        assert (reply.status, reply.body) == (204, b"")
+    await run_timers(auth)
+    assert len(mailbox.messages(visitor.email)) == 1
+    assert mailbox.messages(member.email) == []
+    assert mailbox.messages(unknown) == []
+
+
+async def test_mails_that_one_may_ask_for_are_few(visitor: Visitor) -> None:
+    replies = [await visitor.post("resend-verification", {"email": visitor.email}) for _ in range(6)]
+    assert [reply.status for reply in replies] == [204] * 5 + [429]
+    assert int(replies[-1].headers["retry-after"]) > 60
+
+
+async def test_one_reads_oneself(auth: Service, member: Visitor) -> None:
+    reply = await auth.call("GET", "/api/v1/auth/me", by=member.principal)
+    assert (reply.status, reply.data["email"]) == (200, member.email)
+    assert reply.headers["cache-control"] == "no-store"
+    assert (await auth.call("GET", "/api/v1/auth/me")).status == 401
+    assert (await auth.call("GET", "/api/v1/auth/me", by=person())).status == 401
+
+
+async def test_services_read_contacts_and_others_do_not(auth: Service, member: Visitor) -> None:
+    user_id = member.principal.user_id
+    path = f"/internal/contacts?ids={user_id}&ids={new_id()}"
+    reply = await auth.call("GET", path, caller="payment")
+    assert reply.data == [
+        {
+            "userId": user_id,
+            "role": "worker",
+            "firstName": "Esi",
+            "lastName": "Owusu",
+            "email": member.email,
+            "emailVerified": True,
+            "locale": "en",
+        }
+    ]
+    for caller in ("gateway", "job"):
+        assert (await auth.call("GET", path, caller=caller, by=person(Role.ADMIN))).status == 403
+    many = "&".join(f"ids={new_id()}" for _ in range(101))
+    assert (await auth.call("GET", f"/internal/contacts?{many}", caller="user")).status == 400
+
+
+async def test_staff_is_made_by_the_machine_room_only(auth: Service, visitor: Visitor) -> None:
+    view = await rules.create_staff(
+        auth.context, email=visitor.email, password=PASSWORD, first_name="Kofi", last_name="Adu", role=Role.MODERATOR
+    )
+    assert (view.role, view.email_verified) == (Role.MODERATOR, True)
+    assert (await visitor.login()).data["user"]["role"] == "moderator"
+    assert [one.user_id for one in await rules.contacts(auth.context, [view.id])] == [view.id]
+    assert isinstance((await rules.contacts(auth.context, [view.id]))[0], Contact)
+    assert view.created_at <= clock.now()

@@ -1,0 +1,205 @@
+"""Files: what is taken, who may read them, and that they lie encrypted."""
+
+import io
+import zipfile
+from datetime import timedelta
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+from PIL import Image
+
+from kelmah.kit import clock, signing
+from kelmah.kit.context import Principal
+from kelmah.kit.ids import new_id
+from kelmah.services.messaging import service as rules
+from kelmah.services.messaging.settings import MessagingSettings
+from tests.fixtures.service import KEY, Reply, Service, request
+from tests.integration.messaging.conftest import say
+
+PDF = b"%PDF-1.7\n" + b"a plan of the kitchen\n" * 20_000  # seven pieces
+
+
+def png() -> bytes:
+    out = io.BytesIO()
+    Image.new("RGB", (8, 8), "red").save(out, "png")
+    return out.getvalue()
+
+
+async def upload(service: Service, conversation_id: str, by: Principal, name: str, content: bytes) -> Reply:
+    return await service.call(
+        "POST",
+        f"/api/v1/conversations/{conversation_id}/attachments",
+        raw=content,
+        by=by,
+        headers={"X-Filename": quote(name), "content-type": "application/octet-stream"},
+    )
+
+
+async def kept(service: Service, **query: Any) -> tuple[int, int]:
+    """Attachments of a query, and all blobs."""
+    mongo = service.context.mongo
+    return (
+        await mongo.collection("attachments").count_documents(query),
+        await mongo.collection("attachments.files").count_documents({}),
+    )
+
+
+async def test_a_file_goes_from_one_to_the_other(
+    service: Service, hirer: Principal, worker: Principal, stranger: Principal, conversation_id: str
+) -> None:
+    reply = await upload(service, conversation_id, hirer, "plan d'ébène № 1.PDF", PDF)
+    assert reply.status == 201
+    view = reply.data
+    assert view == {
+        "id": view["id"], "fileName": "plan d'ébène № 1.PDF", "mediaType": "application/pdf", "size": len(PDF)
+    }  # fmt: skip
+    path = f"/api/v1/attachments/{view['id']}"
+    # Until it is sent, it is its uploader's alone.
+    assert (await service.call("GET", path, by=worker)).status == 404
+    assert (await service.call("GET", path, by=hirer)).body == PDF
+
+    message = await say(service, conversation_id, "", hirer, attachmentIds=[view["id"]])
+    assert message["attachments"] == [view]
+    found = await service.call("GET", path, by=worker)
+    assert (found.status, found.body) == (200, PDF)
+    assert found.headers["content-disposition"] == f"attachment; filename*=UTF-8''{quote(view['fileName'], safe='')}"
+    assert found.headers["content-type"] == "application/pdf"
+    assert found.headers["x-content-type-options"] == "nosniff"
+    assert found.headers["content-length"] == str(len(PDF))
+    refused = await service.call("GET", path, by=stranger)
+    assert (refused.status, refused.data["code"]) == (404, "messaging.attachment_not_found")
+
+    events = (
+        await service.context.mongo.collection("events").find({"subject": f"conversation:{conversation_id}"}).to_list()
+    )
+    assert [one["type"] for one in events] == ["messaging.message_sent.v1", "messaging.file_shared.v1"]
+
+
+async def test_a_file_lies_encrypted(service: Service, hirer: Principal, conversation_id: str) -> None:
+    reply = await upload(service, conversation_id, hirer, "secret plan.pdf", PDF)
+    mongo = service.context.mongo
+    row = await mongo.collection("attachments").find_one({"_id": reply.data["id"]})
+    blob = await mongo.collection("attachments.files").find_one({"filename": reply.data["id"]})
+    chunks = await mongo.collection("attachments.chunks").find({"files_id": blob["_id"]}).to_list()
+    assert "secret plan" not in str(row)
+    assert not any(b"kitchen" in chunk["data"] for chunk in chunks)
+
+
+@pytest.mark.parametrize("size", [65_535, 65_536, 65_537, 131_072, 131_073])
+async def test_every_byte_comes_back(service: Service, hirer: Principal, conversation_id: str, size: int) -> None:
+    content = PDF[:size]
+    reply = await upload(service, conversation_id, hirer, "a.pdf", content)
+    assert (await service.call("GET", f"/api/v1/attachments/{reply.data['id']}", by=hirer)).body == content
+
+
+def archive() -> bytes:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as file:
+        file.writestr("zeros", bytes(1_000_000))
+    return out.getvalue()
+
+
+EICAR = rb"X5O!P%@AP[4\PZX54(P^)7CC)7}$EICAR-STANDARD-ANTIVIRUS-TEST-FILE!$H+H*"
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "status", "code"),
+    [
+        ("photo.jpg", b"MZ\x90\x00" + bytes(200), 415, "messaging.file_type_refused"),
+        ("photo.jpg", png(), 415, "messaging.file_type_refused"),
+        ("photo.png.exe", png(), 415, "messaging.file_type_refused"),
+        ("page.html", b"<script>alert(1)</script>", 415, "messaging.file_type_refused"),
+        ("drawing.svg", b"<svg xmlns='http://www.w3.org/2000/svg'/>", 415, "messaging.file_type_refused"),
+        ("files.zip", archive(), 415, "messaging.file_type_refused"),
+        ("letter.docx", archive(), 415, "messaging.file_type_refused"),
+        ("eicar.pdf", EICAR, 415, "messaging.file_type_refused"),
+        ("empty.pdf", b"", 415, "messaging.file_type_refused"),
+        ("plan", PDF, 400, "bad_input"),
+        (".pdf", PDF, 400, "bad_input"),
+        ("", PDF, 400, "bad_input"),
+        ("../plan.pdf", PDF, 400, "bad_input"),
+        ("..\\plan.pdf", PDF, 400, "bad_input"),
+        ("pl\u202ean.pdf", PDF, 400, "bad_input"),
+        ("pl\nan.pdf", PDF, 400, "bad_input"),
+        ("x" * 252 + ".pdf", PDF, 400, "bad_input"),
+        ("large.pdf", b"%PDF-1.7\n" + bytes(10_485_760), 413, "messaging.file_too_large"),
+    ],
+)  # fmt: skip
+async def test_what_is_not_taken_leaves_nothing(
+    service: Service, hirer: Principal, conversation_id: str, name: str, content: bytes, status: int, code: str
+) -> None:
+    before = (await kept(service))[1]
+    reply = await upload(service, conversation_id, hirer, name, content)
+    assert (reply.status, reply.data["code"]) == (status, code)
+    assert await kept(service, conversation_id=conversation_id) == (0, before)
+
+
+async def test_a_file_may_be_streamed_and_nothing_else(
+    service: Service, hirer: Principal, conversation_id: str
+) -> None:
+    """The gateway cannot sign what it passes on piece by piece."""
+
+    async def streamed(path: str, content: bytes) -> Reply:
+        headers = signing.sign(
+            caller="gateway", callee="messaging", method="POST", target=path, digest=signing.UNSIGNED_BODY,
+            principal=hirer, keys={"messaging": [KEY]},
+        )  # fmt: skip
+        return await request(service.app, "POST", path, headers | {"x-filename": "a.pdf"}, content)
+
+    path = f"/api/v1/conversations/{conversation_id}"
+    view = (await streamed(f"{path}/attachments", PDF)).data
+    assert (await service.call("GET", f"/api/v1/attachments/{view['id']}", by=hirer)).body == PDF
+    assert (await streamed(f"{path}/messages", b'{"clientId":"a","text":"b"}')).status == 401
+
+
+async def test_a_name_that_is_not_utf8_is_bad_input(service: Service, hirer: Principal, conversation_id: str) -> None:
+    path = f"/api/v1/conversations/{conversation_id}/attachments"
+    reply = await service.call("POST", path, raw=PDF, by=hirer, headers={"X-Filename": "%ff.pdf"})
+    assert (reply.status, reply.data["errors"][0]["field"]) == (400, "X-Filename")
+
+
+async def test_a_body_larger_than_any_file_is_refused_at_the_door(
+    service: Service, hirer: Principal, conversation_id: str, settings: MessagingSettings
+) -> None:
+    reply = await upload(service, conversation_id, hirer, "a.pdf", bytes(settings.max_body_bytes + 1))
+    assert (reply.status, reply.data["code"]) == (413, "payload_too_large")
+
+
+async def test_a_file_is_sent_once_by_its_uploader_in_its_conversation(
+    service: Service, hirer: Principal, worker: Principal, stranger: Principal, conversation_id: str
+) -> None:
+    other = await service.call(
+        "POST", "/api/v1/conversations", {"kind": "direct", "participantIds": [stranger.user_id]}, by=hirer
+    )
+    attachment_id = (await upload(service, conversation_id, hirer, "a.png", png())).data["id"]
+
+    async def send(conversation: str, by: Principal) -> Reply:
+        body = {"clientId": new_id(), "text": "see", "attachmentIds": [attachment_id]}
+        return await service.call("POST", f"/api/v1/conversations/{conversation}/messages", body, by=by)
+
+    for refused in (await send(conversation_id, worker), await send(other.data["id"], hirer)):
+        assert (refused.status, refused.data["code"]) == (400, "messaging.attachments_not_usable")
+    assert (await send(conversation_id, hirer)).status == 201
+    again = await send(conversation_id, hirer)
+    assert (again.status, again.data["errors"][0]["field"]) == (400, "attachmentIds")
+    assert await service.context.mongo.collection("messages").count_documents({"conversation_id": conversation_id}) == 1
+
+
+async def test_files_that_were_never_sent_are_thrown_away(
+    service: Service, hirer: Principal, conversation_id: str
+) -> None:
+    sent = (await upload(service, conversation_id, hirer, "a.png", png())).data["id"]
+    unsent = (await upload(service, conversation_id, hirer, "b.png", png())).data["id"]
+    await say(service, conversation_id, "", hirer, attachmentIds=[sent])
+    timer = await service.context.mongo.collection("timers").find_one({"_id": f"upload:{unsent}"})
+    assert (timer["actor"], timer["args"]) == ("messaging.discard_upload", [unsent])
+    assert abs(timer["due"] - clock.now() - timedelta(hours=24)) < timedelta(minutes=1)
+
+    for _ in range(2):  # running twice changes nothing
+        await rules.discard_upload(service.context, sent)
+        await rules.discard_upload(service.context, unsent)
+
+    assert (await service.call("GET", f"/api/v1/attachments/{sent}", by=hirer)).body == png()
+    assert (await service.call("GET", f"/api/v1/attachments/{unsent}", by=hirer)).status == 404
+    assert not await service.context.blobs.exists(unsent)
