@@ -57,6 +57,7 @@ POLICY: Policy = {
     "ListPaymentMethods": SIGNED_IN,
     "DeletePaymentMethod": SIGNED_IN,
     "ReceiveStripeWebhook": PUBLIC,  # signed by Stripe
+    "ReceivePayPalWebhook": PUBLIC,  # signed by PayPal
     "ReleaseMilestone": services("job"),
 }
 
@@ -351,12 +352,26 @@ async def delete_method(
 async def receive_stripe_webhook(
     request: Request[None, None, State], context: NamedDependency[Context]
 ) -> WebhookReceived:
-    return await service.receive_webhook(
-        context,
-        Provider.STRIPE,
-        body=await request.body(),
-        headers={name.lower(): value for name, value in request.headers.items()},
-    )
+    return await _receive(context, Provider.STRIPE, request)
+
+
+@post(
+    "/api/v1/payments/webhooks/paypal",
+    operation_id="ReceivePayPalWebhook",
+    status_code=200,
+    summary="Take a notice of PayPal's, signed in the headers PayPal-Transmission-…",
+    tags=["Webhooks"],
+    opt={"idempotency": "off"},
+)
+async def receive_paypal_webhook(
+    request: Request[None, None, State], context: NamedDependency[Context]
+) -> WebhookReceived:
+    return await _receive(context, Provider.PAYPAL, request)
+
+
+async def _receive(context: Context, provider: Provider, request: Request[None, None, State]) -> WebhookReceived:
+    headers = {name.lower(): value for name, value in request.headers.items()}
+    return await service.receive_webhook(context, provider, body=await request.body(), headers=headers)
 
 
 @post(
@@ -396,5 +411,6 @@ CONTROLLERS = [
     list_methods,
     delete_method,
     receive_stripe_webhook,
+    receive_paypal_webhook,
     release_milestone,
 ]

@@ -47,7 +47,11 @@ class PaymentSettings(ServiceSettings):
     paypal_client_secret: SecretStr | None = Field(None, description="PayPal's client secret.")
     paypal_mode: Literal["sandbox", "live"] = Field("sandbox", description="Which of PayPal's worlds is used.")
     paypal_base_url: str | None = Field(None, description="Another address than PayPal's own, for a stand-in.")
-    paypal_webhook_id: str | None = Field(None, description="PayPal's id of our webhook; none turns notices off.")
+    paypal_webhook_ids: list[str] = Field(
+        default_factory=list,
+        max_length=2,
+        description="PayPal's ids of our webhook, two during a rotation; none turns notices off.",
+    )
     paypal_certificate_hosts: list[str] = Field(
         ["api.paypal.com", "api.sandbox.paypal.com"],
         description="Hosts from which certificates of PayPal's notices are fetched.",
