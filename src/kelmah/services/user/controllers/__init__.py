@@ -4,10 +4,10 @@ from litestar.types import ControllerRouterHandler
 
 from kelmah.contracts.common import Role
 from kelmah.kit.policy import PUBLIC, SIGNED_IN, Policy, roles, services
-from kelmah.services.user.controllers import discovery, entries, internal, me
+from kelmah.services.user.controllers import discovery, entries, figures, internal, me
 
 CONTROLLERS: list[ControllerRouterHandler] = [
-    *me.HANDLERS, *entries.HANDLERS, *discovery.HANDLERS, *internal.HANDLERS,
+    *me.HANDLERS, *entries.HANDLERS, *discovery.HANDLERS, *figures.HANDLERS, *internal.HANDLERS,
 ]  # fmt: skip
 
 _WORKERS = roles(Role.WORKER)
@@ -19,6 +19,8 @@ POLICY: Policy = {
     "SetMySettings": SIGNED_IN,
     "GetMyNotificationPreferences": SIGNED_IN,
     "SetMyNotificationPreferences": SIGNED_IN,
+    "GetMyAnalytics": SIGNED_IN,
+    "GetPlatformAnalytics": roles(Role.ADMIN),
     "ListMyBookmarks": SIGNED_IN,
     "AddMyBookmark": SIGNED_IN,
     "RemoveMyBookmark": SIGNED_IN,

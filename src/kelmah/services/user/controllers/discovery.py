@@ -9,8 +9,9 @@ from litestar.params import FromPath, FromQuery, QueryParameter
 from kelmah.contracts.common import MAX_SAFE_INTEGER, Page, Role
 from kelmah.contracts.taxonomy import Skill
 from kelmah.contracts.user import HirerHit, PublicProfile, SearchSort, WorkerHit
+from kelmah.kit.context import current_principal
 from kelmah.kit.pagination import DEFAULT_LIMIT, MAX_LIMIT
-from kelmah.services.user.service import Context, profiles, search
+from kelmah.services.user.service import Context, analytics, profiles, search
 
 _TAGS = ["Discovery"]
 Limit = Annotated[int, QueryParameter(ge=1, le=MAX_LIMIT)]
@@ -19,12 +20,19 @@ Text = Annotated[str | None, QueryParameter(max_length=100)]
 
 @get("/api/v1/users/{user_id:str}", operation_id="GetUser", summary="A person, as others see them", tags=_TAGS)
 async def get_user(user_id: FromPath[str], context: NamedDependency[Context]) -> PublicProfile:
-    return await profiles.get_public(context, user_id)
+    return await _shown(context, user_id)
 
 
 @get("/api/v1/workers/{user_id:str}", operation_id="GetWorker", summary="A worker, as others see them", tags=_TAGS)
 async def get_worker(user_id: FromPath[str], context: NamedDependency[Context]) -> PublicProfile:
-    return await profiles.get_public(context, user_id, role=Role.WORKER)
+    return await _shown(context, user_id, role=Role.WORKER)
+
+
+async def _shown(context: Context, user_id: str, *, role: Role | None = None) -> PublicProfile:
+    viewer = current_principal.get()
+    profile = await profiles.get_public(context, user_id, role=role)
+    await analytics.note_view(context, user_id, by=viewer)
+    return profile
 
 
 @get("/api/v1/workers", operation_id="FindWorkers", summary="Find workers", tags=_TAGS)

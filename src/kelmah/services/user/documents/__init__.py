@@ -1,6 +1,7 @@
 """The user service's documents and every query on them."""
 
+from kelmah.services.user.documents.analytics import ContactDocument, FactDocument
 from kelmah.services.user.documents.bookmarks import BookmarkDocument
 from kelmah.services.user.documents.profiles import ProfileDocument
 
-DOCUMENTS = (ProfileDocument, BookmarkDocument)
+DOCUMENTS = (ProfileDocument, BookmarkDocument, FactDocument, ContactDocument)

@@ -151,6 +151,7 @@ class ProfileDocument(Document):
     class Settings:
         name = "profiles"
         indexes: ClassVar[list[IndexModel]] = [
+            IndexModel([("role", ASCENDING)], name="role"),
             _search_index("rating", ("rating_milli", DESCENDING), ("_id", ASCENDING)),
             _search_index("skill_rating", ("skills.id", ASCENDING), ("rating_milli", DESCENDING), ("_id", ASCENDING)),
             _search_index(

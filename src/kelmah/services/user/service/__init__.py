@@ -1,6 +1,7 @@
 """The rules of the user service."""
 
+from kelmah.services.user.service.analytics import COUNTED, on_counted, on_message_sent
 from kelmah.services.user.service.consumers import on_reputation_changed, on_user_registered
 from kelmah.services.user.service.context import Context
 
-__all__ = ["Context", "on_reputation_changed", "on_user_registered"]
+__all__ = ["COUNTED", "Context", "on_counted", "on_message_sent", "on_reputation_changed", "on_user_registered"]

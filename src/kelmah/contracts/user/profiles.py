@@ -329,6 +329,15 @@ class ProfileUpdated(Event, frozen=True, kw_only=True):
     changed: list[str]
 
 
+class ProfileViewed(Event, frozen=True, kw_only=True):
+    """Somebody looked at a person's profile for the first time on this day (UTC, ISO 8601)."""
+
+    TYPE: ClassVar[str] = "user.profile_viewed.v1"
+    user_id: str
+    viewer_id: str
+    day: str
+
+
 class StatusChanged(Event, frozen=True, kw_only=True):
     """A worker became available for work, busy, or paused."""
 
