@@ -127,10 +127,21 @@ class PortfolioInput(Request, frozen=True, kw_only=True):
     completed_on: date | None = None
 
 
+class PortfolioImage(Response, frozen=True, kw_only=True):
+    """A picture of a finished work, as WebP: `GET /workers/{id}/images/{imageId}`, also with `?size=thumbnail`.
+
+    `size` is in bytes.
+    """
+
+    id: str
+    size: int
+
+
 class PortfolioItem(PortfolioInput, frozen=True, kw_only=True, forbid_unknown_fields=False):
     """An entry of the profile; `skills` are ids."""
 
     id: str
+    images: list[PortfolioImage] = field(default_factory=list)
 
 
 class CertificateInput(Request, frozen=True, kw_only=True):

@@ -1,7 +1,19 @@
 """Failures that the user service tells of."""
 
-from kelmah.kit.errors import Conflict
+from kelmah.kit.errors import Conflict, PayloadTooLarge, UnsupportedMediaType
 
 
 class TooManyEntries(Conflict):
     code, title = "user.too_many_entries", "The list is full; remove an entry first"
+
+
+class TooManyImages(Conflict):
+    code, title = "user.too_many_images", "There is no room for another picture; remove one first"
+
+
+class ImageTypeRefused(UnsupportedMediaType):
+    code, title = "user.image_type_refused", "Only JPEG, PNG, WebP and GIF pictures are taken"
+
+
+class ImageTooHeavy(PayloadTooLarge):
+    code, title = "user.image_too_heavy", "The picture has too many bytes"

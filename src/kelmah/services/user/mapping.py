@@ -16,6 +16,7 @@ from kelmah.contracts.user import (
     NotificationKind,
     NotificationPreferences,
     Person,
+    PortfolioImage,
     PortfolioItem,
     ProfileSkill,
     PublicProfile,
@@ -125,6 +126,7 @@ def portfolio_item(entry: PortfolioEntry) -> PortfolioItem:
         description=entry.description,
         skills=entry.skills,
         completed_on=_day(entry.completed_on),
+        images=[PortfolioImage(id=image.id, size=image.size) for image in entry.images],
     )
 
 

@@ -4,10 +4,12 @@ from kelmah.contracts.auth import UserRegistered
 from kelmah.contracts.messaging import MessageSent
 from kelmah.contracts.review import ReputationChanged
 from kelmah.services.user import service
-from kelmah.workers.registry import on_event
+from kelmah.workers.registry import on_event, on_timer
 
 on_event("user.make_profile", UserRegistered, service.on_user_registered)
 on_event("user.set_reputation", ReputationChanged, service.on_reputation_changed)
 on_event("user.note_message", MessageSent, service.on_message_sent)
 for counted in service.COUNTED:
     on_event("user.count_event", counted, service.on_counted)
+
+on_timer("user.discard_image", service.discard_image)

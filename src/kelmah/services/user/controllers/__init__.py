@@ -4,10 +4,10 @@ from litestar.types import ControllerRouterHandler
 
 from kelmah.contracts.common import Role
 from kelmah.kit.policy import PUBLIC, SIGNED_IN, Policy, roles, services
-from kelmah.services.user.controllers import discovery, entries, figures, internal, me
+from kelmah.services.user.controllers import discovery, entries, figures, images, internal, me
 
 CONTROLLERS: list[ControllerRouterHandler] = [
-    *me.HANDLERS, *entries.HANDLERS, *discovery.HANDLERS, *figures.HANDLERS, *internal.HANDLERS,
+    *me.HANDLERS, *entries.HANDLERS, *discovery.HANDLERS, *figures.HANDLERS, *images.HANDLERS, *internal.HANDLERS,
 ]  # fmt: skip
 
 _WORKERS = roles(Role.WORKER)
@@ -36,6 +36,9 @@ POLICY: Policy = {
     "AddMyPortfolioItem": _WORKERS,
     "ReplaceMyPortfolioItem": _WORKERS,
     "RemoveMyPortfolioItem": _WORKERS,
+    "AddMyPortfolioImage": _WORKERS,
+    "RemoveMyPortfolioImage": _WORKERS,
+    "GetWorkerImage": PUBLIC,
     "ListMyCertificates": _WORKERS,
     "AddMyCertificate": _WORKERS,
     "ReplaceMyCertificate": _WORKERS,

@@ -62,12 +62,20 @@ class ExperienceEntry(BaseModel):
     ended_on: str | None
 
 
+class ImageEntry(BaseModel):
+    """A picture; its bytes are in the blob store under its id, and under `<id>-thumbnail`."""
+
+    id: str
+    size: int
+
+
 class PortfolioEntry(BaseModel):
     id: str
     title: str
     description: str | None
     skills: list[str]
     completed_on: str | None
+    images: list[ImageEntry] = Field(default_factory=list)
 
 
 class CertificateEntry(BaseModel):
@@ -213,3 +221,10 @@ async def count_bookmark(user_id: str, *, by: int, at_most: int) -> bool:
         {"_id": user_id, "bookmark_count": room}, {"$inc": {"bookmark_count": by}}, session=session()
     )
     return written.modified_count == 1
+
+
+async def has_image(user_id: str, image_id: str) -> bool:
+    found = await ProfileDocument.get_pymongo_collection().find_one(
+        {"_id": user_id, "portfolio.images.id": image_id}, {"_id": 1}, session=session()
+    )
+    return found is not None

@@ -3,5 +3,14 @@
 from kelmah.services.user.service.analytics import COUNTED, on_counted, on_message_sent
 from kelmah.services.user.service.consumers import on_reputation_changed, on_user_registered
 from kelmah.services.user.service.context import Context
+from kelmah.services.user.service.images import discard_image
 
-__all__ = ["COUNTED", "Context", "on_counted", "on_message_sent", "on_reputation_changed", "on_user_registered"]
+__all__ = [
+    "COUNTED",
+    "Context",
+    "discard_image",
+    "on_counted",
+    "on_message_sent",
+    "on_reputation_changed",
+    "on_user_registered",
+]

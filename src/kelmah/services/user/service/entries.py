@@ -29,7 +29,7 @@ from kelmah.services.user.documents.profiles import (
     SkillEntry,
 )
 from kelmah.services.user.errors import TooManyEntries
-from kelmah.services.user.service import profiles, typed
+from kelmah.services.user.service import images, profiles, typed
 from kelmah.services.user.service.context import Context
 
 #: The most entries that one list of a profile holds.
@@ -118,8 +118,8 @@ async def put_portfolio_item(
         skills=typed.skill_ids("skills", data.skills),
         completed_on=_iso(data.completed_on),
     )
-    await _put(context, by, "portfolio", entry, is_new=entry_id is None)
-    return mapping.portfolio_item(entry)
+    profile = await _put(context, by, "portfolio", entry, is_new=entry_id is None)
+    return mapping.portfolio_item(next(one for one in profile.portfolio if one.id == entry.id))
 
 
 # --- Certificates ---
@@ -159,26 +159,46 @@ async def put_certificate(
 async def remove(context: Context, kind: Kind, entry_id: str, *, by: Principal) -> None:
     """Take an entry out of one's own list."""
 
+    removed: list[Entry] = []
+
     def change(profile: ProfileDocument) -> list[str]:
         entries = _entries(profile, kind)
-        del entries[_position(entries, entry_id)]
+        removed[:] = [entries.pop(_position(entries, entry_id))]
         return [kind]
 
-    await profiles.edit(context, by.user_id, change)
+    async def then(profile: ProfileDocument) -> None:
+        for entry in removed:
+            await forget(context, profile.id, entry)
+
+    await profiles.edit(context, by.user_id, change, then=then)
 
 
-async def _put(context: Context, by: Principal, kind: Kind, entry: Entry, *, is_new: bool) -> None:
+async def forget(context: Context, user_id: str, entry: Entry) -> None:
+    """In the open transaction, have thrown away what only a removed entry referred to."""
+    if isinstance(entry, PortfolioEntry):
+        await images.discard(context, user_id, [image.id for image in entry.images])
+
+
+async def _put(context: Context, by: Principal, kind: Kind, entry: Entry, *, is_new: bool) -> ProfileDocument:
     def change(profile: ProfileDocument) -> list[str]:
         entries = _entries(profile, kind)
         if not is_new:
-            entries[_position(entries, entry.id)] = entry
+            position = _position(entries, entry.id)
+            entries[position] = _inherit(entry, entries[position])
         elif len(entries) < MAX_ENTRIES:
             entries.append(entry)
         else:
             raise TooManyEntries(f"At most {MAX_ENTRIES} entries are kept.")
         return [kind]
 
-    await profiles.edit(context, by.user_id, change)
+    return await profiles.edit(context, by.user_id, change)
+
+
+def _inherit(entry: Entry, replaced: Entry) -> Entry:
+    """What a replacement takes over: pictures come and go on their own."""
+    if isinstance(entry, PortfolioEntry) and isinstance(replaced, PortfolioEntry):
+        return entry.model_copy(update={"images": replaced.images})
+    return entry
 
 
 def _entries(profile: ProfileDocument, kind: Kind) -> list[Entry]:

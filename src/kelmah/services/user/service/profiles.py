@@ -1,6 +1,6 @@
 """Profiles: how they come to be, how they change, and who sees what."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 import msgspec
 import structlog
@@ -27,6 +27,7 @@ _LISTED_ROLES = frozenset({Role.WORKER, Role.HIRER})
 
 #: Changes a profile that was just read, and names the parts that it changed. It may run again on a fresh one.
 Edit = Callable[[ProfileDocument], Sequence[str]]
+Then = Callable[[ProfileDocument], Awaitable[None]]
 
 
 async def ensure(context: Context, user_ids: Sequence[str]) -> list[ProfileDocument]:
@@ -82,8 +83,13 @@ def display_name(first_name: str, last_name: str) -> str:
     return f"{first_name}{initial}".strip() or "Somebody"
 
 
-async def edit(context: Context, user_id: str, change: Edit, *, if_version: int | None = None) -> ProfileDocument:
+async def edit(
+    context: Context, user_id: str, change: Edit, *, if_version: int | None = None, then: Then | None = None
+) -> ProfileDocument:
     """Change a profile in one transaction with the events that tell of it. No change, no event.
+
+    Args:
+        then: what else belongs to the change, such as timers; runs in the transaction, and again when that does.
 
     Raises:
         PreconditionFailed: `if_version` is given and is not the current one.
@@ -111,6 +117,8 @@ async def edit(context: Context, user_id: str, change: Edit, *, if_version: int 
             await context.events.append(
                 StatusChanged(user_id=user_id, status=profile.availability.status.value), subject=subject
             )
+        if then is not None:
+            await then(profile)
         return profile
 
     return await context.mongo.transact(body)
