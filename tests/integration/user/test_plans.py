@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from kelmah.contracts.common import Role
+from kelmah.kit import clock
 from kelmah.kit.mongo import Mongo
 from tests.integration.user.conftest import Town
 
@@ -24,6 +25,8 @@ WORKER_QUERIES = [
     "sort=rate&skill=electrical",
     "near=-0.18,5.6",
     "near=-0.18,5.6&skill=electrical",
+    "q=plumer&language=tw&verified=true",
+    f"availableOn={clock.now().date().isoformat()}&q=plumber",
     "near=-0.18,5.6&q=plumber&sort=rating",
     "near=-0.18,5.6&sort=rate&minRating=3&region=ashanti&skill=plumbing",
 ]
@@ -64,6 +67,9 @@ async def everything(town: Town) -> None:
         assert first.status == 200, query
         if cursor := first.data["nextCursor"]:
             assert (await town.call("GET", f"/workers?limit=1&{query}&cursor={cursor}")).status == 200
+    for query in ("q=plumber", "near=-0.18,5.6", "region=Bono+East"):
+        assert (await town.call("GET", f"/workers/facets?{query}")).status == 200
+    assert (await town.call("GET", "/workers?region=Atlantis")).status == 400
     for query in ("limit=9", "q=plumber", "region=ashanti", "q=plumber&region=ashanti"):
         assert (await town.call("GET", f"/hirers?{query}", by=ama)).status == 200
     for skills in ("skills=plumbing", "skills=plumbing&skills=electrical&lng=-0.18&lat=5.6"):

@@ -232,10 +232,14 @@ def worker_facts(worker: ProfileDocument | Row) -> WorkerFacts:
     )
 
 
-def _skill(skill_id: str, years: int | None) -> ProfileSkill:
-    # A trade that left the taxonomy keeps its id as its name until the person chooses anew.
+def skill_name(skill_id: str) -> str:
+    """A trade that left the taxonomy keeps its id as its name until the person chooses anew."""
     known = taxonomy.skills().get(skill_id)
-    return ProfileSkill(id=skill_id, name=known.name if known else skill_id, years=years)
+    return known.name if known else skill_id
+
+
+def _skill(skill_id: str, years: int | None) -> ProfileSkill:
+    return ProfileSkill(id=skill_id, name=skill_name(skill_id), years=years)
 
 
 def _rating(rated: ProfileDocument | Row) -> int | None:

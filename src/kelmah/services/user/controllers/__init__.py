@@ -46,6 +46,9 @@ POLICY: Policy = {
     # Workers want to be found by people who have no account yet; hirers and single people are for members.
     "FindWorkers": PUBLIC,
     "GetWorker": PUBLIC,
+    "CountWorkers": PUBLIC,
+    "SuggestSearches": PUBLIC,
+    "ListPopularSearches": PUBLIC,
     "ListSkills": PUBLIC,
     "FindHirers": SIGNED_IN,
     "GetUser": SIGNED_IN,

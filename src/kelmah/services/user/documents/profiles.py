@@ -108,6 +108,17 @@ class AvailabilityEntry(BaseModel):
     exceptions: list[ExceptionEntry] = []
 
 
+class BookingEntry(BaseModel):
+    """Time that a contract took. `local_start` and `local_end` are it in the worker's time zone, for search."""
+
+    id: str
+    contract_id: str
+    starts_at: datetime
+    ends_at: datetime
+    local_start: str = ""
+    local_end: str = ""
+
+
 class SettingsEntry(BaseModel):
     locale: str = "en"
     time_zone: str = DEFAULT_TIME_ZONE
@@ -145,6 +156,7 @@ class ProfileDocument(Document):
     portfolio: list[PortfolioEntry] = Field(default_factory=list)
     certificates: list[CertificateEntry] = Field(default_factory=list)
     availability: AvailabilityEntry = Field(default_factory=AvailabilityEntry)
+    bookings: list[BookingEntry] = Field(default_factory=list)
     settings: SettingsEntry = Field(default_factory=SettingsEntry)
     channels: dict[str, dict[str, bool]] = Field(default_factory=dict)
     bookmark_count: int = 0

@@ -6,6 +6,7 @@ import msgspec
 import structlog
 from msgspec import UNSET
 
+from kelmah.contracts import regions
 from kelmah.contracts.auth import Contact
 from kelmah.contracts.common import Location, Role
 from kelmah.contracts.user import MyProfile, ProfileUpdated, PublicProfile, StatusChanged, UpdateProfile, WorkerStatus
@@ -16,7 +17,7 @@ from kelmah.kit.errors import BadInput, Conflict, NotFound, PreconditionFailed
 from kelmah.services.user import mapping
 from kelmah.services.user.documents import profiles as documents
 from kelmah.services.user.documents.profiles import Place, Point, Private, ProfileDocument, Rate, SettingsEntry
-from kelmah.services.user.service import terms, typed
+from kelmah.services.user.service import spelling, terms, typed
 from kelmah.services.user.service.context import Context
 
 log = structlog.get_logger(__name__)
@@ -40,7 +41,9 @@ async def ensure(context: Context, user_ids: Sequence[str]) -> list[ProfileDocum
     if not missing:
         return found
     for contact in await context.auth.get_contacts(user_ids=missing):
-        if await documents.insert(make(context.ring, contact)):
+        made = make(context.ring, contact)
+        if await documents.insert(made):
+            await spelling.learn(made.terms)
             log.info("user.profile.made", user_id=contact.user_id)
     return found + await documents.find_many(missing)
 
@@ -94,7 +97,7 @@ async def edit(
     Raises:
         PreconditionFailed: `if_version` is given and is not the current one.
     """
-    await get(context, user_id)
+    before = set((await get(context, user_id)).terms)
 
     async def body() -> ProfileDocument:
         profile = await documents.find(user_id)
@@ -121,7 +124,10 @@ async def edit(
             await then(profile)
         return profile
 
-    return await context.mongo.transact(body)
+    profile = await context.mongo.transact(body)
+    # After the commit: a word that is not learned for a crash costs a needless correction, never a hit.
+    await spelling.learn([term for term in profile.terms if term not in before])
+    return profile
 
 
 def derive(profile: ProfileDocument) -> None:
@@ -220,11 +226,11 @@ def _checked(data: UpdateProfile) -> dict[str, object]:
 
 def _place(location: Location) -> Place:
     longitude, latitude = location.coordinates
-    region = typed.line("location.region", location.region, 80)
+    region = typed.region("location.region", location.region)
     return Place(
         city=typed.line("location.city", location.city, 80),
         region=region,
-        region_key=terms.region_key(region),
+        region_key=regions.key(region),
         point=Point(coordinates=(round(longitude, PUBLIC_DECIMALS), round(latitude, PUBLIC_DECIMALS))),
     )
 
