@@ -1,6 +1,7 @@
 """Every query that the service sends to MongoDB is planned on an index."""
 
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
 
 from kelmah.contracts.common import Role
@@ -76,6 +77,10 @@ async def everything(town: Town) -> None:
         assert (await town.service.call("GET", f"/internal/workers?limit=50&{skills}", caller="job")).status == 200
     await town.service.call("GET", f"/internal/people?ids={ama.user_id}&ids={kofi.user_id}", caller="job")
     await town.service.call("GET", f"/internal/workers/{ama.user_id}", caller="job")
+    ends = {"startsAt": clock.now() + timedelta(hours=1), "endsAt": clock.now() + timedelta(hours=2)}
+    path = f"/internal/workers/{ama.user_id}/bookings/one"
+    assert (await town.service.call("PUT", path, {"contractId": "c"} | ends, caller="job")).status == 200
+    assert (await town.service.call("DELETE", path, caller="job")).status == 204
     await town.call("POST", "/users/me/bookmarks", {"userId": ama.user_id}, by=kofi)
     first = await town.call("GET", "/users/me/bookmarks?limit=1", by=kofi)
     assert len(first.data["items"]) == 1

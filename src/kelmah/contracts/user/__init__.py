@@ -6,6 +6,12 @@ from kelmah.contracts.user.analytics import (
     Responsiveness,
     UserAnalytics,
 )
+from kelmah.contracts.user.bookings import (
+    Booking,
+    BookingReleased,
+    BookWorker,
+    WorkerBooked,
+)
 from kelmah.contracts.user.profiles import (
     AddBookmark,
     Availability,
@@ -60,6 +66,9 @@ from kelmah.contracts.user.profiles import (
 __all__ = [
     "AddBookmark",
     "Availability",
+    "BookWorker",
+    "Booking",
+    "BookingReleased",
     "Bookmark",
     "Certificate",
     "CertificateInput",
@@ -105,6 +114,7 @@ __all__ = [
     "Verification",
     "WeeklySlot",
     "Word",
+    "WorkerBooked",
     "WorkerFacets",
     "WorkerFacts",
     "WorkerHit",

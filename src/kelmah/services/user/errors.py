@@ -17,3 +17,15 @@ class ImageTypeRefused(UnsupportedMediaType):
 
 class ImageTooHeavy(PayloadTooLarge):
     code, title = "user.image_too_heavy", "The picture has too many bytes"
+
+
+class WorkerBookedAlready(Conflict):
+    code, title = "user.worker_booked", "The worker has another booking in this time"
+
+
+class WorkerNotAvailable(Conflict):
+    code, title = "user.worker_not_available", "The worker takes no work for now"
+
+
+class BookingIdTaken(Conflict):
+    code, title = "user.booking_id_taken", "This id stands for another booking"

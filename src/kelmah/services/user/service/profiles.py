@@ -1,6 +1,7 @@
 """Profiles: how they come to be, how they change, and who sees what."""
 
 from collections.abc import Awaitable, Callable, Sequence
+from zoneinfo import ZoneInfo
 
 import msgspec
 import structlog
@@ -16,7 +17,15 @@ from kelmah.kit.crypto import KeyRing
 from kelmah.kit.errors import BadInput, Conflict, NotFound, PreconditionFailed
 from kelmah.services.user import mapping
 from kelmah.services.user.documents import profiles as documents
-from kelmah.services.user.documents.profiles import Place, Point, Private, ProfileDocument, Rate, SettingsEntry
+from kelmah.services.user.documents.profiles import (
+    BookingEntry,
+    Place,
+    Point,
+    Private,
+    ProfileDocument,
+    Rate,
+    SettingsEntry,
+)
 from kelmah.services.user.service import spelling, terms, typed
 from kelmah.services.user.service.context import Context
 
@@ -138,11 +147,21 @@ def derive(profile: ProfileDocument) -> None:
         and profile.availability.status is not WorkerStatus.PAUSED
     )
     profile.listed_as = profile.role if listed else None
+    for booking in profile.bookings:
+        localize(booking, profile.availability.time_zone)
     place = [profile.place.city, profile.place.region] if profile.place else []
     profile.terms = terms.index_terms(
         first=[profile.display_name, profile.company, *place, profile.headline],
         skill_ids=[entry.id for entry in profile.skills],
         last=profile.bio,
+    )
+
+
+def localize(booking: BookingEntry, time_zone: str) -> None:
+    """Set the booking's hours as the worker's clock shows them; searches compare them as text."""
+    zone = ZoneInfo(time_zone)
+    booking.local_start, booking.local_end = (
+        instant.astimezone(zone).strftime("%Y-%m-%dT%H:%M") for instant in (booking.starts_at, booking.ends_at)
     )
 
 
