@@ -12,11 +12,15 @@ from kelmah.kit.settings import Settings, load
 
 
 def settings_class(name: str) -> type[Settings]:
-    """The settings class of one app."""
+    """The settings class of one process."""
     if name == "gateway":
         from kelmah.gateway.settings import GatewaySettings
 
         return GatewaySettings
+    if name == "workers":
+        from kelmah.workers.settings import WorkersSettings
+
+        return WorkersSettings
     return services.load(name).settings
 
 
@@ -35,7 +39,7 @@ def _build(name: str, apps: dict[str, ASGIApp] | None = None) -> Litestar:
     if name == "gateway":
         from kelmah.gateway.app import create_app
 
-        return create_app(settings, apps=apps)  # type: ignore[arg-type]  # `settings_of` made the gateway's
+        return create_app(settings, apps=apps)  # type: ignore[arg-type]  # `settings_of` made the gateway's own
     return services.load(name).create_app(settings, apps=apps)
 
 

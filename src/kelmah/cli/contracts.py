@@ -12,6 +12,7 @@ import msgspec
 from kelmah import services
 from kelmah.cli.asgi import settings_class
 from kelmah.contracts.events import EVENT_TYPES, Envelope
+from kelmah.gateway import openapi, routes
 from kelmah.kit.errors import every_error
 
 SCHEMAS = Path("docs/contracts")
@@ -44,15 +45,16 @@ def export(*, check: bool = False) -> None:
 
 
 def _documents() -> Iterator[tuple[Path, str]]:
-    from kelmah.gateway import openapi
-
     yield SCHEMAS / "envelope.json", _text(_schema(Envelope))
     for name, event in EVENT_TYPES.items():
         yield SCHEMAS / f"{name}.json", _text(_schema(event))
     documents = {name: service_openapi(name) for name in services.NAMES}
     for name, document in documents.items():
         yield OPENAPI / f"{name}.json", _text(document)
-    whole = _text(openapi.merge(list(documents.values())))
+    table = routes.load()
+    if missing := openapi.unrouted(documents, table):
+        sys.exit("operations that no route of the gateway leads to: " + ", ".join(missing))
+    whole = _text(openapi.merge(documents, table))
     yield OPENAPI / "gateway.json", whole
     yield SERVED, whole
     yield ERRORS, _errors()

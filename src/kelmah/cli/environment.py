@@ -2,21 +2,21 @@
 
 import difflib
 import json
-import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined, to_jsonable_python
 
 from kelmah import services
 from kelmah.cli.asgi import settings_class
-from kelmah.kit.settings import Settings, SettingsError, load, variable_names
+from kelmah.cli.development import found_environment
+from kelmah.kit.settings import PREFIX, Settings, SettingsError, load, variable_names
 
 EXAMPLE = Path(".env.example")
-#: Variables that no settings class reads: the workers' broker.
-OTHERS = {"KELMAH_AMQP_URL": "amqp:// URL of RabbitMQ; without it the workers use Redis."}
+PROCESSES = ("gateway", *services.NAMES, "workers")
 _HEADER = """# Every setting of every process, made by `kelmah env-example`.
 # Each may also be given as NAME_FILE, a path to a file that holds the value.
 # A shared name (KELMAH_X) serves every process; KELMAH_<SERVICE>_X is for one and wins over it.
@@ -38,54 +38,48 @@ def example(*, check: bool = False) -> None:
 
 
 def check(name: str | None = None, /) -> None:
-    """Say whether the environment fits one app, or all of them.
+    """Say whether the environment fits one app, or all of them. What a platform that runs here set counts as well.
 
     Args:
-        name: gateway, auth, user, messaging, job, payment or review.
+        name: gateway, auth, user, messaging, job, payment, review or workers.
     """
-    faults = []
-    for one in [name] if name else ["gateway", *services.NAMES]:
+    faults, environ = [], found_environment()
+    for one in [name] if name else PROCESSES:
         try:
-            load(settings_class(one), os.environ)
+            load(settings_class(one), environ)
         except SettingsError as error:
             faults.append(str(error))
-    faults += _unknown()
+    faults += _unknown(environ)
     if faults:
         sys.exit("\n".join(faults))
     print("the settings fit")  # noqa: T201  # the command's answer
 
 
 def _classes() -> list[type[Settings]]:
-    return [settings_class(name) for name in ("gateway", *services.NAMES)]
+    return [settings_class(name) for name in PROCESSES]
 
 
-def _unknown() -> Iterator[str]:
+def _unknown(environ: Mapping[str, str]) -> Iterator[str]:
     known = {name for one in _classes() for field in one.model_fields for name in variable_names(one, field)}
-    known |= OTHERS.keys()
-    for name in sorted(os.environ):
+    for name in sorted(environ):
         if name.startswith("KELMAH_") and "_TEST_" not in name and name.removesuffix("_FILE") not in known:
             near = difflib.get_close_matches(name, known, n=1)
             yield f"{name} is not a setting" + (f": did you mean {near[0]}?" if near else ": unset it")
 
 
 def _sections() -> Iterator[str]:
-    classes = _classes()
-    shared = set.intersection(*({*one.model_fields} for one in classes))
-    same = [field for field in classes[0].model_fields if field in shared and field != "port"]
     yield "\n# --- every process ---"
-    for field in same:
-        yield from _lines(f"KELMAH_{field.upper()}", classes[0], field)
-    for name, text in OTHERS.items():
-        yield f"# {text}\n#{name}="
-    for one in classes:
+    for field, info in Settings.model_fields.items():
+        if field != "port":  # each has its own
+            yield from _lines(f"{PREFIX}{field.upper()}", info)
+    for one in _classes():
         yield f"\n# --- {one.SERVICE} ---"
-        for field in one.model_fields:
-            if field not in same:
-                yield from _lines(variable_names(one, field)[0], one, field)
+        for field, info in one.model_fields.items():
+            if field == "port" or repr(info) != repr(Settings.model_fields.get(field)):
+                yield from _lines(variable_names(one, field)[0], info)
 
 
-def _lines(variable: str, settings: type[Settings], field: str) -> Iterator[str]:
-    info = settings.model_fields[field]
+def _lines(variable: str, info: FieldInfo) -> Iterator[str]:
     if info.description:
         yield f"# {info.description}"
     default: Any = info.get_default(call_default_factory=True, validated_data={})

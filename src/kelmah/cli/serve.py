@@ -36,8 +36,9 @@ def serve(name: str, /) -> None:
 
         uvicorn.run(
             target, factory=True, host=settings.host, port=settings.port, loop="uvloop", http="httptools",
-            ws="websockets", ws_max_size=1_048_576, log_config=None, access_log=False, server_header=False,
-            date_header=False, timeout_graceful_shutdown=DRAIN_S, timeout_keep_alive=30,
+            ws="websockets-sansio", ws_max_size=262_144, ws_per_message_deflate=False, log_config=None,
+            access_log=False, server_header=False, date_header=False, timeout_graceful_shutdown=DRAIN_S,
+            timeout_keep_alive=30,
         )  # fmt: skip
         return
     Granian(
