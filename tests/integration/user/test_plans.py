@@ -100,6 +100,8 @@ async def test_no_query_scans_a_collection(town: Town) -> None:
         if name not in EXPLAINED or database != town.context.mongo.database.name:
             continue
         plain = {field: value for field, value in command.items() if field not in DRIVER_FIELDS}
+        if "updates" in plain:
+            plain["updates"] = plain["updates"][:1]  # one of a batch is explained; they differ in values only
         found = await winning(town.context.mongo, plain)
         assert found & INDEXED, plain
         assert "COLLSCAN" not in found, plain
