@@ -85,7 +85,7 @@ async def test_entries_are_added_replaced_and_removed(town: Town, kind: str, bod
     assert added.status == 201
     entry = added.data
     expected = body | ({"skills": ["plumber"], "images": []} if kind == "portfolio" else {})
-    expected |= {"verification": "unverified"} if kind == "certificates" else {}
+    expected |= {"verification": "unverified", "note": None} if kind == "certificates" else {}
     assert entry == expected | {"id": entry["id"]}
     listed = await town.call("GET", f"/users/me/{kind}", by=ama)
     assert listed.data == {"items": [entry], "nextCursor": None}

@@ -12,6 +12,14 @@ from kelmah.contracts.user.bookings import (
     BookWorker,
     WorkerBooked,
 )
+from kelmah.contracts.user.certificates import (
+    CertificateCheckRequested,
+    CertificateDecided,
+    CertificateDecision,
+    CertificateExpiring,
+    CertificateToCheck,
+    DecideCertificate,
+)
 from kelmah.contracts.user.profiles import (
     AddBookmark,
     Availability,
@@ -71,11 +79,17 @@ __all__ = [
     "BookingReleased",
     "Bookmark",
     "Certificate",
+    "CertificateCheckRequested",
+    "CertificateDecided",
+    "CertificateDecision",
+    "CertificateExpiring",
     "CertificateInput",
+    "CertificateToCheck",
     "Channels",
     "Correction",
     "DayException",
     "DayOfViews",
+    "DecideCertificate",
     "Experience",
     "ExperienceInput",
     "Facet",

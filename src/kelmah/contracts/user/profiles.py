@@ -41,12 +41,13 @@ class WorkerStatus(StrEnum):
 
 
 class Verification(StrEnum):
-    """What Kelmah knows of a certificate: nothing, being checked, genuine, or not genuine."""
+    """What Kelmah knows of a certificate: nothing, being checked, genuine, not genuine, or genuine until it ran out."""
 
     UNVERIFIED = "unverified"
     PENDING = "pending"
     VERIFIED = "verified"
     REJECTED = "rejected"
+    EXPIRED = "expired"
 
 
 class NotificationKind(StrEnum):
@@ -155,7 +156,7 @@ class CertificateInput(Request, frozen=True, kw_only=True):
 
 
 class Certificate(Response, frozen=True, kw_only=True):
-    """An entry of the profile. `number` is null for everybody else."""
+    """An entry of the profile. `number`, and the moderator's `note`, are null for everybody else."""
 
     id: str
     title: str
@@ -164,6 +165,7 @@ class Certificate(Response, frozen=True, kw_only=True):
     expires_on: date | None
     verification: Verification
     number: str | None = None
+    note: str | None = None
 
 
 class MyProfile(Response, frozen=True, kw_only=True):

@@ -29,3 +29,7 @@ class WorkerNotAvailable(Conflict):
 
 class BookingIdTaken(Conflict):
     code, title = "user.booking_id_taken", "This id stands for another booking"
+
+
+class IllegalCertificateStep(Conflict):
+    code, title = "user.illegal_certificate_step", "The certificate is not in a state that allows this"

@@ -130,7 +130,7 @@ def portfolio_item(entry: PortfolioEntry) -> PortfolioItem:
     )
 
 
-def certificate(entry: CertificateEntry, *, number: str | None = None) -> Certificate:
+def certificate(entry: CertificateEntry, *, number: str | None = None, is_own: bool = False) -> Certificate:
     return Certificate(
         id=entry.id,
         title=entry.title,
@@ -139,6 +139,7 @@ def certificate(entry: CertificateEntry, *, number: str | None = None) -> Certif
         expires_on=_day(entry.expires_on),
         verification=entry.verification,
         number=number,
+        note=entry.note if is_own else None,
     )
 
 

@@ -16,3 +16,4 @@ for counted in service.COUNTED:
     on_event("user.count_event", counted, service.on_counted)
 
 on_timer("user.discard_image", service.discard_image)
+on_timer("user.remind_certificate", service.remind_certificate)

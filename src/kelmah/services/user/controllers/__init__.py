@@ -4,13 +4,15 @@ from litestar.types import ControllerRouterHandler
 
 from kelmah.contracts.common import Role
 from kelmah.kit.policy import PUBLIC, SIGNED_IN, Policy, roles, services
-from kelmah.services.user.controllers import discovery, entries, figures, images, internal, me
+from kelmah.services.user.controllers import certificates, discovery, entries, figures, images, internal, me
 
 CONTROLLERS: list[ControllerRouterHandler] = [
-    *me.HANDLERS, *entries.HANDLERS, *discovery.HANDLERS, *figures.HANDLERS, *images.HANDLERS, *internal.HANDLERS,
+    *me.HANDLERS, *entries.HANDLERS, *discovery.HANDLERS, *figures.HANDLERS, *images.HANDLERS,
+    *certificates.HANDLERS, *internal.HANDLERS,
 ]  # fmt: skip
 
 _WORKERS = roles(Role.WORKER)
+_MODERATORS = roles(Role.MODERATOR, Role.ADMIN)
 
 POLICY: Policy = {
     "GetMyProfile": SIGNED_IN,
@@ -44,6 +46,9 @@ POLICY: Policy = {
     "AddMyCertificate": _WORKERS,
     "ReplaceMyCertificate": _WORKERS,
     "RemoveMyCertificate": _WORKERS,
+    "RequestCertificateCheck": _WORKERS,
+    "ListCertificatesToCheck": _MODERATORS,
+    "DecideCertificate": _MODERATORS,
     # Workers want to be found by people who have no account yet; hirers and single people are for members.
     "FindWorkers": PUBLIC,
     "GetWorker": PUBLIC,
@@ -58,5 +63,6 @@ POLICY: Policy = {
     "ReleaseBooking": services("job"),
     "GetWorkerFacts": services("job"),
     "FindWorkerFacts": services("job"),
+    "UnsubscribeFromMail": services("messaging"),
     "GetNotificationPreferences": services("messaging"),
 }

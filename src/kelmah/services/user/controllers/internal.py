@@ -2,11 +2,11 @@
 
 from typing import Annotated
 
-from litestar import delete, get, put
+from litestar import delete, get, post, put
 from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody, QueryParameter
 
-from kelmah.contracts.user import Booking, BookWorker, NotificationPreferences, Person, WorkerFacts
+from kelmah.contracts.user import Booking, BookWorker, NotificationKind, NotificationPreferences, Person, WorkerFacts
 from kelmah.kit.errors import BadInput
 from kelmah.services.user.service import Context, bookings, choices, people
 
@@ -63,4 +63,24 @@ async def release_booking(user_id: FromPath[str], booking_id: FromPath[str], con
     await bookings.release(context, user_id, booking_id)
 
 
-HANDLERS = [book_worker, release_booking, get_people, get_worker_facts, find_worker_facts, get_notification_preferences]
+@post(
+    "/internal/notification-preferences/{user_id:str}/unsubscribe/{kind:str}",
+    operation_id="UnsubscribeFromMail",
+    include_in_schema=False,
+    status_code=204,
+)
+async def unsubscribe_from_mail(
+    user_id: FromPath[str], kind: FromPath[NotificationKind], context: NamedDependency[Context]
+) -> None:
+    await choices.unsubscribe(context, user_id, kind)
+
+
+HANDLERS = [
+    unsubscribe_from_mail,
+    book_worker,
+    release_booking,
+    get_people,
+    get_worker_facts,
+    find_worker_facts,
+    get_notification_preferences,
+]

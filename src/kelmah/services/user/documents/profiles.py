@@ -79,7 +79,7 @@ class PortfolioEntry(BaseModel):
 
 
 class CertificateEntry(BaseModel):
-    """`number` is sealed."""
+    """`number` is sealed. `reminded` is how many days before the end the last reminder was due."""
 
     id: str
     title: str
@@ -88,6 +88,9 @@ class CertificateEntry(BaseModel):
     issued_on: str
     expires_on: str | None
     verification: Verification = Verification.UNVERIFIED
+    requested_at: datetime | None = None
+    note: str | None = None
+    reminded: int | None = None
 
 
 class SlotEntry(BaseModel):
@@ -172,6 +175,7 @@ class ProfileDocument(Document):
         name = "profiles"
         indexes: ClassVar[list[IndexModel]] = [
             IndexModel([("role", ASCENDING)], name="role"),
+            IndexModel([("certificates.verification", ASCENDING), ("_id", ASCENDING)], name="verification"),
             _search_index("rating", ("rating_milli", DESCENDING), ("_id", ASCENDING)),
             _search_index("skill_rating", ("skills.id", ASCENDING), ("rating_milli", DESCENDING), ("_id", ASCENDING)),
             _search_index(
@@ -240,3 +244,11 @@ async def has_image(user_id: str, image_id: str) -> bool:
         {"_id": user_id, "portfolio.images.id": image_id}, {"_id": 1}, session=session()
     )
     return found is not None
+
+
+async def with_certificates(verification: Verification, *, after: str | None, limit: int) -> list[ProfileDocument]:
+    """Profiles with a certificate in this state, by id, which is by age."""
+    query: dict[str, Any] = {"certificates.verification": verification.value}
+    if after is not None:
+        query["_id"] = {"$gt": after}
+    return await ProfileDocument.find(query).sort("_id").limit(limit).to_list()

@@ -123,6 +123,26 @@ async def get_notification_preferences(context: Context, user_id: str) -> tuple[
     return mapping.notification_preferences(profile), profile.version
 
 
+async def unsubscribe(context: Context, user_id: str, kind: NotificationKind) -> None:
+    """Send a person no more mail of a kind, as the link in a mail asks. Said twice, nothing more changes.
+
+    Raises:
+        BadInput: security is always told by mail.
+    """
+    if kind is NotificationKind.SECURITY:
+        raise BadInput.of("kind", "security is always told by mail")
+
+    def change(profile: ProfileDocument) -> list[str]:
+        current = mapping.notification_preferences(profile).channels[kind]
+        if not current.email:
+            return []
+        to = {"in_app": current.in_app, "email": False, "sms": current.sms, "push": current.push}
+        profile.channels = profile.channels | {kind.value: to}
+        return ["notificationPreferences"]
+
+    await profiles.edit(context, user_id, change)
+
+
 async def set_notification_preferences(
     context: Context, data: SetNotificationPreferences, *, by: Principal, if_version: int | None = None
 ) -> tuple[NotificationPreferences, int]:
