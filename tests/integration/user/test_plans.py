@@ -81,6 +81,10 @@ async def everything(town: Town) -> None:
     path = f"/internal/workers/{ama.user_id}/bookings/one"
     assert (await town.service.call("PUT", path, {"contractId": "c"} | ends, caller="job")).status == 200
     assert (await town.service.call("DELETE", path, caller="job")).status == 204
+    private = {"parts": {"bio": "counterpart"}}
+    assert (await town.call("PUT", "/users/me/visibility", private, by=ama)).status == 200
+    assert (await town.call("GET", "/users/me/export", by=ama)).status == 200
+    assert (await town.call("GET", "/users/me/changes?limit=1", by=ama)).status == 200
     assert (await town.call("GET", "/moderation/certificates", by=town.somebody(Role.MODERATOR))).status == 200
     await town.call("POST", "/users/me/bookmarks", {"userId": ama.user_id}, by=kofi)
     first = await town.call("GET", "/users/me/bookmarks?limit=1", by=kofi)

@@ -4,11 +4,11 @@ from litestar.types import ControllerRouterHandler
 
 from kelmah.contracts.common import Role
 from kelmah.kit.policy import PUBLIC, SIGNED_IN, Policy, roles, services
-from kelmah.services.user.controllers import certificates, discovery, entries, figures, images, internal, me
+from kelmah.services.user.controllers import certificates, discovery, entries, figures, images, internal, me, own
 
 CONTROLLERS: list[ControllerRouterHandler] = [
     *me.HANDLERS, *entries.HANDLERS, *discovery.HANDLERS, *figures.HANDLERS, *images.HANDLERS,
-    *certificates.HANDLERS, *internal.HANDLERS,
+    *own.HANDLERS, *certificates.HANDLERS, *internal.HANDLERS,
 ]  # fmt: skip
 
 _WORKERS = roles(Role.WORKER)
@@ -21,6 +21,11 @@ POLICY: Policy = {
     "SetMySettings": SIGNED_IN,
     "GetMyNotificationPreferences": SIGNED_IN,
     "SetMyNotificationPreferences": SIGNED_IN,
+    "GetMyVisibility": SIGNED_IN,
+    "SetMyVisibility": SIGNED_IN,
+    "GetMyCompleteness": SIGNED_IN,
+    "ListMyChanges": SIGNED_IN,
+    "ExportMyData": SIGNED_IN,
     "GetMyAnalytics": SIGNED_IN,
     "GetPlatformAnalytics": roles(Role.ADMIN),
     "ListMyBookmarks": SIGNED_IN,

@@ -41,7 +41,7 @@ async def get_worker(user_id: FromPath[str], context: NamedDependency[Context]) 
 
 async def _shown(context: Context, user_id: str, *, role: Role | None = None) -> PublicProfile:
     viewer = current_principal.get()
-    profile = await profiles.get_public(context, user_id, role=role)
+    profile = await profiles.get_public(context, user_id, viewer=viewer, role=role)
     await analytics.note_view(context, user_id, by=viewer)
     return profile
 

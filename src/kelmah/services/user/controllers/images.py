@@ -8,7 +8,7 @@ from litestar.params import FromPath, FromQuery
 from litestar.response import Stream
 
 from kelmah.contracts.user import PortfolioImage
-from kelmah.kit.context import Principal
+from kelmah.kit.context import Principal, current_principal
 from kelmah.services.user.service import Context, images
 from kelmah.services.user.service.images import ImageSize
 
@@ -58,9 +58,9 @@ async def get_worker_image(
     size: FromQuery[ImageSize] = ImageSize.FULL,
 ) -> Stream:
     return Stream(
-        await images.open_image(context, user_id, image_id, size),
+        await images.open_image(context, user_id, image_id, size, viewer=current_principal.get()),
         media_type=images.MEDIA_TYPE,
-        headers={"x-content-type-options": "nosniff", "cache-control": "public, max-age=3600"},
+        headers={"x-content-type-options": "nosniff", "cache-control": "private, max-age=3600"},
     )
 
 

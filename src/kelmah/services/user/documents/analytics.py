@@ -57,6 +57,11 @@ class FactDocument(Document):
         indexes: ClassVar[list[IndexModel]] = [
             IndexModel([("user_id", ASCENDING), ("at", DESCENDING)], name="person"),
             IndexModel(
+                [("user_id", ASCENDING), ("other_id", ASCENDING)],
+                name="counterpart",
+                partialFilterExpression={"kind": FactKind.HIRED.value},
+            ),
+            IndexModel(
                 [("is_first", ASCENDING), ("at", DESCENDING)],
                 name="platform",
                 partialFilterExpression={"is_first": True},
@@ -82,6 +87,12 @@ class ContactDocument(Document):
 async def has_fact(fact_id: str) -> bool:
     found = await FactDocument.get_pymongo_collection().find_one({"_id": fact_id}, {"_id": 1}, session=session())
     return found is not None
+
+
+async def are_counterparts(user_id: str, other_id: str) -> bool:
+    """Whether there is, or was, a contract between the two."""
+    query = {"user_id": user_id, "other_id": other_id, "kind": FactKind.HIRED.value}
+    return await FactDocument.get_pymongo_collection().find_one(query, {"_id": 1}) is not None
 
 
 async def add_fact(fact: FactDocument) -> bool:

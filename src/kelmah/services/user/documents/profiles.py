@@ -162,6 +162,7 @@ class ProfileDocument(Document):
     bookings: list[BookingEntry] = Field(default_factory=list)
     settings: SettingsEntry = Field(default_factory=SettingsEntry)
     channels: dict[str, dict[str, bool]] = Field(default_factory=dict)
+    visibility: dict[str, str] = Field(default_factory=dict)
     bookmark_count: int = 0
     rating_milli: int = 0
     review_count: int = 0

@@ -21,7 +21,7 @@ _ORDER = {
 }
 _FIELDS = (
     "role", "display_name", "headline", "company", "skills", "place", "hourly_rate", "availability.status",
-    "rating_milli", "review_count", "distance_m",
+    "rating_milli", "review_count", "distance_m", "visibility",
 )  # fmt: skip
 _PROJECTION = dict.fromkeys(_FIELDS, 1)
 
@@ -99,6 +99,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     rating_milli: int
     review_count: int
     distance_m: float | None = None
+    visibility: dict[str, str] = {}
 
     def key(self, sort: SearchSort) -> float | int:
         """The value that the sort orders by."""

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Sequence
 from datetime import timedelta
 from enum import StrEnum
 
-from kelmah.contracts.user import PortfolioImage
+from kelmah.contracts.user import PortfolioImage, ProfilePart
 from kelmah.kit import clock
 from kelmah.kit.blobs import BlobNotFound
 from kelmah.kit.context import Principal
@@ -88,13 +88,20 @@ async def remove(context: Context, item_id: str, image_id: str, *, by: Principal
     await profiles.edit(context, by.user_id, change, then=then)
 
 
-async def open_image(context: Context, user_id: str, image_id: str, size: ImageSize) -> AsyncIterator[bytes]:
-    """The bytes of a picture that a profile shows.
+async def open_image(
+    context: Context, user_id: str, image_id: str, size: ImageSize, *, viewer: Principal | None
+) -> AsyncIterator[bytes]:
+    """The bytes of a picture that a profile shows the viewer.
 
     Raises:
         NotFound: the profile does not show it.
     """
-    if not await documents.has_image(user_id, image_id):
+    profile = await documents.find(user_id)
+    if profile is None or not any(image.id == image_id for item in profile.portfolio for image in item.images):
+        raise NotFound
+    if user_id != getattr(viewer, "user_id", None) and ProfilePart.PORTFOLIO not in await profiles.shown_parts(
+        profile, viewer
+    ):
         raise NotFound
     try:
         return await context.blobs.get(blob_id(image_id, size))

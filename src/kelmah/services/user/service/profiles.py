@@ -10,12 +10,22 @@ from msgspec import UNSET
 from kelmah.contracts import regions
 from kelmah.contracts.auth import Contact
 from kelmah.contracts.common import Location, Role
-from kelmah.contracts.user import MyProfile, ProfileUpdated, PublicProfile, StatusChanged, UpdateProfile, WorkerStatus
+from kelmah.contracts.user import (
+    MyProfile,
+    ProfilePart,
+    ProfileUpdated,
+    PublicProfile,
+    StatusChanged,
+    UpdateProfile,
+    Visibility,
+    WorkerStatus,
+)
 from kelmah.kit import clock
 from kelmah.kit.context import Principal
 from kelmah.kit.crypto import KeyRing
 from kelmah.kit.errors import BadInput, Conflict, NotFound, PreconditionFailed
 from kelmah.services.user import mapping
+from kelmah.services.user.documents import analytics
 from kelmah.services.user.documents import profiles as documents
 from kelmah.services.user.documents.profiles import (
     BookingEntry,
@@ -149,11 +159,13 @@ def derive(profile: ProfileDocument) -> None:
     profile.listed_as = profile.role if listed else None
     for booking in profile.bookings:
         localize(booking, profile.availability.time_zone)
+    choice = mapping.visibility(profile)
+    company = profile.company if choice[ProfilePart.COMPANY] is Visibility.PUBLIC else None
     place = [profile.place.city, profile.place.region] if profile.place else []
     profile.terms = terms.index_terms(
-        first=[profile.display_name, profile.company, *place, profile.headline],
+        first=[profile.display_name, company, *place, profile.headline],
         skill_ids=[entry.id for entry in profile.skills],
-        last=profile.bio,
+        last=profile.bio if choice[ProfilePart.BIO] is Visibility.PUBLIC else None,
     )
 
 
@@ -185,12 +197,29 @@ async def get_me(context: Context, *, by: Principal) -> MyProfile:
     return mapping.my_profile(profile, unseal(context.ring, profile))
 
 
-async def get_public(context: Context, user_id: str, *, role: Role | None = None) -> PublicProfile:
-    """What everybody sees of a person, in the given role if one is given."""
+async def get_public(
+    context: Context, user_id: str, *, viewer: Principal | None, role: Role | None = None
+) -> PublicProfile:
+    """What the viewer sees of a person, in the given role if one is given. Oneself one sees as strangers do."""
     profile = await documents.find(user_id)
     if profile is None or (role is not None and profile.role is not role):
         raise NotFound
-    return mapping.public_profile(profile)
+    shown = await shown_parts(profile, viewer)
+    private = unseal(context.ring, profile) if shown & mapping.SEALED_PARTS else None
+    return mapping.public_profile(profile, shown=shown, private=private)
+
+
+async def shown_parts(profile: ProfileDocument, viewer: Principal | None) -> set[ProfilePart]:
+    """The parts that the viewer may see."""
+    choice = mapping.visibility(profile)
+    seen = {Visibility.PUBLIC}
+    if (
+        viewer is not None
+        and Visibility.COUNTERPART in choice.values()
+        and await analytics.are_counterparts(profile.id, viewer.user_id)
+    ):
+        seen.add(Visibility.COUNTERPART)
+    return {part for part, visibility in choice.items() if visibility in seen}
 
 
 async def update_me(
