@@ -50,7 +50,7 @@ async def seen(town: Town, of: Principal, by: Principal | None) -> set[str]:
     """The parts that a viewer sees."""
     reply = await town.call("GET", f"/workers/{of.user_id}", by=by)
     assert reply.status == 200
-    found = {part for part in PARTS - {"exactLocation"} if reply.data[part]}
+    found = {part for part in PARTS - {"exactLocation"} if reply.data.get(part)}
     return found | ({"exactLocation"} if reply.data["location"]["coordinates"][0] == ACCRA[0] + 0.001234 else set())
 
 

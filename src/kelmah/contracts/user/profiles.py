@@ -194,7 +194,7 @@ class MyProfile(Response, frozen=True, kw_only=True):
 
 
 class PublicProfile(Response, frozen=True, kw_only=True):
-    """What the viewer may see. Coordinates are cut to about a kilometre; what is hidden is null or empty."""
+    """What the viewer may see. Coordinates are cut to about a kilometre; what is hidden is null, empty or absent."""
 
     user_id: str
     role: Role
@@ -213,9 +213,9 @@ class PublicProfile(Response, frozen=True, kw_only=True):
     portfolio: list[PortfolioItem]
     certificates: list[Certificate]
     created_at: datetime
-    full_name: str | None = None
-    phone: str | None = None
-    address: str | None = None
+    full_name: str | UnsetType = UNSET
+    phone: str | UnsetType = UNSET
+    address: str | UnsetType = UNSET
 
 
 # --- Availability, settings, notifications ---

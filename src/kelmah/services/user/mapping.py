@@ -3,6 +3,8 @@
 from collections.abc import Container
 from datetime import date
 
+from msgspec import UNSET
+
 from kelmah.contracts import taxonomy
 from kelmah.contracts.common import Location, Money
 from kelmah.contracts.user import (
@@ -123,9 +125,9 @@ def public_profile(
         if ProfilePart.CERTIFICATES in shown
         else [],
         created_at=profile.created_at,
-        full_name=full_name if ProfilePart.FULL_NAME in shown else None,
-        phone=private.phone if private and ProfilePart.PHONE in shown else None,
-        address=private.address if private and ProfilePart.ADDRESS in shown else None,
+        full_name=full_name if full_name and ProfilePart.FULL_NAME in shown else UNSET,
+        phone=private.phone if private and private.phone and ProfilePart.PHONE in shown else UNSET,
+        address=private.address if private and private.address and ProfilePart.ADDRESS in shown else UNSET,
     )
 
 
