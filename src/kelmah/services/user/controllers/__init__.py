@@ -48,4 +48,5 @@ POLICY: Policy = {
     "GetWorkerFacts": services("job"),
     "FindWorkerFacts": services("job"),
     "GetNotificationPreferences": services("messaging"),
+    "UnsubscribeFromMail": services("messaging"),
 }

@@ -2,11 +2,11 @@
 
 from typing import Annotated
 
-from litestar import get
+from litestar import get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, QueryParameter
 
-from kelmah.contracts.user import NotificationPreferences, Person, WorkerFacts
+from kelmah.contracts.user import NotificationKind, NotificationPreferences, Person, WorkerFacts
 from kelmah.kit.errors import BadInput
 from kelmah.services.user.service import Context, choices, people
 
@@ -49,4 +49,16 @@ async def get_notification_preferences(
     return preferences
 
 
-HANDLERS = [get_people, get_worker_facts, find_worker_facts, get_notification_preferences]
+@post(
+    "/internal/notification-preferences/{user_id:str}/unsubscribe/{kind:str}",
+    operation_id="UnsubscribeFromMail",
+    status_code=204,
+    include_in_schema=False,
+)
+async def unsubscribe(
+    user_id: FromPath[str], kind: FromPath[NotificationKind], context: NamedDependency[Context]
+) -> None:
+    await choices.unsubscribe(context, user_id, kind)
+
+
+HANDLERS = [get_people, get_worker_facts, find_worker_facts, get_notification_preferences, unsubscribe]

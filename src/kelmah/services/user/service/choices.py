@@ -144,3 +144,20 @@ async def set_notification_preferences(
 
     profile = await profiles.edit(context, by.user_id, change, if_version=if_version)
     return mapping.notification_preferences(profile), profile.version
+
+
+async def unsubscribe(context: Context, user_id: str, kind: NotificationKind) -> None:
+    """Send no more mail of a kind, as the link in a mail asks for; other channels stay."""
+    if kind is NotificationKind.SECURITY:
+        raise BadInput.of("kind", "is always told in the app and by mail")
+
+    def change(profile: ProfileDocument) -> list[str]:
+        chosen = mapping.notification_preferences(profile).channels[kind]
+        if not chosen.email:
+            return []
+        profile.channels = profile.channels | {
+            kind.value: {"in_app": chosen.in_app, "email": False, "sms": chosen.sms, "push": chosen.push}
+        }
+        return ["notificationPreferences"]
+
+    await profiles.edit(context, user_id, change)
