@@ -6,6 +6,7 @@ from typing import Any
 from kelmah.contracts.messaging import (
     AttachmentView,
     ConversationView,
+    DeliveryView,
     MessageView,
     NotificationView,
     ParticipantView,
@@ -15,6 +16,7 @@ from kelmah.kit.crypto import KeyRing
 from kelmah.services.messaging.documents import (
     AttachmentDocument,
     ConversationDocument,
+    DeliveryDocument,
     MessageDocument,
     NotificationDocument,
 )
@@ -87,3 +89,10 @@ def notification_view(notification: NotificationDocument, *, title: str, body: s
     """A notification with its texts in the reader's language."""
     fields: dict[str, Any] = {name: getattr(notification, name) for name in ("id", "kind", "data", "at", "read_at")}
     return NotificationView(title=title, body=body, count=notification.times, **fields)
+
+
+def delivery_view(delivery: DeliveryDocument) -> DeliveryView:
+    """A line of the delivery log."""
+    return DeliveryView(
+        channel=delivery.channel, state=delivery.state, reason=delivery.reason, due_at=delivery.due_at, at=delivery.at
+    )

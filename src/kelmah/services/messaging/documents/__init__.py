@@ -2,6 +2,11 @@
 
 from kelmah.services.messaging.documents.attachments import AttachmentDocument
 from kelmah.services.messaging.documents.conversations import ConversationDocument, EpochDocument
+from kelmah.services.messaging.documents.deliveries import (
+    DeliveryDocument,
+    DeliverySettingsDocument,
+    PushSubscriptionDocument,
+)
 from kelmah.services.messaging.documents.messages import MessageDocument
 from kelmah.services.messaging.documents.notifications import NotificationDocument
 
@@ -9,9 +14,21 @@ __all__ = [
     "DOCUMENTS",
     "AttachmentDocument",
     "ConversationDocument",
+    "DeliveryDocument",
+    "DeliverySettingsDocument",
     "EpochDocument",
     "MessageDocument",
     "NotificationDocument",
+    "PushSubscriptionDocument",
 ]
 
-DOCUMENTS = (ConversationDocument, MessageDocument, AttachmentDocument, NotificationDocument, EpochDocument)
+DOCUMENTS = (
+    ConversationDocument,
+    MessageDocument,
+    AttachmentDocument,
+    NotificationDocument,
+    DeliveryDocument,
+    DeliverySettingsDocument,
+    PushSubscriptionDocument,
+    EpochDocument,
+)

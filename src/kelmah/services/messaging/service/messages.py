@@ -17,7 +17,7 @@ from kelmah.services.messaging.documents import MessageDocument, attachments, co
 from kelmah.services.messaging.documents.messages import AlreadyStoredError
 from kelmah.services.messaging.errors import AttachmentsNotUsable, ClientIdReused, ConversationNotFound
 from kelmah.services.messaging.service import live
-from kelmah.services.messaging.service.context import MESSAGES, Context, charge
+from kelmah.services.messaging.service.context import Context, charge, messages_limit
 
 #: A resume that misses more messages of one conversation, or in all, is told to fetch them over HTTP.
 MAX_RESENT = 200
@@ -53,7 +53,7 @@ async def send_message(
         raise ConversationNotFound
     if (sent := await _sent_before(context, conversation_id, new, by)) is not None:
         return sent, False
-    await charge(context, MESSAGES, by.user_id)
+    await charge(context, messages_limit(context.settings), by.user_id)
     message_id, now = new_id(), clock.now()
     sealed = context.ring.seal(new.text, context=mapping.text_context(message_id))
 
