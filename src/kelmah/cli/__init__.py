@@ -8,6 +8,7 @@ _app.command("kelmah.cli.serve:serve", name="serve")
 _app.command("kelmah.cli.work:work", name="work")
 _app.command("kelmah.cli.demo:demo", name="demo")
 _app.command("kelmah.cli.seed:seed", name="seed")
+_app.command("kelmah.cli.doctor:doctor", name="doctor")
 _app.command("kelmah.cli.environment:example", name="env-example")
 _app.command("kelmah.cli.environment:check", name="check-config")
 

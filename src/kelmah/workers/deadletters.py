@@ -48,11 +48,15 @@ class Parking:
         if loop is None:
             return False
         try:
-            loop.run_coroutine(asyncio.wait_for(self.put(letter), STORE_TIMEOUT_S))
+            loop.run_coroutine(self._put_in_time(letter))
         except Exception as error:
             log.error("deadletters.not_stored", actor=letter.actor, error=type(error).__name__)
             return False
         return True
+
+    async def _put_in_time(self, letter: DeadLetter) -> None:
+        async with asyncio.timeout(STORE_TIMEOUT_S):
+            await self.put(letter)
 
     async def put(self, letter: DeadLetter) -> None:
         """Store a letter with the service whose queue it was on."""

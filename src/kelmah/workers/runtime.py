@@ -124,10 +124,12 @@ class Runtime(Middleware):
         self._loops.append(asyncio.create_task(work))
 
     async def _stop(self) -> None:
-        for task in self._loops:
-            task.cancel()
-        await asyncio.gather(*self._loops, return_exceptions=True)
+        running = set(self._loops)
         self._loops.clear()
+        while running:  # a library may swallow a cancellation, so it is said until it is heard
+            for task in running:
+                task.cancel()
+            _, running = await asyncio.wait(running, timeout=1)
         if self._publisher is not None:
             await self._publisher.close()
 
