@@ -49,6 +49,8 @@ def settings(
         allowed_origins=[ORIGIN],
         service_urls={name: ["http://127.0.0.1:9"] for name in ("auth", "user", "job")},
         socket_frames_per_s=50,
+        messages_per_minute=100_000,
+        stranger_messages=10_000,
         sms_url=outside.url.replace("http://", "http://AC1:secret@") + "?from=Kelmah",
         vapid_private_key=encoded(bytes(31) + b"\x07"),
         push_origins=[outside.url],

@@ -7,6 +7,7 @@ from typing import Annotated
 from msgspec import Meta, field
 
 from kelmah.contracts.common import MAX_SAFE_INTEGER, Id, Request, Response, Role
+from kelmah.contracts.messaging.safety import Flag
 
 MAX_TEXT_CHARS = 10_000
 MAX_ATTACHMENTS = 10
@@ -72,6 +73,8 @@ class MessageView(Response, frozen=True, kw_only=True):
     text: str
     attachments: list[AttachmentView]
     sent_at: datetime
+    #: What it seems to hold that leads away from the platform; a client warns its reader.
+    flags: list[Flag] = field(default_factory=list)
 
 
 class ConversationView(Response, frozen=True, kw_only=True):
@@ -86,6 +89,8 @@ class ConversationView(Response, frozen=True, kw_only=True):
     last_message: MessageView | None
     created_at: datetime
     active_at: datetime
+    muted: bool = False
+    archived: bool = False
 
 
 class ReadMark(Request, frozen=True, kw_only=True):

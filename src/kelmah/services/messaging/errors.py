@@ -100,3 +100,31 @@ class DeliveryUnknown(errors.BadGateway):
 
 class PushGone(errors.BadGateway):
     code, title = "messaging.push_gone", "The browser is no more"
+
+
+class MessageNotFound(errors.NotFound):
+    code, title = "messaging.message_not_found", "There is no such message"
+
+
+class NotBlocked(errors.NotFound):
+    code, title = "messaging.not_blocked", "You have not blocked this person"
+
+
+class WritingRefused(errors.Forbidden):
+    code, title = "messaging.writing_refused", "You and this person cannot write to each other"
+
+
+class WritingRestricted(errors.Forbidden):
+    code, title = "messaging.writing_restricted", "After a report you may not write for some days"
+
+
+class StrangerLimit(errors.TooManyRequests):
+    code, title = "messaging.stranger_limit", "Wait for an answer before you write more"
+
+
+class ReportNotFound(errors.NotFound):
+    code, title = "messaging.report_not_found", "There is no such report"
+
+
+class AlreadyDecided(errors.Conflict):
+    code, title = "messaging.already_decided", "Somebody ruled on this report already"

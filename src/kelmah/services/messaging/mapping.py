@@ -53,6 +53,7 @@ def message_view(message: MessageDocument, attachments: Mapping[str, AttachmentD
         text=ring.open(message.text, context=text_context(message.id)),
         attachments=[attachment_view(attachments[one], ring) for one in message.attachment_ids if one in attachments],
         sent_at=message.sent_at,
+        flags=message.flags,
     )
 
 
@@ -64,6 +65,7 @@ def conversation_view(
     last_message: MessageView | None,
 ) -> ConversationView:
     """A conversation as `user_id` sees it."""
+    me = conversation.participant(user_id)
     return ConversationView(
         id=conversation.id,
         kind=conversation.kind,
@@ -82,6 +84,8 @@ def conversation_view(
         last_message=last_message,
         created_at=conversation.created_at,
         active_at=conversation.active_at,
+        muted=me.muted,
+        archived=me.archived,
     )
 
 

@@ -21,6 +21,9 @@ class MessagingSettings(ServiceSettings):
     smtp_url: SecretStr = Field(description="smtp:// or smtps:// URL of the mail server.")
     mail_sender: str = Field(description="From: of every mail, such as Kelmah <no-reply@kelmah.example>.")
     messages_per_minute: int = Field(120, ge=1, le=100_000, description="Messages of one person; half of it at once.")
+    stranger_messages: int = Field(
+        5, ge=1, le=100_000, description="Private messages to somebody who has not answered and has no contract."
+    )
     unread_mail_after_s: int = Field(
         900, ge=1, le=604_800, description="Seconds after which an unread message is told of by mail."
     )

@@ -1,11 +1,22 @@
 """The messaging service's HTTP operations, and who may call which."""
 
-from kelmah.kit.policy import PUBLIC, SIGNED_IN, Policy
-from kelmah.services.messaging.controllers import conversations, notifications
+from kelmah.contracts.common import Role
+from kelmah.kit.policy import PUBLIC, SIGNED_IN, Policy, roles
+from kelmah.services.messaging.controllers import conversations, notifications, safety
+
+_STAFF = roles(Role.MODERATOR, Role.ADMIN)
 
 POLICY: Policy = {
     "CreateConversation": SIGNED_IN,
     "ListConversations": SIGNED_IN,
+    "EditConversation": SIGNED_IN,
+    "ListBlocks": SIGNED_IN,
+    "BlockPerson": SIGNED_IN,
+    "UnblockPerson": SIGNED_IN,
+    "ReportMessage": SIGNED_IN,
+    "ListReports": _STAFF,
+    "GetReport": _STAFF,
+    "DecideReport": _STAFF,
     "SendMessage": SIGNED_IN,
     "ListMessages": SIGNED_IN,
     "ReadConversation": SIGNED_IN,
@@ -29,4 +40,4 @@ POLICY: Policy = {
     "OpenSocket": PUBLIC,  # the ticket in the query says who it is
 }
 
-CONTROLLERS = [*conversations.HANDLERS, *notifications.HANDLERS]
+CONTROLLERS = [*conversations.HANDLERS, *notifications.HANDLERS, *safety.HANDLERS]

@@ -3,7 +3,7 @@
 from typing import Annotated, Any
 from urllib.parse import quote
 
-from litestar import Request, Response, get, post
+from litestar import Request, Response, get, patch, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, HeaderParameter, JSONBody, QueryParameter
 from litestar.response import Stream
@@ -13,6 +13,7 @@ from kelmah.contracts.messaging import (
     AttachmentView,
     ConversationRead,
     ConversationView,
+    EditConversation,
     MessageView,
     NewConversation,
     NewMessage,
@@ -54,8 +55,25 @@ async def list_conversations(
     principal: NamedDependency[Principal],
     limit: Limit = DEFAULT_LIMIT,
     cursor: Cursor = None,
+    archived: Annotated[bool, QueryParameter(description="Those that I archived, instead of the others.")] = False,
 ) -> Page[ConversationView]:
-    return await service.list_conversations(context, cursor=cursor, limit=limit, by=principal)
+    return await service.list_conversations(context, archived=archived, cursor=cursor, limit=limit, by=principal)
+
+
+@patch(
+    f"{API_PREFIX}/conversations/{{conversation_id:str}}",
+    operation_id="EditConversation",
+    summary="Mute or archive a conversation, for me alone",
+    tags=["Conversations"],
+    request_max_body_size=MAX_JSON_BYTES,
+)
+async def edit_conversation(
+    conversation_id: FromPath[str],
+    data: JSONBody[EditConversation],
+    context: NamedDependency[Context],
+    principal: NamedDependency[Principal],
+) -> ConversationView:
+    return await service.edit_conversation(context, conversation_id, data, by=principal)
 
 
 @post(
@@ -187,6 +205,7 @@ async def issue_ticket(context: NamedDependency[Context], principal: NamedDepend
 
 
 HANDLERS = [
+    edit_conversation,
     create_conversation,
     list_conversations,
     send_message,

@@ -9,17 +9,27 @@ from kelmah.services.messaging.documents.deliveries import (
 )
 from kelmah.services.messaging.documents.messages import MessageDocument
 from kelmah.services.messaging.documents.notifications import NotificationDocument
+from kelmah.services.messaging.documents.safety import (
+    BlockDocument,
+    PairDocument,
+    ReportDocument,
+    RestrictionDocument,
+)
 
 __all__ = [
     "DOCUMENTS",
     "AttachmentDocument",
+    "BlockDocument",
     "ConversationDocument",
     "DeliveryDocument",
     "DeliverySettingsDocument",
     "EpochDocument",
     "MessageDocument",
     "NotificationDocument",
+    "PairDocument",
     "PushSubscriptionDocument",
+    "ReportDocument",
+    "RestrictionDocument",
 ]
 
 DOCUMENTS = (
@@ -31,4 +41,8 @@ DOCUMENTS = (
     DeliverySettingsDocument,
     PushSubscriptionDocument,
     EpochDocument,
+    BlockDocument,
+    PairDocument,
+    RestrictionDocument,
+    ReportDocument,
 )

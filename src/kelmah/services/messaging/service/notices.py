@@ -26,7 +26,14 @@ from kelmah.contracts.payment import (
 )
 from kelmah.contracts.review import ReviewRevealed
 from kelmah.kit.ids import new_id
-from kelmah.services.messaging.documents import NotificationDocument, conversations, deliveries, messages, notifications
+from kelmah.services.messaging.documents import (
+    NotificationDocument,
+    conversations,
+    deliveries,
+    messages,
+    notifications,
+    safety,
+)
 from kelmah.services.messaging.service import live, tickets
 from kelmah.services.messaging.service.context import Context
 from kelmah.services.messaging.service.conversations import open_key
@@ -122,6 +129,7 @@ async def on_contract_signed(context: Context, envelope: Envelope, event: Contra
     ids = ("contract_id", "job_id")
     if event.complete:
         both = [event.hirer_id, event.worker_id]
+        await safety.add_pair(*both)
         await _notify(context, envelope, both, Kind.CONTRACT_ACTIVE, event, ids=ids)
     else:
         await _notify(context, envelope, [_other(event, event.signed_by)], Kind.CONTRACT_SIGNED, event, ids=ids)
@@ -191,7 +199,7 @@ async def on_message_sent(context: Context, envelope: Envelope, event: MessageSe
             conversation = await conversations.set_notified(
                 event.conversation_id, user_id=user_id, sequence=event.message_sequence
             )
-            if conversation is None:
+            if conversation is None or conversation.participant(user_id).muted:
                 continue
             notification, is_new = await notifications.collapse(
                 user_id,
