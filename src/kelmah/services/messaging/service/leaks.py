@@ -41,8 +41,8 @@ _SPELLED = re.compile(r"\b(?:" + "|".join(_WORDS) + r")\b")
 #: Digits with what people put between them. Amounts have a currency before or after.
 _SPACED = re.compile(r"(?:\+|\b00?)?\d(?:[\s.\-_/*()]{0,3}[\do]){8,14}")
 _AMOUNT = re.compile(
-    r"(?:\b(?:ghs|ngn|xof|usd|eur|gh₵|cedis?|naira)|[₵₦$€£])\s*[\d][\d,. ]*"
-    r"|[\d][\d,. ]*\s*(?:\b(?:ghs|ngn|xof|usd|eur|cedis?|naira|cfa)\b|[₵₦€])"
+    r"(?:\b(?:ghs|ngn|xof|usd|eur|gh₵|cedis?|naira)|[₵₦$€£])\s{0,3}\d[\d,. ]{0,20}"
+    r"|\d[\d,. ]{0,20}(?:\b(?:ghs|ngn|xof|usd|eur|cedis?|naira|cfa)\b|[₵₦€])"
 )
 
 
