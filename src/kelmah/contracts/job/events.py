@@ -220,3 +220,13 @@ class AmendmentClosed(Event, frozen=True, kw_only=True):
     closed_by: str
     signed: bool
     terms_hash: str
+
+
+class InvitationDeclined(Event, frozen=True, kw_only=True):
+    """A worker said no to an invitation."""
+
+    TYPE: ClassVar[str] = "job.invitation_declined.v1"
+    invitation_id: str
+    job_id: str
+    hirer_id: str
+    worker_id: str

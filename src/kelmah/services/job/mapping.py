@@ -6,6 +6,7 @@ from kelmah.contracts.job import (
     ApplicationView,
     ContractFacts,
     ContractView,
+    InvitationView,
     JobVersion,
     JobView,
     MilestoneFacts,
@@ -17,6 +18,7 @@ from kelmah.contracts.job import (
 from kelmah.services.job.documents.applications import ApplicationDocument
 from kelmah.services.job.documents.base import MoneyValue
 from kelmah.services.job.documents.contracts import Amendment, ContractDocument, Milestone
+from kelmah.services.job.documents.interest import InvitationDocument
 from kelmah.services.job.documents.jobs import JobDocument, JobVersionDocument
 from kelmah.services.job.documents.search import JobRow
 
@@ -85,6 +87,20 @@ def application_view(application: ApplicationDocument) -> ApplicationView:
         updated_at=application.updated_at,
         reason=application.reason,
         contract_id=application.contract_id,
+    )
+
+
+def invitation_view(invitation: InvitationDocument) -> InvitationView:
+    """An invitation as its two sides see it."""
+    return InvitationView(
+        id=invitation.id,
+        job_id=invitation.job_id,
+        hirer_id=invitation.hirer_id,
+        worker_id=invitation.worker_id,
+        status=invitation.status,
+        note=invitation.note,
+        created_at=invitation.created_at,
+        updated_at=invitation.updated_at,
     )
 
 

@@ -13,6 +13,7 @@ from kelmah.contracts.job import (
     ApplicationView,
     ApplicationWithdrawn,
     Apply,
+    InvitationStatus,
     JobStatus,
     ProposedMilestone,
 )
@@ -22,6 +23,7 @@ from kelmah.kit.errors import BadInput, KelmahError
 from kelmah.kit.ids import new_id
 from kelmah.services.job import mapping
 from kelmah.services.job.documents import applications as documents
+from kelmah.services.job.documents import interest as interest_documents
 from kelmah.services.job.documents import jobs as job_documents
 from kelmah.services.job.documents.applications import ApplicationDocument, Offer
 from kelmah.services.job.documents.base import MoneyValue
@@ -41,7 +43,7 @@ from kelmah.services.job.service.context import Context
 from kelmah.services.job.service.drafting import draft_contract
 from kelmah.services.job.service.jobs import reject_waiting
 from kelmah.services.job.service.paging import page, position
-from kelmah.services.job.service.states import APPLICATION_TRANSITIONS, JOB_TRANSITIONS, sources
+from kelmah.services.job.service.states import APPLICATION_TRANSITIONS, INVITATION_TRANSITIONS, JOB_TRANSITIONS, sources
 
 #: What the others read when one application was accepted.
 ANOTHER_ACCEPTED = "The hirer accepted another application."
@@ -76,6 +78,12 @@ async def apply(context: Context, job_id: str, data: Apply, *, by: Principal) ->
             updated_at=now,
         )
         await documents.insert_application(application)
+        await interest_documents.answer_invitation(
+            {"job_id": job_id, "worker_id": by.user_id},
+            sources=sources(INVITATION_TRANSITIONS, InvitationStatus.APPLIED),
+            to=InvitationStatus.APPLIED,
+            at=now,
+        )
         await _tell(context, ApplicationReceived, application)
         return mapping.application_view(application)
 
