@@ -230,3 +230,24 @@ class InvitationDeclined(Event, frozen=True, kw_only=True):
     job_id: str
     hirer_id: str
     worker_id: str
+
+
+class CounterOfferMade(Event, frozen=True, kw_only=True):
+    """The hirer offered other terms for an application."""
+
+    TYPE: ClassVar[str] = "job.counter_offer_made.v1"
+    application_id: str
+    job_id: str
+    hirer_id: str
+    worker_id: str
+
+
+class CounterOfferAnswered(Event, frozen=True, kw_only=True):
+    """The worker took the hirer's terms, which are now the application's, or left them."""
+
+    TYPE: ClassVar[str] = "job.counter_offer_answered.v1"
+    application_id: str
+    job_id: str
+    hirer_id: str
+    worker_id: str
+    taken: bool

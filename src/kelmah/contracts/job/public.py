@@ -154,6 +154,20 @@ class Apply(Request, frozen=True, kw_only=True):
     milestones: Annotated[list[ProposedMilestone], Meta(max_length=MAX_MILESTONES)] | None = None
 
 
+class CounterOffer(Request, frozen=True, kw_only=True):
+    """Other terms for an application, from the hirer. Milestones sum to the rate; without any, the whole is one."""
+
+    proposed_rate: Money
+    milestones: Annotated[list[ProposedMilestone], Meta(max_length=MAX_MILESTONES)] | None = None
+    note: Note | None = None
+
+
+class AnswerCounterOffer(Request, frozen=True, kw_only=True):
+    """Names the counter-offer that was read, so that no other one is answered."""
+
+    id: Id
+
+
 class GiveReason(Request, frozen=True, kw_only=True):
     """Why, in words that the other side reads. Optional."""
 
@@ -165,6 +179,16 @@ class MilestoneOffer(Response, frozen=True, kw_only=True):
 
     title: str
     amount: Money
+
+
+class CounterOfferView(Response, frozen=True, kw_only=True):
+    """Terms that the hirer offers and the worker may take or leave."""
+
+    id: str
+    proposed_rate: Money
+    milestones: list[MilestoneOffer]
+    offered_at: datetime
+    note: str | None = None
 
 
 class ApplicationView(Response, frozen=True, kw_only=True):
@@ -182,6 +206,7 @@ class ApplicationView(Response, frozen=True, kw_only=True):
     updated_at: datetime
     reason: str | None = None
     contract_id: str | None = None
+    counter_offer: CounterOfferView | None = None
 
 
 class MilestoneView(Response, frozen=True, kw_only=True):

@@ -115,3 +115,11 @@ class InvitationsFull(Conflict):
 
 class TooManySaved(Conflict):
     code, title = "job.too_many_saved", "You keep as many as one may"
+
+
+class CounterOfferNotFound(NotFound):
+    code, title = "job.counter_offer_not_found", "There is no such counter-offer, or it was answered"
+
+
+class TurnedDown(Conflict):
+    code, title = "job.turned_down", "The hirer turned you down: to apply again you need an invitation"

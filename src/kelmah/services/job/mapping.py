@@ -6,6 +6,7 @@ from kelmah.contracts.job import (
     ApplicationView,
     ContractFacts,
     ContractView,
+    CounterOfferView,
     InvitationView,
     JobVersion,
     JobView,
@@ -15,7 +16,7 @@ from kelmah.contracts.job import (
     SignatureView,
     Why,
 )
-from kelmah.services.job.documents.applications import ApplicationDocument
+from kelmah.services.job.documents.applications import ApplicationDocument, Counter
 from kelmah.services.job.documents.base import MoneyValue
 from kelmah.services.job.documents.contracts import Amendment, ContractDocument, Milestone
 from kelmah.services.job.documents.interest import InvitationDocument
@@ -87,6 +88,21 @@ def application_view(application: ApplicationDocument) -> ApplicationView:
         updated_at=application.updated_at,
         reason=application.reason,
         contract_id=application.contract_id,
+        counter_offer=None if application.counter_offer is None else _counter_offer(application.counter_offer),
+    )
+
+
+def _counter_offer(counter: Counter) -> CounterOfferView:
+    currency = counter.proposed_rate.currency
+    return CounterOfferView(
+        id=counter.id,
+        proposed_rate=money(counter.proposed_rate),
+        milestones=[
+            MilestoneOffer(title=one.title, amount=Money(amount=one.amount, currency=currency))
+            for one in counter.milestones
+        ],
+        offered_at=counter.offered_at,
+        note=counter.note,
     )
 
 

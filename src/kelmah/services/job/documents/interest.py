@@ -178,6 +178,12 @@ async def is_invited(job_id: str, *, worker_id: str) -> bool:
     return await InvitationDocument.find_one({"job_id": job_id, "worker_id": worker_id}, session=session()) is not None
 
 
+async def is_awaited(job_id: str, *, worker_id: str) -> bool:
+    """Whether the worker has an invitation to this job that no application answered yet."""
+    query = {"job_id": job_id, "worker_id": worker_id, "status": {"$ne": InvitationStatus.APPLIED.value}}
+    return await InvitationDocument.find_one(query, session=session()) is not None
+
+
 async def invitations(query: Mapping[str, str], *, after: Position | None, limit: int) -> list[InvitationDocument]:
     """Invitations of `{"job_id": …}` or of `{"worker_id": …}`, the last first."""
     return await newest(InvitationDocument, query, time_field="created_at", after=after, limit=limit)

@@ -1,5 +1,7 @@
 """Applications: workers apply, hirers answer; accepting one makes the contract."""
 
+from typing import Any
+
 from msgspec.structs import asdict
 
 from kelmah.contracts.common import MAX_SAFE_INTEGER, Event, Money, Page
@@ -13,6 +15,7 @@ from kelmah.contracts.job import (
     ApplicationView,
     ApplicationWithdrawn,
     Apply,
+    CounterOffer,
     InvitationStatus,
     JobStatus,
     ProposedMilestone,
@@ -37,6 +40,7 @@ from kelmah.services.job.errors import (
     JobNotFound,
     JobNotOpen,
     OwnJob,
+    TurnedDown,
 )
 from kelmah.services.job.service import words
 from kelmah.services.job.service.context import Context
@@ -53,12 +57,15 @@ async def apply(context: Context, job_id: str, data: Apply, *, by: Principal) ->
     """Apply to somebody else's open job."""
     words.check_currency(context.settings, "proposedRate", data.proposed_rate)
     letter = words.lines("coverLetter", data.cover_letter, 5_000)
-    offers = _offers(data)
+    offers = checked_offers(data)
     now = clock.now()
 
     async def change() -> ApplicationView:
         if await documents.has_live_application(job_id, worker_id=by.user_id):
             raise AlreadyApplied
+        turned_down = await documents.was_turned_down(job_id, worker_id=by.user_id)
+        if turned_down and not await interest_documents.is_awaited(job_id, worker_id=by.user_id):
+            raise TurnedDown
         job = await job_documents.count_application(
             job_id, worker_id=by.user_id, most=context.settings.max_applications_per_job, at=now
         )
@@ -168,11 +175,16 @@ async def shortlist(context: Context, application_id: str, *, by: Principal) -> 
 
 
 async def reject(context: Context, application_id: str, *, reason: str | None, by: Principal) -> ApplicationView:
-    """Turn a received application down."""
+    """Turn a received application down. The worker may apply again only when invited."""
     reason = words.optional_lines("reason", reason, 2_000)
     party = {"hirer_id": by.user_id}
     return await _move(
-        context, application_id, ApplicationStatus.REJECTED, ApplicationRejected, party=party, reason=reason
+        context,
+        application_id,
+        ApplicationStatus.REJECTED,
+        ApplicationRejected,
+        party=party,
+        changes={"turned_down": True} | ({"reason": reason} if reason else {}),
     )
 
 
@@ -193,7 +205,7 @@ async def _move(
     event_type: _Told,
     *,
     party: dict[str, str],
-    reason: str | None = None,
+    changes: dict[str, Any] | None = None,
 ) -> ApplicationView:
     async def change() -> ApplicationView:
         application = await documents.move_application(
@@ -202,7 +214,7 @@ async def _move(
             to=to,
             at=clock.now(),
             party=party,
-            changes={"reason": reason} if reason else None,
+            changes=changes,
         )
         if application is None:
             (person,) = party.values()
@@ -255,7 +267,7 @@ async def _why_not_apply(job_id: str, by: Principal) -> KelmahError:
     return ApplicationsFull()
 
 
-def _offers(data: Apply) -> list[Offer]:
+def checked_offers(data: Apply | CounterOffer) -> list[Offer]:
     """The proposed milestones, if any; they sum to the rate."""
     offers = [
         Offer(
