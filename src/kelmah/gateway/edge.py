@@ -38,6 +38,8 @@ log = structlog.get_logger(__name__)
 MAX_DEVICE_CHARS = 200
 #: An unread body larger than this is not waited for: the connection is closed instead.
 MAX_SKIPPED_BYTES = 65_536
+#: HTTP/0.9 has no headers, so two readers need not agree on where such a request ends.
+_VERSIONS = frozenset({"1.0", "1.1", "2", "2.0", "3"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,6 +96,8 @@ class Edge:
             await problem.respond(give, problem.translate(error), instance=scope["path"])
 
     async def _http(self, scope: HTTPScope, receive: Receive, send: Send, extra: Headers) -> None:
+        if scope["http_version"] not in _VERSIONS:
+            raise errors.BadInput("Speak HTTP/1.1.")
         path = read_path(scope).decode("ascii")
         scope["path"] = path  # without the slash that a mount appends; for logs
         query = read_query(scope)

@@ -11,7 +11,7 @@ from pydantic import SecretStr
 
 from kelmah.gateway.incoming import Body, Headers, sent_back
 from kelmah.gateway.routes import Route
-from kelmah.gateway.upstreams import Call, Service
+from kelmah.gateway.upstreams import Call, Instance, NotReached, Service
 from kelmah.kit import errors, signing
 from kelmah.kit.breaker import Call as Attempt
 from kelmah.kit.context import DEADLINE_HEADER, Principal, trace
@@ -151,40 +151,54 @@ class Proxy:
         self, service: Service, request: Request, content: bytes | Body, send: Send, *, is_last: bool
     ) -> bool:
         """One try; False if it failed before the client was sent anything, and another one may be made."""
-        instance, attempt = service.attempt()
 
         def may_retry() -> bool:
             return not is_last and service.budget.try_retry()
 
-        failure: errors.KelmahError
-        with attempt:
+        for others in reversed(range(len(service.instances))):
+            instance, attempt = service.attempt()
             deadline = asyncio.timeout(request.route.timeout_s)
             answer = _Answer(
                 send, request=request, attempt=attempt, deadline=deadline, patience_s=self._patience_s,
                 may_retry=may_retry,
             )  # fmt: skip
-            try:
-                async with deadline:
-                    await instance.send(self._call(request, content), answer)
+            failure = await self._send(instance, attempt, self._call(request, content), answer, deadline)
+            if failure is None:
                 return not answer.is_refused
-            except TimeoutError:
-                attempt.failed()
-                failure = errors.GatewayTimeout()
-            except (errors.Unavailable, errors.BadGateway, errors.GatewayTimeout) as error:
-                attempt.failed()
-                failure = error
-            except errors.KelmahError:  # the client's own fault
-                attempt.abandoned()
-                raise
-        log.warning(
-            "proxy.failed", callee=service.name, operation=request.route.operation_id, reason=failure.code,
-            answer_began=answer.is_started,
-        )  # fmt: skip
-        if answer.is_started:
-            return True
+            log.warning(
+                "proxy.failed", callee=service.name, operation=request.route.operation_id, reason=failure.code,
+                answer_began=answer.is_started,
+            )  # fmt: skip
+            if answer.is_started:
+                return True
+            # An instance that was not reached was sent nothing: the next one may have it, whatever it is.
+            if not (isinstance(failure, NotReached) and others and isinstance(content, bytes)):
+                break
+        else:
+            raise AssertionError("a service has instances")
         if isinstance(failure, errors.GatewayTimeout) or not may_retry():
             raise failure
         return False
+
+    @staticmethod
+    async def _send(
+        instance: Instance, attempt: Attempt, call: Call, answer: _Answer, deadline: asyncio.Timeout
+    ) -> errors.KelmahError | None:
+        """Send to one instance; why it failed, if it did. What the client did wrong is raised."""
+        with attempt:
+            try:
+                async with deadline:
+                    await instance.send(call, answer)
+            except TimeoutError:
+                attempt.failed()
+                return errors.GatewayTimeout()
+            except (errors.Unavailable, errors.BadGateway, errors.GatewayTimeout) as error:
+                attempt.failed()
+                return error
+            except errors.KelmahError:
+                attempt.abandoned()
+                raise
+        return None
 
     def _call(self, request: Request, content: bytes | Body) -> Call:
         # Services serve GET and no HEAD: the answer's body is dropped here.

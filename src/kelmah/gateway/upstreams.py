@@ -23,6 +23,10 @@ Apps = Mapping[str, ASGIApp]
 READ_AHEAD_BYTES = 65_536
 
 
+class NotReached(errors.Unavailable):
+    """An instance did not take the connection, so nothing was sent to it."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
     """One request as a service gets it. `body` is bytes, or comes piece by piece; `streams`: so does the answer."""
@@ -53,7 +57,7 @@ class Instance(Protocol):
         """Send the call and hand the answer to the sink.
 
         Raises:
-            Unavailable: the instance could not be reached; nothing was sent.
+            NotReached: nothing was sent.
             GatewayTimeout: it took too long.
             BadGateway: there was no usable answer, or it broke off.
             KelmahError: what the client's own body was refused with.
@@ -88,7 +92,7 @@ class HTTPInstance:
                     await sink.piece(piece.to_bytes(), last=False)
                 await sink.piece(b"", last=True)
         except (ConnectError, ConnectTimeoutError, PoolTimeoutError) as error:
-            raise errors.Unavailable(retry_after_s=1) from error
+            raise NotReached(retry_after_s=1) from error
         except RequestTimeoutError as error:
             raise errors.GatewayTimeout from error
         except (RequestError, ValueError) as error:  # ValueError: a header that is no text
@@ -112,9 +116,8 @@ class MemoryInstance:
     async def send(self, call: Call, sink: Sink) -> None:
         """As `Instance`."""
         exchange = _Exchange(call.body, sink)
-        run: Coroutine[Any, Any, None] = self.app(  # type: ignore[assignment]  # it is one
-            memory_scope("http", call), exchange.receive, exchange.send
-        )
+        scope: Any = memory_scope(call) | {"type": "http", "method": call.method}
+        run: Coroutine[Any, Any, None] = self.app(scope, exchange.receive, exchange.send)  # type: ignore[assignment]  # it is one
         try:
             await asyncio.get_running_loop().create_task(run, context=Context())
         except Exception as error:
@@ -169,15 +172,13 @@ class _Exchange:
                 await self._sink.piece(message.get("body", b""), last=self.is_complete)
 
 
-def memory_scope(kind: str, call: Call) -> Any:
-    """The ASGI scope of a call in memory."""
+def memory_scope(call: Call) -> dict[str, Any]:
+    """The ASGI scope of a call in memory, but for its type and what belongs to that."""
     path, _, query = call.target.partition("?")
     return {
-        "type": kind,
         "asgi": {"version": "3.0"},
         "http_version": "1.1",
-        "method": call.method,
-        "scheme": "http" if kind == "http" else "ws",
+        "scheme": "http",
         "path": unquote(path),
         "raw_path": path.encode(),
         "root_path": "",

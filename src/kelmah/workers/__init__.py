@@ -2,9 +2,9 @@
 
 import sys
 
-# `dramatiq kelmah.workers` finds its broker and actors by importing this package, and nobody else may pay for them:
-# only the dramatiq command (and the processes it starts) has imported its own command line.
-if "dramatiq.cli" in sys.modules:
+# `dramatiq kelmah.workers` finds its broker and actors by importing this package, and nobody else may pay for them.
+# Only the dramatiq command (and the processes it starts, with its arguments) has imported its own command line.
+if "dramatiq.cli" in sys.modules and "kelmah.workers" in sys.argv:
     from kelmah.workers import runtime
 
     runtime.main()

@@ -43,16 +43,26 @@ class Parking:
 
     def __call__(self, message: MessageProxy) -> bool:
         """Store a message with the reason; returns whether it is stored."""
+        return self._store(letter_of(message, message._exception, message.queue_name))
+
+    def unreadable(self, body: bytes, queue: str) -> bool:
+        """Store what cannot be decoded; returns whether it is stored."""
+        return self._store(letter_of_body(body, q_name(queue)))
+
+    def _store(self, letter: DeadLetter) -> bool:
         loop = get_event_loop_thread()
-        letter = letter_of(message, message._exception, message.queue_name)
         if loop is None:
             return False
         try:
-            loop.run_coroutine(asyncio.wait_for(self.put(letter), STORE_TIMEOUT_S))
+            loop.run_coroutine(self._put_in_time(letter))
         except Exception as error:
             log.error("deadletters.not_stored", actor=letter.actor, error=type(error).__name__)
             return False
         return True
+
+    async def _put_in_time(self, letter: DeadLetter) -> None:
+        async with asyncio.timeout(STORE_TIMEOUT_S):
+            await self.put(letter)
 
     async def put(self, letter: DeadLetter) -> None:
         """Store a letter with the service whose queue it was on."""

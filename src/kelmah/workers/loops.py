@@ -29,7 +29,8 @@ async def forever(turn: Callable[[], Awaitable[bool]], bell: asyncio.Event, *, n
             continue
         if not more:
             with suppress(TimeoutError):
-                await asyncio.wait_for(bell.wait(), POLL_S)
+                async with asyncio.timeout(POLL_S):  # wait_for of Python 3.11 can swallow a cancellation
+                    await bell.wait()
 
 
 async def ring(changes: Callable[[], AsyncIterator[str]], bells: Mapping[str, asyncio.Event], *, name: str) -> None:

@@ -15,6 +15,7 @@ from dramatiq.asyncio import get_event_loop_thread
 from dramatiq.middleware import Middleware
 
 from kelmah.kit import logging
+from kelmah.kit.chain import Chain
 from kelmah.kit.events import EVENTS
 from kelmah.kit.ids import new_id
 from kelmah.kit.outbox import Lease, Outbox
@@ -105,8 +106,8 @@ class Runtime(Middleware):
         for service, context in self.contexts.items():
             bells = {EVENTS: asyncio.Event(), TIMERS: asyncio.Event()}
             lease = Lease(context.mongo, "relay", holder=holder, ttl_s=LEASE_S)
-            outbox = Outbox(context.mongo)
-            self._spawn(Relay(service, outbox, lease, publisher, self._registry, bells[EVENTS]).run())
+            chain, outbox = Chain(context.mongo), Outbox(context.mongo)
+            self._spawn(Relay(service, chain, outbox, lease, publisher, self._registry, bells[EVENTS]).run())
             self._spawn(TimerLoop(service, context.timers, publisher, self._registry, bells[TIMERS]).run())
             changes = partial(context.mongo.inserts, EVENTS, TIMERS)
             self._spawn(loops.ring(changes, bells, name=f"changes.{service}"))
@@ -124,10 +125,12 @@ class Runtime(Middleware):
         self._loops.append(asyncio.create_task(work))
 
     async def _stop(self) -> None:
-        for task in self._loops:
-            task.cancel()
-        await asyncio.gather(*self._loops, return_exceptions=True)
+        running = set(self._loops)
         self._loops.clear()
+        while running:  # a library may swallow a cancellation, so it is said until it is heard
+            for task in running:
+                task.cancel()
+            _, running = await asyncio.wait(running, timeout=1)
         if self._publisher is not None:
             await self._publisher.close()
 

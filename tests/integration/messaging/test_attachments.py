@@ -9,12 +9,12 @@ from urllib.parse import quote
 import pytest
 from PIL import Image
 
-from kelmah.kit import clock
+from kelmah.kit import clock, signing
 from kelmah.kit.context import Principal
 from kelmah.kit.ids import new_id
 from kelmah.services.messaging import service as rules
 from kelmah.services.messaging.settings import MessagingSettings
-from tests.fixtures.service import Reply, Service
+from tests.fixtures.service import KEY, Reply, Service, request
 from tests.integration.messaging.conftest import say
 
 PDF = b"%PDF-1.7\n" + b"a plan of the kitchen\n" * 20_000  # seven pieces
@@ -133,6 +133,24 @@ async def test_what_is_not_taken_leaves_nothing(
     reply = await upload(service, conversation_id, hirer, name, content)
     assert (reply.status, reply.data["code"]) == (status, code)
     assert await kept(service, conversation_id=conversation_id) == (0, before)
+
+
+async def test_a_file_may_be_streamed_and_nothing_else(
+    service: Service, hirer: Principal, conversation_id: str
+) -> None:
+    """The gateway cannot sign what it passes on piece by piece."""
+
+    async def streamed(path: str, content: bytes) -> Reply:
+        headers = signing.sign(
+            caller="gateway", callee="messaging", method="POST", target=path, digest=signing.UNSIGNED_BODY,
+            principal=hirer, keys={"messaging": [KEY]},
+        )  # fmt: skip
+        return await request(service.app, "POST", path, headers | {"x-filename": "a.pdf"}, content)
+
+    path = f"/api/v1/conversations/{conversation_id}"
+    view = (await streamed(f"{path}/attachments", PDF)).data
+    assert (await service.call("GET", f"/api/v1/attachments/{view['id']}", by=hirer)).body == PDF
+    assert (await streamed(f"{path}/messages", b'{"clientId":"a","text":"b"}')).status == 401
 
 
 async def test_a_name_that_is_not_utf8_is_bad_input(service: Service, hirer: Principal, conversation_id: str) -> None:

@@ -353,6 +353,7 @@ async def test_people_come_and_go(
             assert await status(hirer) == {worker.user_id: "online", hirer.user_id: "online"}
             # Strangers learn nothing.
             assert await status(stranger) == {stranger.user_id: "offline"}
+        await _none_left(there, worker)
         clock.shift(timedelta(seconds=21))
         try:
             await rules.refresh_presence(here.service.context, {hirer.user_id: ["s"]})
@@ -374,7 +375,10 @@ async def _none_left(instance: Instance, who: Principal) -> None:
     context = instance.service.context
     online = f"{context.settings.redis_prefix}:messaging:online"
     async with asyncio.timeout(10):
-        while await context.redis.zscore(online, who.user_id) > (clock.now() + timedelta(seconds=20)).timestamp():
+        while True:
+            until = await context.redis.zscore(online, who.user_id)
+            if until <= (clock.now() + timedelta(seconds=20)).timestamp():
+                return
             await asyncio.sleep(0.01)
 
 

@@ -10,10 +10,11 @@ import pytest
 from kelmah.contracts.events import Envelope
 from kelmah.contracts.job import JobClosed, JobCreated
 from kelmah.kit.context import trace
+from kelmah.kit.deadletters import DeadLetters
 from kelmah.kit.errors import Conflict, TooManyRequests, Unavailable
 from kelmah.kit.mongo import session
-from kelmah.workers.deadletters import DeadLetters, discard, replay
-from kelmah.workers.publisher import EXCHANGE, RabbitPublisher
+from kelmah.workers.deadletters import discard, replay
+from kelmah.workers.publisher import EXCHANGE, RabbitPublisher, message_for
 from kelmah.workers.runtime import make_publisher
 from tests.fixtures.workers import ShopSettings, Stage, Wire, on_stage, until
 
@@ -183,12 +184,11 @@ async def test_retries_end_in_a_dead_letter(stage: Stage) -> None:
     assert settled.state == "discarded"
 
 
-async def test_a_retry_that_cannot_be_enqueued_is_not_lost(
-    stage: Stage, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_retry_that_cannot_be_enqueued_is_not_lost(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     note_effects(stage, failures=[RuntimeError("first")])
     async with stage.working() as broker:
-        real, refused = broker.enqueue, []
+        real = broker.enqueue
+        refused: list[str] = []
 
         def enqueue(message: Any, *, delay: int | None = None) -> Any:
             if delay is not None and not refused:
@@ -226,8 +226,6 @@ async def test_a_queue_that_vanishes_is_declared_anew(rabbit: Stage, amqp_url: s
     note_effects(rabbit)
     publisher = make_publisher(rabbit.workers_settings, rabbit.registry, None)  # type: ignore[arg-type]  # Redis only
     assert isinstance(publisher, RabbitPublisher)
-    from kelmah.workers.publisher import message_for
-
     message = message_for(rabbit.registry.actors["job.note"], ["x"], message_id="1")
     await publisher.send(message)
     connection = await aio_pika.connect(amqp_url)

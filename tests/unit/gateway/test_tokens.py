@@ -75,9 +75,8 @@ def claims(**changes: Any) -> dict[str, Any]:
 
 def signed(payload: dict[str, Any] | bytes, *, key: OKPKey = KEY, **header: Any) -> str:
     """A token with a good signature over whatever it says."""
-    fields = {
-        name: value for name, value in ({"alg": "EdDSA", "typ": "at+jwt", "kid": "one"} | header).items() if value
-    }
+    fields = {"alg": "EdDSA", "typ": "at+jwt", "kid": "one"} | header
+    fields = {name: value for name, value in fields.items() if value is not None}
     head = f"{b64(fields)}.{b64(payload)}"
     private: Any = key.get_op_key("sign")
     return f"{head}.{b64(private.sign(head.encode()))}"

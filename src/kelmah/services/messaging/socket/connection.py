@@ -47,8 +47,9 @@ class Ending(NamedTuple):
 class Connection:
     """A person's socket on this instance. Only `send_all` waits."""
 
-    def __init__(self, context: Context, principal: Principal, epoch: str) -> None:
+    def __init__(self, context: Context, principal: Principal, epoch: str, turns: asyncio.Semaphore) -> None:
         self.id = new_id()
+        self.turns = turns
         self.principal = principal
         #: Done when the server wants the socket closed.
         self.ending: asyncio.Future[Ending] = asyncio.get_running_loop().create_future()

@@ -80,7 +80,7 @@ async def _admit(socket: WebSocket[Any, Any, Any], context: Context, hub: Hub) -
     if len(hub) >= context.settings.max_sockets:
         raise errors.Unavailable(retry_after_s=5)
     principal = await service.redeem_ticket(context, socket.query_params.get("ticket", ""))
-    connection = Connection(context, principal, await service.epoch(context))
+    connection = Connection(context, principal, await service.epoch(context), hub.turns)
     await hub.add(connection)
     try:
         await service.join(context, connection.id, by=principal)
@@ -210,7 +210,7 @@ async def _answer(text: str, context: Context, connection: Connection) -> None:
     try:
         frame = _decode(text)
         client_id = frame.client_id if isinstance(frame, SendFrame) else None
-        async with asyncio.timeout(FRAME_S):
+        async with asyncio.timeout(FRAME_S), connection.turns:
             await _act(frame, context, connection)
     except Exception as error:
         connection.answer(_error_frame(problem.translate(error), client_id))

@@ -38,6 +38,8 @@ class Hub:
     """Made once an instance; `running` opens and closes it."""
 
     def __init__(self, context: Context) -> None:
+        #: First in, first out: the database's pool would let whoever ran last run again.
+        self.turns = asyncio.Semaphore(context.settings.max_concurrent_requests)
         self._context = context
         self._prefix = context.settings.redis_prefix
         self._people: defaultdict[str, dict[str, Connection]] = defaultdict(dict)

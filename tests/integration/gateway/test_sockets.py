@@ -1,0 +1,128 @@
+"""WebSockets through the gateway."""
+
+import asyncio
+import uuid
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+from tests.integration.gateway.platform import Platform, platform
+
+
+async def test_frames_go_through_in_both_directions(gateway: Platform) -> None:
+    async with gateway.client.ws_connect("/api/v1/ws?ticket=good", headers=gateway.bearer()) as socket:
+        hello = await socket.receive_json()
+        assert hello["user"] == "person-1"
+        assert hello["headers"]["x-forwarded-for"] == "127.0.0.1"
+        assert "authorization" not in hello["headers"]
+        for text in ("hello", "", "ɛyɛ" * 1_000, "x" * 1_000_000):
+            await socket.send_str(text)
+            assert await socket.receive_str() == text
+        await socket.send_bytes(bytes(range(256)))
+        assert await socket.receive_bytes() == bytes(range(256))
+
+
+async def test_many_frames_keep_their_order(gateway: Platform) -> None:
+    async with gateway.client.ws_connect("/api/ws") as socket:
+        assert (await socket.receive_json())["user"] is None
+        for number in range(500):
+            await socket.send_str(str(number))
+        assert [await socket.receive_str() for _ in range(500)] == [str(number) for number in range(500)]
+
+
+async def test_a_subprotocol_is_agreed_end_to_end(gateway: Platform) -> None:
+    async with gateway.client.ws_connect("/api/v1/ws", protocols=["kelmah.v1", "other"]) as socket:
+        assert socket.protocol == "kelmah.v1"
+
+
+async def test_the_services_close_code_comes_through(gateway: Platform) -> None:
+    async with gateway.client.ws_connect("/api/v1/ws") as socket:
+        await socket.receive_json()
+        await socket.send_str("close")
+        message = await socket.receive()
+        assert (message.type, message.data, message.extra) == (aiohttp.WSMsgType.CLOSE, 4001, "as you like")
+
+
+async def test_the_clients_close_code_comes_through(gateway: Platform) -> None:
+    async with gateway.client.ws_connect("/api/v1/ws") as socket:
+        await socket.receive_json()
+        await socket.close(code=4002)
+    async with asyncio.timeout(5):
+        await gateway.behind.step.wait()
+    assert gateway.behind.close_codes == [4002]
+
+
+async def test_a_client_that_vanishes_is_closed_at_the_service(gateway: Platform) -> None:
+    socket = await gateway.client.ws_connect("/api/v1/ws")
+    await socket.receive_json()
+    transport: Any = socket._response.connection
+    transport.transport.abort()
+    async with asyncio.timeout(5):
+        await gateway.behind.step.wait()
+    assert len(gateway.behind.close_codes) == 1
+
+
+async def test_a_service_that_falls_over_is_an_error_and_no_hang(gateway: Platform) -> None:
+    async with gateway.client.ws_connect("/api/v1/ws") as socket:
+        await socket.receive_json()
+        await socket.send_str("die")
+        message = await socket.receive(timeout=5)
+        assert message.type is aiohttp.WSMsgType.CLOSE
+        assert message.data in (1011, 4500)
+
+
+async def refused(gateway: Platform, path: str, **headers: str) -> int:
+    with pytest.raises(aiohttp.WSServerHandshakeError) as caught:
+        await gateway.client.ws_connect(path, headers=headers)
+    return caught.value.status
+
+
+async def test_handshakes_are_refused_with_a_status(gateway: Platform) -> None:
+    assert await refused(gateway, "/api/v1/ws?ticket=bad") == 403
+    assert await refused(gateway, "/api/v1/ws", authorization="Bearer a.b.c") == 401
+    assert await refused(gateway, "/api/v1/nothing") == 404
+    assert await refused(gateway, "/api/v1/echo") == 404
+    assert await refused(gateway, "/internal/ws") == 404
+    assert await refused(gateway, "/api/v1/a//ws") == 400
+    assert gateway.behind.close_codes == []
+
+
+async def test_only_pages_of_listed_origins_may_connect(gateway: Platform) -> None:
+    assert await refused(gateway, "/api/v1/ws", origin="https://evil.example") == 403
+    assert await refused(gateway, "/api/v1/ws", origin="null") == 403
+    for origin in ("https://app.example.com", gateway.settings.public_url):
+        async with gateway.client.ws_connect("/api/v1/ws", headers={"origin": origin}) as socket:
+            assert (await socket.receive_json())["headers"]["origin"] == origin
+
+
+async def connected(gateway: Platform) -> aiohttp.ClientWebSocketResponse[bool]:
+    """A socket, as soon as there is room for it: one is counted out after its service was told."""
+    async with asyncio.timeout(5):
+        while True:
+            try:
+                return await gateway.client.ws_connect("/api/v1/ws")
+            except aiohttp.WSServerHandshakeError:
+                await asyncio.sleep(0.01)
+
+
+async def test_sockets_from_one_address_are_counted(
+    mode: str, tmp_path: Path, redis_url: str, redis_prefix: str
+) -> None:
+    prefix = f"{redis_prefix}{uuid.uuid4().hex}"
+    async with platform(mode, tmp_path, redis_url, prefix, max_sockets_per_address=2) as gateway:
+        first = await gateway.client.ws_connect("/api/v1/ws")
+        second = await gateway.client.ws_connect("/api/v1/ws")
+        assert await refused(gateway, "/api/v1/ws") == 429
+        await first.close()
+        third = await connected(gateway)
+        assert await refused(gateway, "/api/v1/ws") == 429
+        await second.close()
+        await third.close()
+
+
+async def test_a_service_that_is_not_there_is_a_503(tmp_path: Path, redis_url: str, redis_prefix: str) -> None:
+    nobody = {name: ["http://127.0.0.1:1"] for name in ("auth", "echo")}
+    async with platform("http", tmp_path, redis_url, f"{redis_prefix}away", service_urls=nobody) as gateway:
+        assert await refused(gateway, "/api/v1/ws") == 503
