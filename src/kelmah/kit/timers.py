@@ -35,8 +35,17 @@ class Timers:
     def __init__(self, mongo: Mongo) -> None:
         self._timers = mongo.collection(TIMERS)
 
-    async def set(self, key: str, actor: str, args: Sequence[str], *, due: datetime | None = None) -> None:
-        """Set or move the timer `key`; due at once when no instant is given. Joins the open transaction."""
+    async def set(
+        self, key: str, actor: str, args: Sequence[str], *, due: datetime | None = None, keep: bool = False
+    ) -> None:
+        """Set or move the timer `key`; due at once when no instant is given. Joins the open transaction.
+
+        With `keep`, one that is set already stays as it is.
+        """
+        if keep:
+            row = {"actor": actor, "args": list(args), "due": due or clock.now(), "attempts": 0}
+            await self._timers.update_one({"_id": key}, {"$setOnInsert": row}, upsert=True, session=session())
+            return
         await self._timers.replace_one(
             {"_id": key},
             {"_id": key, "actor": actor, "args": list(args), "due": due or clock.now(), "attempts": 0},
