@@ -64,7 +64,7 @@ def tests(session: nox.Session) -> None:
 @nox.session
 def e2e(session: nox.Session) -> None:
     """Run the platform as processes and use it through the gateway."""
-    run(session, "pytest", *(session.posargs or ["tests/e2e"]))
+    run(session, "pytest", *(session.posargs or ["-m", "slow or not slow", "tests/e2e"]))
 
 
 @nox.session

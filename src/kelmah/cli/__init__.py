@@ -8,6 +8,7 @@ _app.command("kelmah.cli.serve:serve", name="serve")
 _app.command("kelmah.cli.work:work", name="work")
 _app.command("kelmah.cli.demo:demo", name="demo")
 _app.command("kelmah.cli.seed:seed", name="seed")
+_app.command("kelmah.cli.doctor:doctor", name="doctor")
 _app.command("kelmah.cli.environment:example", name="env-example")
 _app.command("kelmah.cli.environment:check", name="check-config")
 
@@ -25,6 +26,10 @@ _app.command(_ledger)
 _contracts = App(name="contracts", help="The schemas that consumers build on.")
 _contracts.command("kelmah.cli.contracts:export", name="export")
 _app.command(_contracts)
+
+_match = App(name="match", help="The matching of jobs and workers.")
+_match.command("kelmah.cli.match:evaluate", name="evaluate")
+_app.command(_match)
 
 
 def main() -> None:

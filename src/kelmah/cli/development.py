@@ -15,6 +15,27 @@ from kelmah.kit.signing import derive_pair_key
 #: The addresses of the seed document.
 PORTS = {"gateway": 5000, "auth": 3001, "user": 3002, "messaging": 3003, "job": 3004, "payment": 3005, "review": 3006}
 APPS = tuple(PORTS)
+#: Where a kept platform lives, below the current directory.
+HOME = Path(".kelmah")
+#: What the processes of a running platform were told; in its directory, for its owner only.
+ENVIRONMENT_FILE = "environment.json"
+
+
+def found_environment() -> dict[str, str]:
+    """This process's environment, with the variables of the platform that runs in this directory where none is set."""
+    try:
+        kept: dict[str, str] = json.loads((HOME / ENVIRONMENT_FILE).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        kept = {}
+    return kept | os.environ
+
+
+def write_private(path: Path, text: str) -> None:
+    """Write a file that only its owner may read."""
+    path.unlink(missing_ok=True)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write(text)
 
 
 def keep_secrets(path: Path) -> dict[str, str]:
@@ -24,9 +45,7 @@ def keep_secrets(path: Path) -> dict[str, str]:
     made = {"calls": secrets.token_urlsafe(32), "webhooks": f"whsec_{secrets.token_urlsafe(24)}"}
     made |= {f"field_{name}": base64.b64encode(secrets.token_bytes(32)).decode() for name in services.NAMES}
     path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        json.dump(made, file, indent=2)
+    write_private(path, json.dumps(made, indent=2))
     return made
 
 

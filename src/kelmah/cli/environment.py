@@ -2,9 +2,8 @@
 
 import difflib
 import json
-import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ from pydantic_core import PydanticUndefined, to_jsonable_python
 
 from kelmah import services
 from kelmah.cli.asgi import settings_class
+from kelmah.cli.development import found_environment
 from kelmah.kit.settings import PREFIX, Settings, SettingsError, load, variable_names
 
 EXAMPLE = Path(".env.example")
@@ -38,18 +38,18 @@ def example(*, check: bool = False) -> None:
 
 
 def check(name: str | None = None, /) -> None:
-    """Say whether the environment fits one app, or all of them.
+    """Say whether the environment fits one app, or all of them. What a platform that runs here set counts as well.
 
     Args:
         name: gateway, auth, user, messaging, job, payment, review or workers.
     """
-    faults = []
+    faults, environ = [], found_environment()
     for one in [name] if name else PROCESSES:
         try:
-            load(settings_class(one), os.environ)
+            load(settings_class(one), environ)
         except SettingsError as error:
             faults.append(str(error))
-    faults += _unknown()
+    faults += _unknown(environ)
     if faults:
         sys.exit("\n".join(faults))
     print("the settings fit")  # noqa: T201  # the command's answer
@@ -59,9 +59,9 @@ def _classes() -> list[type[Settings]]:
     return [settings_class(name) for name in PROCESSES]
 
 
-def _unknown() -> Iterator[str]:
+def _unknown(environ: Mapping[str, str]) -> Iterator[str]:
     known = {name for one in _classes() for field in one.model_fields for name in variable_names(one, field)}
-    for name in sorted(os.environ):
+    for name in sorted(environ):
         if name.startswith("KELMAH_") and "_TEST_" not in name and name.removesuffix("_FILE") not in known:
             near = difflib.get_close_matches(name, known, n=1)
             yield f"{name} is not a setting" + (f": did you mean {near[0]}?" if near else ": unset it")

@@ -1,13 +1,13 @@
 """`kelmah indexes build`: the indexes of all six databases, built by one process rather than by racing ones."""
 
 import asyncio
-import os
 import sys
 from collections.abc import AsyncIterator, Callable, Mapping
 
 from rich.progress import Progress as Bar
 
 from kelmah import services
+from kelmah.cli.development import found_environment
 from kelmah.cli.processes import Progress
 from kelmah.kit import clock, indexes, mongo
 from kelmah.kit.settings import SettingsError, load
@@ -29,7 +29,7 @@ async def build_all(
 
 
 def build() -> None:
-    """Build the indexes that are missing in the databases named by KELMAH_MONGO_URL and each service's settings."""
+    """Build the indexes that are missing in the databases of the environment, or of the platform that runs here."""
     try:
         asyncio.run(_build())
     except SettingsError as error:
@@ -39,5 +39,5 @@ def build() -> None:
 async def _build() -> None:
     with Bar() as bar:
         task = bar.add_task("indexes", total=None)
-        async for service, collection in build_all(os.environ):
+        async for service, collection in build_all(found_environment()):
             bar.update(task, advance=1, description=f"{service}.{collection}")

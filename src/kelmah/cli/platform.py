@@ -5,8 +5,8 @@ import json
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,11 +17,10 @@ from rich.table import Table
 from kelmah import services
 from kelmah.cli import backends, development, indexes
 from kelmah.cli.backends import stripe
+from kelmah.cli.development import HOME
 from kelmah.cli.processes import Process, Progress, Spec, StartError, Supervisor, free_port, is_port_taken, log_tail
 from kelmah.cli.progress import StartBoard
 
-#: Where a kept platform lives, below the current directory.
-HOME = Path(".kelmah")
 #: Backing services that are used as given when their variable is set.
 GIVEN = {
     "mongo": "KELMAH_MONGO_URL",
@@ -76,11 +75,21 @@ async def running(
             processes=processes,
             supervisor=supervisor,
         )
-        note = place.path / "platform.json"
-        note.write_text(json.dumps({"url": platform.gateway_url, "mailbox": str(platform.mailbox)}), encoding="utf-8")
-        try:
+        with _noted(place.path, platform):
             yield platform
-        finally:
+
+
+@contextmanager
+def _noted(home: Path, platform: Platform) -> Iterator[None]:
+    """Tell other commands in this directory where the platform is, and what its processes were told."""
+    address = {"url": platform.gateway_url, "mailbox": str(platform.mailbox)}
+    notes = (home / "platform.json", home / development.ENVIRONMENT_FILE)
+    try:
+        for note, content in zip(notes, (address, platform.env), strict=True):
+            development.write_private(note, json.dumps(content))
+        yield
+    finally:
+        for note in notes:
             note.unlink(missing_ok=True)
 
 

@@ -155,6 +155,8 @@ async def _pass_on(upstream: ClientWebSocketResponse[bool], receive: Receive, se
         if to_service.done() and (left := to_service.result()) is not None:
             await upstream.close(code=left[0], message=left[1].encode()[:123])
         elif (left := await to_client) is not None:
+            to_service.cancel()  # granian sends no close while it is asked to receive
+            await asyncio.wait({to_service})
             await send({"type": "websocket.close", "code": left[0], "reason": left[1]})
     finally:
         for task in (to_service, to_client):

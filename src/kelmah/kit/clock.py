@@ -4,11 +4,12 @@ import time
 from datetime import UTC, datetime, timedelta
 
 _offset = timedelta(0)
+_stopped_at: datetime | None = None
 
 
 def now() -> datetime:
     """The current instant in UTC, cut to the millisecond, which is what MongoDB keeps."""
-    instant = datetime.now(UTC) + _offset
+    instant = _stopped_at or datetime.now(UTC) + _offset
     return instant.replace(microsecond=instant.microsecond // 1000 * 1000)
 
 
@@ -29,7 +30,13 @@ def set_shift(shift: timedelta) -> None:
     _offset = shift
 
 
+def stop(at: datetime) -> None:
+    """Let this process's clock stand at an instant until it is put elsewhere. For made-up data that has a past."""
+    global _stopped_at
+    _stopped_at = at
+
+
 def reset() -> None:
-    """Undo every `shift`."""
-    global _offset
-    _offset = timedelta(0)
+    """Undo every `shift` and `stop`."""
+    global _offset, _stopped_at
+    _offset, _stopped_at = timedelta(0), None

@@ -4,11 +4,17 @@ import base64
 import binascii
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
+
+from kelmah.contracts.common import Page
+from kelmah.kit.errors import BadInput
+
+ItemT = TypeVar("ItemT")
+ViewT = TypeVar("ViewT")
 
 DEFAULT_LIMIT = 20
 MAX_LIMIT = 100
@@ -54,6 +60,34 @@ def decode_cursor(text: str, types: Sequence[Any]) -> tuple[Any, ...]:
     except (binascii.Error, msgspec.MsgspecError, ValueError):
         raise ValueError("not a cursor of this list") from None
     return tuple(values)
+
+
+def read_cursor(cursor: str | None, types: Sequence[Any]) -> tuple[Any, ...] | None:
+    """The values in the `cursor` parameter of a request; None on the first page.
+
+    Raises:
+        BadInput: not a cursor of these types.
+    """
+    if cursor is None:
+        return None
+    try:
+        return decode_cursor(cursor, types)
+    except ValueError as error:
+        raise BadInput.of("cursor", str(error)) from error
+
+
+def page(
+    found: Sequence[ItemT], limit: int, *, view: Callable[[ItemT], ViewT], last: Callable[[ItemT], tuple[Any, ...]]
+) -> Page[ViewT]:
+    """A page of up to `limit` items out of the `limit + 1` that were asked for.
+
+    Args:
+        view: makes an item's contract.
+        last: an item's sort values, for the cursor.
+    """
+    shown = found[:limit]
+    more = len(found) > limit
+    return Page(items=[view(item) for item in shown], next_cursor=encode_cursor(last(shown[-1])) if more else None)
 
 
 def clamp_limit(limit: int | None, *, default: int = DEFAULT_LIMIT, maximum: int = MAX_LIMIT) -> int:

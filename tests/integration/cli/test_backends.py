@@ -128,7 +128,7 @@ async def test_without_any_rabbitmq_the_rest_still_starts(monkeypatch: pytest.Mo
     monkeypatch.setattr(debian, "is_available", lambda: False)
     monkeypatch.setattr(rabbitmq, "SERVER_SCRIPTS", ())
     monkeypatch.setattr("kelmah.cli.backends.rabbitmq.shutil.which", lambda _name: None)
-    monkeypatch.setattr("kelmah.cli.backends.redis._find_binary", find_packaged_redis)
+    monkeypatch.setattr("kelmah.cli.backends.redis.find_binary", find_packaged_redis)
     async with open_home(None) as home, Supervisor() as supervisor:
         fleet = await start_all(supervisor, home, names=("rabbitmq", "redis"))
         assert list(fleet.backends) == ["redis"]

@@ -6,10 +6,11 @@ payment that is tried again relies on.
 """
 
 import argparse
+import asyncio
 import json
 import pickle
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 from aiohttp import web
@@ -17,6 +18,7 @@ from localstripe.resources import Store, store
 from localstripe.server import app
 
 KEYS_KEPT = 10_000
+SAVE_INTERVAL_S = 1.0
 
 _replies: OrderedDict[str, tuple[str, bytes, int, bytes]] = OrderedDict()
 
@@ -47,6 +49,37 @@ async def honour_idempotency_key(
     return web.Response(status=status, body=reply, content_type="application/json", headers=headers)
 
 
+class Saver:
+    """Keeps the objects in a file: all of them at once, so every second at most and not for every change."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._changed: dict[str, object] | None = None
+
+    def note(self, objects: dict[str, object]) -> None:
+        """Something changed."""
+        self._changed = objects
+
+    async def run(self, _: web.Application) -> AsyncIterator[None]:
+        """Save while the server runs, and once more at its end."""
+        saving = asyncio.create_task(self._save_every(SAVE_INTERVAL_S))
+        yield
+        saving.cancel()
+        self._save()
+
+    async def _save_every(self, seconds: float) -> None:
+        while True:
+            await asyncio.sleep(seconds)
+            self._save()
+
+    def _save(self) -> None:
+        if self._changed is not None:
+            unfinished = self._path.with_suffix(".new")
+            unfinished.write_bytes(pickle.dumps(dict(self._changed)))
+            unfinished.replace(self._path)
+            self._changed = None
+
+
 def main() -> None:
     """Serve until SIGTERM."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -55,15 +88,12 @@ def main() -> None:
     arguments = parser.parse_args()
     state: Path = arguments.state
 
-    def save(objects: dict[str, object]) -> None:
-        unfinished = state.with_suffix(".new")
-        unfinished.write_bytes(pickle.dumps(dict(objects)))
-        unfinished.replace(state)
-
     if state.exists():
         # Only this program writes the file, in a directory of the user's own.
         store.update(pickle.loads(state.read_bytes()))  # noqa: S301
-    Store.dump_to_disk = save
+    saver = Saver(state)
+    Store.dump_to_disk = lambda objects: saver.note(objects)  # a function, so that it gets the store itself
+    app.cleanup_ctx.append(saver.run)
     app.middlewares.insert(0, honour_idempotency_key)
     web.run_app(app, host="127.0.0.1", port=arguments.port, print=None, access_log=None)
 

@@ -34,7 +34,7 @@ async def start(supervisor: Supervisor, home: Home, *, url: str | None = None) -
     """
     if url is not None:
         return await check_given("mongo", url, _find_fault)
-    binary, source = _find_binary()
+    binary, source = find_binary()
     library_path = await _missing_libraries(supervisor, binary)
     return await retry_ports(lambda: _start(supervisor, home, binary, source, library_path))
 
@@ -76,7 +76,7 @@ async def _start(supervisor: Supervisor, home: Home, binary: Path, source: Sourc
     )
 
 
-def _find_binary() -> tuple[Path, Source]:
+def find_binary() -> tuple[Path, Source]:
     installed = shutil.which("mongod")
     if installed:
         return Path(installed), "installed"

@@ -27,7 +27,7 @@ async def start(supervisor: Supervisor, home: Home, *, url: str | None = None) -
     """
     if url is not None:
         return await check_given("redis", url, _find_fault)
-    binary, source = _find_binary()
+    binary, source = find_binary()
     return await retry_ports(lambda: _start(supervisor, home, binary, source))
 
 
@@ -65,7 +65,7 @@ async def _start(supervisor: Supervisor, home: Home, binary: Path, source: Sourc
     )
 
 
-def _find_binary() -> tuple[Path, Source]:
+def find_binary() -> tuple[Path, Source]:
     for name in ("valkey-server", "redis-server"):
         installed = shutil.which(name)
         if installed:

@@ -11,7 +11,7 @@ import aiohttp
 from rich.console import Console
 from rich.table import Table
 
-from kelmah.cli import platform
+from kelmah.cli import development, platform
 from kelmah.cli.demo import journey
 from kelmah.cli.demo.client import Api, Mailbox, Step, Steps
 
@@ -51,7 +51,7 @@ async def _run(url: str | None, mailbox: Path | None, console: Console, *, one_p
 async def _find_platform(
     stack: AsyncExitStack, steps: Steps, url: str | None, mailbox: Path | None, *, one_process: bool
 ) -> tuple[str, Path]:
-    note = platform.HOME / "platform.json"
+    note = development.HOME / "platform.json"
     if note.exists():
         running = json.loads(note.read_text(encoding="utf-8"))
         url, mailbox = url or running["url"], mailbox or Path(running["mailbox"])

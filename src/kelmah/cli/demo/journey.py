@@ -45,19 +45,38 @@ async def run(steps: Steps, api: Api, mailbox: Mailbox) -> None:
     with steps.step("every service is healthy"):
         async with api.session.get(f"{api.url}/health") as answer:
             check(answer.status == 200, f"/health answered {answer.status}: {await answer.text()}")
+    hirer, worker = await join(steps, api, mailbox)
+    await deal(steps, api, hirer, worker)
+    await read_the_story(steps, hirer, worker)
+
+
+async def join(steps: Steps, api: Api, mailbox: Mailbox) -> tuple[Actor, Actor]:
+    """A hirer and a worker come to the platform. This part needs workers, since it needs mail.
+
+    Raises:
+        CheckFailed: a result is wrong.
+    """
     hirer = await _join(steps, api, mailbox, "hirer", "Abena", "Owusu")
     worker = await _join(steps, api, mailbox, "worker", "Kofi", "Mensah")
+    return hirer, worker
+
+
+async def deal(steps: Steps, api: Api, hirer: Actor, worker: Actor) -> None:
+    """From the worker's profile to both reviews; no step waits for workers.
+
+    Raises:
+        CheckFailed: a result is wrong.
+    """
     await _present(steps, worker)
     await _deposit(steps, hirer)
     job_id = await _offer(steps, hirer)
     await _find(steps, api, worker, job_id)
-    deal = await _agree(steps, hirer, worker, job_id)
-    await _fund(steps, hirer, worker, deal)
+    agreed = await _agree(steps, hirer, worker, job_id)
+    await _fund(steps, hirer, worker, agreed)
     await _talk(steps, hirer, worker)
-    await _do_the_work(steps, hirer, worker, deal)
+    await _do_the_work(steps, hirer, worker, agreed)
     await _check_money(steps, hirer, worker)
-    await _review(steps, hirer, worker, deal)
-    await _read_the_story(steps, hirer, worker)
+    await _review(steps, hirer, worker, agreed)
 
 
 async def _join(steps: Steps, api: Api, mailbox: Mailbox, role: str, first: str, last: str) -> Actor:
@@ -330,7 +349,12 @@ async def _review(steps: Steps, hirer: Actor, worker: Actor, deal: Deal) -> None
     steps.story.append(("reviews", f"5 stars for {worker.name}, 4 for {hirer.name}; reputation 4.17"))
 
 
-async def _read_the_story(steps: Steps, hirer: Actor, worker: Actor) -> None:
+async def read_the_story(steps: Steps, hirer: Actor, worker: Actor) -> None:
+    """Both sides' notifications tell what happened.
+
+    Raises:
+        CheckFailed: one did not come.
+    """
     expected = {
         "worker": {"application_accepted", "contract_active", "escrow_funded", "escrow_released", "review_revealed"},
         "hirer": {"application_received", "contract_signed", "milestone_submitted", "review_revealed"},

@@ -200,25 +200,17 @@ async def list_written(context: Context, *, by: Principal, cursor: str | None, l
 
 
 def _page(context: Context, found: list[ReviewDocument], limit: int, field: str) -> Page[ReviewView]:
-    items = [mapping.review_view(review, context.ring) for review in found[:limit]]
-    return Page(items=items, next_cursor=_cursor(found, limit, field))
-
-
-def _cursor(found: list[ReviewDocument], limit: int, field: str) -> str | None:
-    if len(found) <= limit:
-        return None
-    last = found[limit - 1]
-    return pagination.encode_cursor((getattr(last, field), last.id))
+    return pagination.page(
+        found,
+        limit,
+        view=lambda review: mapping.review_view(review, context.ring),
+        last=lambda review: (getattr(review, field), review.id),
+    )
 
 
 def _after(cursor: str | None) -> documents.Cursor | None:
-    if cursor is None:
-        return None
-    try:
-        at, review_id = pagination.decode_cursor(cursor, (datetime, str))
-    except ValueError as error:
-        raise BadInput.of("cursor", str(error)) from error
-    return at, review_id
+    values = pagination.read_cursor(cursor, (datetime, str))
+    return None if values is None else (values[0], values[1])
 
 
 async def reply(context: Context, review_id: str, new: NewReply, *, by: Principal) -> ReviewView:
@@ -287,8 +279,12 @@ async def _public_and_not_own(review_id: str, by: Principal) -> None:
 async def list_queue(context: Context, *, cursor: str | None, limit: int) -> Page[QueuedReview]:
     """Reported reviews, those that wait longest first."""
     found = await documents.list_queue(_after(cursor), limit + 1)
-    items = [mapping.queued_view(review, context.ring) for review in found[:limit]]
-    return Page(items=items, next_cursor=_cursor(found, limit, "queued_at"))
+    return pagination.page(
+        found,
+        limit,
+        view=lambda review: mapping.queued_view(review, context.ring),
+        last=lambda review: (review.queued_at, review.id),
+    )
 
 
 async def decide(context: Context, review_id: str, new: NewDecision, *, by: Principal) -> ReviewView:
