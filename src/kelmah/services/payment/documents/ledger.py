@@ -183,7 +183,7 @@ async def post(entry: Entry) -> EntryDocument:
         # In one order everywhere, so that transactions over the same accounts meet at the first of them.
         postings=[await _apply(posting, entry.reference) for posting in sorted(entry.postings)],
         facts=entry.facts,
-        at=_milliseconds(clock.now()),
+        at=clock.now(),
     )
     document.hash = digest(document)
     try:
@@ -205,11 +205,6 @@ def digest(entry: EntryDocument) -> str:
     facts = sorted(entry.facts.items())
     content = [entry.id, entry.reference, str(entry.kind), rows, facts, entry.at.isoformat(timespec="milliseconds")]
     return hashlib.sha256(json.dumps(content, separators=(",", ":")).encode()).hexdigest()
-
-
-def _milliseconds(instant: datetime) -> datetime:
-    """As exact as the database keeps it."""
-    return instant.replace(microsecond=instant.microsecond // 1000 * 1000)
 
 
 async def _apply(posting: Posting, reference: str) -> PostingRow:
