@@ -16,6 +16,13 @@ _indexes = App(name="indexes", help="The indexes of MongoDB.")
 _indexes.command("kelmah.cli.indexes:build", name="build")
 _app.command(_indexes)
 
+_ledger = App(name="ledger", help="The ledger of the payment service.")
+_ledger.command("kelmah.cli.ledger:verify", name="verify")
+_ledger.command("kelmah.cli.ledger:show", name="show")
+_ledger.command("kelmah.cli.ledger:at", name="at")
+_ledger.command("kelmah.cli.ledger:resume", name="resume")
+_app.command(_ledger)
+
 _contracts = App(name="contracts", help="The schemas that consumers build on.")
 _contracts.command("kelmah.cli.contracts:export", name="export")
 _app.command(_contracts)
