@@ -3,7 +3,14 @@
 from collections.abc import Sequence
 
 from kelmah.contracts.common import Location
-from kelmah.contracts.user import Booking, BookWorker, NotificationPreferences, Person, WorkerFacts
+from kelmah.contracts.user import (
+    Booking,
+    BookWorker,
+    NotificationKind,
+    NotificationPreferences,
+    Person,
+    WorkerFacts,
+)
 from kelmah.kit.calls import ServiceCaller, quoted
 
 
@@ -55,4 +62,17 @@ class UserClient:
         """
         return await self._caller.call(
             "GET", quoted("internal", "notification-preferences", user_id), returns=NotificationPreferences
+        )
+
+    async def unsubscribe(self, *, user_id: str, kind: NotificationKind) -> None:
+        """Send a person no more mail of a kind. May be said any number of times.
+
+        Raises:
+            NotFound: there is no such person.
+        """
+        await self._caller.call(
+            "POST",
+            quoted("internal", "notification-preferences", user_id, "unsubscribe", kind.value),
+            returns=type(None),
+            safe=True,
         )

@@ -48,7 +48,7 @@ _IN_APP = Channels(in_app=True, email=False, sms=False, push=True)
 _URGENT = Channels(in_app=True, email=True, sms=True, push=True)
 #: What a person is told of, and how, until the person says otherwise. SMS costs money: only where work or money waits.
 DEFAULT_CHANNELS = {
-    NotificationKind.MESSAGES: _IN_APP,
+    NotificationKind.MESSAGES: _TOLD,  # by mail only when it stays unread
     NotificationKind.INVITATIONS: _TOLD,
     NotificationKind.APPLICATIONS: _TOLD,
     NotificationKind.CONTRACTS: _URGENT,

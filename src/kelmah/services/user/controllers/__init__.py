@@ -68,6 +68,6 @@ POLICY: Policy = {
     "ReleaseBooking": services("job"),
     "GetWorkerFacts": services("job"),
     "FindWorkerFacts": services("job"),
-    "UnsubscribeFromMail": services("messaging"),
     "GetNotificationPreferences": services("messaging"),
+    "UnsubscribeFromMail": services("messaging"),
 }
