@@ -75,6 +75,10 @@ async def use_recovery(account_id: str, hashes: list[str]) -> bool:
     return result.modified_count == 1
 
 
+async def erase(account_id: str) -> None:
+    await FactorDocument.get_pymongo_collection().delete_one({"_id": account_id}, session=session())
+
+
 async def remove(account_id: str) -> bool:
     result = await FactorDocument.get_pymongo_collection().delete_one(
         {"_id": account_id, "confirmed_at": {"$ne": None}}, session=session()
