@@ -8,9 +8,9 @@ import msgspec
 import pytest
 
 from kelmah.contracts.common import Role
+from kelmah.kit.agents import browser_of, device_of, system_of
 from kelmah.kit.context import Principal
 from kelmah.kit.ids import new_id
-from kelmah.services.auth.agents import browser_of, device_of, system_of
 from tests.fixtures.mailbox import Mailbox
 from tests.fixtures.service import Reply, Service
 from tests.integration.auth.conftest import Visitor, events_of, mailed_token, new_member, run_timers

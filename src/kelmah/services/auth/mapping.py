@@ -1,8 +1,8 @@
 """Documents of the auth service as contracts, with their sealed fields opened."""
 
 from kelmah.contracts.auth import AccountView, Contact, PublicKey, PublicKeys, SessionView
+from kelmah.kit.agents import browser_of, device_of, system_of
 from kelmah.kit.crypto import KeyRing
-from kelmah.services.auth.agents import browser_of, device_of, system_of
 from kelmah.services.auth.documents.accounts import AccountDocument
 from kelmah.services.auth.documents.keys import SigningKeysDocument
 from kelmah.services.auth.documents.sessions import SessionDocument

@@ -28,8 +28,13 @@ async def reseal(context: Context) -> AsyncIterator[Step]:
     """Go through every document; those already under the newest key are left as they are, so it can be run again.
 
     Each document is changed only if its fields are still what was read. E-mail indexes are made anew as well.
-    Signing keys turn by their own rotation, and refresh tokens by use.
+    What lives for minutes or days is not: refresh tokens turn by use, so sessions that are idle longer than an old key
+    is kept end, and mails' tokens that went out before are refused.
+
+    Raises:
+        KeyNotYetPublished: the signing keys were turned at this very moment; run it again.
     """
+    yield Step("signing_keys", 1, 1, int(await context.signer.reseal()))
     for name, fields in SEALED.items():
         collection = context.mongo.collection(name)
         total, done, changed = await collection.estimated_document_count(), 0, 0
