@@ -52,12 +52,23 @@ def require_fresh(principal: Principal, *, within_s: int = 600) -> None:
         raise StepUpRequired
 
 
+class Origin(NamedTuple):
+    """From where somebody calls who may not be signed in, as the gateway saw it: IP address and User-Agent."""
+
+    address: str | None
+    device: str | None
+
+
 #: Milliseconds that the caller still waits; passed on with every call that serves it.
 DEADLINE_HEADER = b"kelmah-deadline-ms"
 
 _deadline: ContextVar[float | None] = ContextVar("deadline", default=None)
 current_trace: ContextVar[Trace | None] = ContextVar("current_trace", default=None)
 current_principal: ContextVar[Principal | None] = ContextVar("current_principal", default=None)
+
+current_origin: ContextVar[Origin | None] = ContextVar("current_origin", default=None)
+#: `system:<actor>` in a worker.
+current_system: ContextVar[str | None] = ContextVar("current_system", default=None)
 
 
 def trace_from(request_id: str | None, correlation_id: str | None, traceparent: str | None) -> Trace:

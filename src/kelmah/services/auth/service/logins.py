@@ -212,7 +212,7 @@ async def _begin(
                 f"auth.send_notice:new_device:{session.id}", "auth.send_notice", [account.id, "new_device", session.id]
             )
         event = LoggedIn(user_id=account.id, session_id=session.id, methods=session.methods)
-        await context.events.append(event, subject=f"session:{session.id}")
+        await context.events.append(event, subject=f"session:{session.id}", actor=account.id)
         return session, ended
 
     session, ended = await context.mongo.transact(change)
