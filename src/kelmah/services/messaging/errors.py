@@ -128,3 +128,11 @@ class ReportNotFound(errors.NotFound):
 
 class AlreadyDecided(errors.Conflict):
     code, title = "messaging.already_decided", "Somebody ruled on this report already"
+
+
+class NotYourMessage(errors.Forbidden):
+    code, title = "messaging.not_your_message", "Only its sender changes a message"
+
+
+class TooLateToEdit(errors.Conflict):
+    code, title = "messaging.too_late_to_edit", "This message can be edited no more"

@@ -145,7 +145,11 @@ async def open_attachment(context: Context, attachment_id: str, *, by: Principal
         AttachmentNotFound: not there, or not for the caller.
     """
     attachment = await attachments.find(attachment_id)
-    if attachment is None or (attachment.message_id is None and attachment.uploader_id != by.user_id):
+    if (
+        attachment is None
+        or attachment.is_withdrawn
+        or (attachment.message_id is None and attachment.uploader_id != by.user_id)
+    ):
         raise AttachmentNotFound
     if await conversations.find(attachment.conversation_id, user_id=by.user_id) is None:
         raise AttachmentNotFound
