@@ -45,6 +45,14 @@ class ParticipantView(Response, frozen=True, kw_only=True):
     read_up_to: Annotated[int, Meta(description="Null where receipts are private on either side.")] | None
 
 
+class FileState(StrEnum):
+    """Whether a file can be read: not while it is looked through for malware, and never where some was found."""
+
+    SCANNING = "scanning"
+    CLEAN = "clean"
+    INFECTED = "infected"
+
+
 class AttachmentView(Response, frozen=True, kw_only=True):
     """A file of a conversation; its bytes are at `GET /attachments/{id}`. `size` is bytes."""
 
@@ -52,6 +60,7 @@ class AttachmentView(Response, frozen=True, kw_only=True):
     file_name: str
     media_type: str
     size: int
+    state: FileState = FileState.CLEAN
 
 
 class NewMessage(Request, frozen=True, kw_only=True):

@@ -40,6 +40,7 @@ def attachment_view(attachment: AttachmentDocument, ring: KeyRing) -> Attachment
         file_name=ring.open(attachment.file_name, context=file_name_context(attachment.id)),
         media_type=attachment.media_type,
         size=attachment.size,
+        state=attachment.state,
     )
 
 

@@ -5,7 +5,8 @@ from datetime import datetime
 
 from beanie import Document
 
-from kelmah.kit.mongo import session
+from kelmah.contracts.messaging import FileState
+from kelmah.kit.mongo import change, session
 
 
 class AttachmentDocument(Document):
@@ -19,6 +20,7 @@ class AttachmentDocument(Document):
     size: int
     message_id: str | None = None
     is_withdrawn: bool = False
+    state: FileState = FileState.CLEAN
     created_at: datetime
 
     class Settings:
@@ -79,3 +81,12 @@ async def of_message(message_id: str) -> list[str]:
     """The ids of a message's files."""
     rows = await AttachmentDocument.find({"message_id": message_id}).to_list()
     return [one.id for one in rows]
+
+
+async def set_state(attachment_id: str, *, state: FileState) -> AttachmentDocument | None:
+    """Write down what a scan found, once. Joins the open transaction."""
+    return await change(
+        AttachmentDocument,
+        {"_id": attachment_id, "state": FileState.SCANNING.value},
+        {"$set": {"state": state.value}},
+    )

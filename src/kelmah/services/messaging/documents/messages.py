@@ -206,3 +206,8 @@ async def with_words(choices: Collection[Collection[str]], *, before: str | None
     if before is not None:
         query["_id"] = {"$lt": before}
     return await MessageDocument.find(query).sort("-_id").limit(limit).to_list()
+
+
+async def touch(message_id: str, *, number: int) -> MessageDocument | None:
+    """Number a change of a message's files. Joins the open transaction."""
+    return await change(MessageDocument, {"_id": message_id}, {"$set": {"change": number}})

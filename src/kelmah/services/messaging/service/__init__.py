@@ -72,6 +72,7 @@ from kelmah.services.messaging.service.safety import (
     report,
     unblock,
 )
+from kelmah.services.messaging.service.scans import scan_attachment
 from kelmah.services.messaging.service.subscriptions import (
     forget_phone,
     get_settings,
@@ -143,6 +144,7 @@ __all__ = [
     "redeem_ticket",
     "refresh_presence",
     "report",
+    "scan_attachment",
     "search_messages",
     "send_delivery",
     "send_digest",
