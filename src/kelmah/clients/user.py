@@ -3,7 +3,14 @@
 from collections.abc import Sequence
 
 from kelmah.contracts.common import Location
-from kelmah.contracts.user import NotificationKind, NotificationPreferences, Person, WorkerFacts
+from kelmah.contracts.user import (
+    Booking,
+    BookWorker,
+    NotificationKind,
+    NotificationPreferences,
+    Person,
+    WorkerFacts,
+)
 from kelmah.kit.calls import ServiceCaller, quoted
 
 
@@ -31,6 +38,21 @@ class UserClient:
         if near is not None:
             query |= {"lng": str(near.coordinates[0]), "lat": str(near.coordinates[1])}
         return await self._caller.call("GET", "/internal/workers", query=query, returns=list[WorkerFacts])
+
+    async def book_worker(self, *, user_id: str, booking_id: str, booking: BookWorker) -> Booking:
+        """Take a worker's time for a contract; the same id again is the same booking.
+
+        Raises:
+            NotFound: there is no such worker.
+            Conflict: `user.worker_booked`, some of the time is taken; `user.worker_not_available`, the worker pauses.
+        """
+        path = quoted("internal", "workers", user_id, "bookings", booking_id)
+        return await self._caller.call("PUT", path, body=booking, returns=Booking, safe=True)
+
+    async def release_booking(self, *, user_id: str, booking_id: str) -> None:
+        """Free the time of a booking; it is no error when it is free."""
+        path = quoted("internal", "workers", user_id, "bookings", booking_id)
+        await self._caller.call("DELETE", path, returns=type(None), safe=True)
 
     async def get_preferences(self, *, user_id: str) -> NotificationPreferences:
         """By which channels a person is told of what, with the locale and the time zone.

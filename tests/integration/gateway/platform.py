@@ -19,6 +19,7 @@ from litestar.response import Stream
 from litestar.types import ASGIApp, Receive, Scope, Send
 from redis.asyncio import Redis
 
+from kelmah.gateway import server as gateway_server
 from kelmah.gateway.app import create_app
 from kelmah.gateway.settings import GatewaySettings
 from kelmah.kit import clock, errors, problem
@@ -225,11 +226,8 @@ def _b64(content: Any) -> str:
 
 @asynccontextmanager
 async def serving(app: ASGIApp) -> AsyncIterator[str]:
-    """The app under uvicorn on a free port; its base URL."""
-    config = uvicorn.Config(
-        app, port=0, log_config=None, access_log=False, lifespan="on", proxy_headers=False, server_header=False,
-        ws="websockets-sansio", timeout_graceful_shutdown=1,
-    )  # fmt: skip
+    """The app as `kelmah serve gateway` serves it, on a free port; its base URL."""
+    config = gateway_server.config(app, host="127.0.0.1", port=0, drain_s=1)
     server = uvicorn.Server(config)
     running = asyncio.create_task(server._serve())
     while not server.started:
