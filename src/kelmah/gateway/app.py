@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
+from functools import partial
 
 import structlog
 from aiohttp import ClientSession, ClientTimeout, DummyCookieJar, TCPConnector
@@ -12,9 +13,9 @@ from litestar.types import Receive, Scope, Send
 from pyreqwest.client import Client
 from redis.asyncio import Redis
 
-from kelmah.gateway import revocations, routes, tokens
+from kelmah.gateway import health, revocations, routes, tokens
 from kelmah.gateway.edge import Edge, Parts
-from kelmah.gateway.health import Health
+from kelmah.gateway.health import Health, Watched
 from kelmah.gateway.limits import Limits
 from kelmah.gateway.proxy import Proxy
 from kelmah.gateway.revocations import Revocations
@@ -22,7 +23,7 @@ from kelmah.gateway.routes import RouteTable
 from kelmah.gateway.settings import GatewaySettings
 from kelmah.gateway.sockets import Sockets
 from kelmah.gateway.tokens import KeyStore, TokenVerifier
-from kelmah.gateway.upstreams import Apps, HTTPInstance, MemoryInstance, Service
+from kelmah.gateway.upstreams import Apps, HTTPInstance, Instance, MemoryInstance, Service
 from kelmah.kit import clock, problem
 from kelmah.kit import redis as redisdb
 from kelmah.kit.calls import ASGITransport, HTTPTransport, ServiceCaller, Transport, http_client
@@ -102,7 +103,14 @@ async def _open(settings: GatewaySettings, table: RouteTable, apps: Apps, metric
         )
         keys = KeyStore(tokens.fetch_from(auth))
         revoked = Revocations(redis, prefix=settings.redis_prefix, ask=revocations.ask_from(auth))
-        await stack.enter_async_context(_running(keys=keys.stay_fresh, revocations=revoked.follow))
+        watched = {name: _watched(service, client) for name, service in services.items()}
+        probes = {
+            f"probe {name} {number}": partial(health.probe, one)
+            for name, instances in watched.items()
+            if name not in apps
+            for number, one in enumerate(instances)
+        }
+        await stack.enter_async_context(_running(keys=keys.stay_fresh, revocations=revoked.follow, **probes))
         yield Parts(
             settings=settings,
             table=table,
@@ -116,7 +124,7 @@ async def _open(settings: GatewaySettings, table: RouteTable, apps: Apps, metric
                 max_sockets=settings.max_sockets,
                 max_per_address=settings.max_sockets_per_address,
             ),
-            health=Health({name: _transports(name, client, settings, apps) for name in names}, redis=redis, keys=keys),
+            health=Health(watched, redis=redis, keys=keys),
             metrics=metrics,
         )
 
@@ -127,10 +135,18 @@ def _service(name: str, client: Client, settings: GatewaySettings, apps: Apps) -
     return Service(name, [HTTPInstance(client, url) for url in settings.service_urls[name]])
 
 
-def _transports(name: str, client: Client, settings: GatewaySettings, apps: Apps) -> list[Transport]:
-    if name in apps:
-        return [ASGITransport(apps[name])]
-    return [HTTPTransport(client, [url]) for url in settings.service_urls[name]]
+def _watched(service: Service, client: Client) -> list[Watched]:
+    balancer = service.balancer
+    return [
+        Watched(_transport(member.instance, client), member.probed, partial(balancer.why_out, member))
+        for member in balancer.members
+    ]
+
+
+def _transport(instance: Instance, client: Client) -> Transport:
+    return (
+        ASGITransport(instance.app) if isinstance(instance, MemoryInstance) else HTTPTransport(client, [instance.name])
+    )
 
 
 def _limits(redis: Redis, settings: GatewaySettings, table: RouteTable) -> Limits:

@@ -28,6 +28,7 @@ from kelmah.gateway.routes import WEBSOCKET, Route, RouteTable
 from kelmah.gateway.settings import GatewaySettings
 from kelmah.gateway.sockets import Sockets
 from kelmah.gateway.tokens import Claims, TokenVerifier
+from kelmah.gateway.upstreams import Service
 from kelmah.kit import errors, problem
 from kelmah.kit.context import Principal, set_deadline, trace
 from kelmah.kit.observe import REQUEST_ID_HEADER, SECURITY_HEADERS, Metrics, add_headers
@@ -67,6 +68,11 @@ class Edge:
         # A page that we serve ourselves may open sockets to us.
         self._socket_origins = CrossOrigin([*settings.allowed_origins, settings.public_url.rstrip("/")])
         self._own = own.operations(parts.health, parts.metrics, settings.metrics_networks)
+
+    @property
+    def services(self) -> Mapping[str, Service]:
+        """What is behind."""
+        return self._parts.proxy.services
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         set_deadline(None)  # how long we wait is ours to say, not the client's

@@ -15,6 +15,7 @@ import msgspec
 from msgspec import Meta
 
 from kelmah.contracts.common import Role
+from kelmah.gateway.balancer import Way
 from kelmah.kit.ratelimit import Limit
 
 #: Stands for GET with an upgrade to WebSocket.
@@ -42,6 +43,7 @@ class _Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     timeout_s: Annotated[float, Meta(gt=0, le=3600)] = 10.0
     streams: bool = False
     retry: Literal["safe", "never"] = "safe"
+    balance: Way | None = None
 
 
 class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -72,6 +74,7 @@ class Route:
         roles: None: anybody; empty: any signed-in person; else persons in one of these roles.
         timeout_s: seconds that the service may leave us waiting, for its first byte and between any two.
         streams: the body is passed on as it comes, unsigned, and the answer likewise.
+        balance: how one of the service's instances is chosen.
         retries: whether a second try does no harm where the method is safe or an Idempotency-Key is sent.
     """
 
@@ -83,6 +86,7 @@ class Route:
     timeout_s: float
     streams: bool
     retries: bool
+    balance: Way
 
     @property
     def operation_id(self) -> str:
@@ -200,6 +204,7 @@ def _route(service: str, name: str, entry: _Entry) -> Route:
         timeout_s=entry.timeout_s,
         streams=entry.streams,
         retries=entry.retry == "safe",
+        balance=entry.balance or (Way.HASH if WEBSOCKET in methods else Way.LEAST_REQUEST),
     )
 
 
