@@ -20,6 +20,21 @@ _contracts = App(name="contracts", help="The schemas that consumers build on.")
 _contracts.command("kelmah.cli.contracts:export", name="export")
 _app.command(_contracts)
 
+_match = App(name="match", help="The matching of jobs and workers.")
+_match.command("kelmah.cli.match:evaluate", name="evaluate")
+_app.command(_match)
+
+_events = App(name="events", help="The events of the six services: what happened, in what order, proven.")
+for _name in ("list", "show", "verify", "topology", "at", "rebuild", "forget"):
+    _events.command(f"kelmah.cli.events:{_name}_", name=_name)
+_app.command(_events)
+
+_dlq = App(name="dlq", help="Messages that were given up.")
+for _name in ("list", "show", "replay", "discard"):
+    _dlq.command(f"kelmah.cli.dlq:{_name}_", name=_name)
+_app.command(_dlq)
+_app.command("kelmah.cli.audit:audit", name="audit")
+
 
 def main() -> None:
     """The console script."""

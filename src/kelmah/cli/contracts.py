@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from kelmah import services
+from kelmah.cli import job_docs
 from kelmah.cli.asgi import settings_class
 from kelmah.contracts.events import EVENT_TYPES, Envelope
 from kelmah.gateway import openapi, routes
@@ -58,6 +59,7 @@ def _documents() -> Iterator[tuple[Path, str]]:
     yield OPENAPI / "gateway.json", whole
     yield SERVED, whole
     yield ERRORS, _errors()
+    yield from job_docs.pages()
 
 
 def service_openapi(name: str) -> dict[str, Any]:

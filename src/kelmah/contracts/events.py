@@ -15,7 +15,11 @@ class UnknownEventError(Exception):
 
 
 class Envelope(Contract, frozen=True, kw_only=True):
-    """A CloudEvents 1.0 envelope. `sequence` counts from 1 within `subject` and has no gaps."""
+    """A CloudEvents 1.0 envelope. `sequence` counts from 1 within `subject` and has no gaps.
+
+    `actor` is who did it: a person's id, `system:<actor>` for a worker, null for somebody who is not signed in.
+    `address` and `device` say from where, sealed under the key of `person`: readable in the source service only.
+    """
 
     specversion: str = SPEC_VERSION
     id: str
@@ -29,6 +33,11 @@ class Envelope(Contract, frozen=True, kw_only=True):
     correlationid: str
     causationid: str | None = None
     traceparent: str | None = None
+    actor: str | None = None
+    requestid: str | None = None
+    person: str | None = None
+    address: str | None = None
+    device: str | None = None
 
 
 def _event_types() -> dict[str, type[Event]]:

@@ -43,6 +43,8 @@ _HOP_BY_HOP = frozenset(
 _RESERVED = frozenset(
     {b"authorization", b"forwarded", b"traceparent", b"x-request-id", b"x-correlation-id", b"x-real-ip"}
 )
+#: The one name of that kind that is the client's to say: which device it is, in its own words.
+_DEVICE = b"kelmah-device"
 _RESERVED_PREFIXES = (b"kelmah-", b"x-forwarded-", b"x-user-", b"x-internal-", b"sec-websocket-")
 
 
@@ -102,7 +104,7 @@ def check_headers(headers: Iterable[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
 
 
 _SINGLE = frozenset(
-    {b"authorization", b"content-length", b"content-type", b"host", b"origin", b"idempotency-key", b"if-match"}
+    {b"authorization", b"content-length", b"content-type", b"host", b"origin", b"idempotency-key", b"if-match", _DEVICE}
 )
 
 
@@ -117,7 +119,7 @@ def passed_on(headers: Iterable[tuple[bytes, bytes]], connection: bytes) -> Head
 
 
 def _is_reserved(name: bytes) -> bool:
-    return name in _RESERVED or name.startswith(_RESERVED_PREFIXES)
+    return name in _RESERVED or (name.startswith(_RESERVED_PREFIXES) and name != _DEVICE)
 
 
 def sent_back(headers: Iterable[tuple[bytes, bytes]]) -> Headers:

@@ -80,12 +80,15 @@ class DeadLetters:
         state: LetterState | None = LetterState.OPEN,
         actor: str | None = None,
         reason: str | None = None,
+        event_type: str | None = None,
+        oldest_first: bool = False,
         limit: int = 100,
     ) -> list[DeadLetter]:
         """Letters that match, the last to die first."""
-        wanted = {"state": state and state.value, "actor": actor, "reason": reason}
+        wanted = {"state": state and state.value, "actor": actor, "reason": reason, "event_type": event_type}
         query = {name: value for name, value in wanted.items() if value is not None}
-        rows = self._letters.find(query).sort("last_at", DESCENDING).limit(limit)
+        order = ASCENDING if oldest_first else DESCENDING
+        rows = self._letters.find(query).sort("last_at", order).limit(limit)
         return [_letter(row) async for row in rows]
 
     async def get(self, letter_id: str) -> DeadLetter | None:

@@ -1,53 +1,79 @@
 """The events of a service: at once its event store (append-only) and its outbox; and the inbox of its consumers.
 
 An event is written in the transaction of the state change that it tells of. The relay (`kelmah.workers.relay`)
-publishes what is `pending`. A consumer writes its inbox row in the transaction of its effect, so that an event
-that arrives twice has one effect.
+seals what is `pending` (`kelmah.kit.chain`) and publishes it. A consumer writes its inbox row in the transaction of
+its effect, so that an event that arrives twice has one effect.
 """
 
-from collections.abc import Awaitable, Callable
-from typing import Any
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
 
 import msgspec
-from pymongo import ASCENDING, IndexModel, ReturnDocument
+from pymongo import ASCENDING, DESCENDING, IndexModel, ReturnDocument
 from pymongo.errors import DuplicateKeyError
 
 from kelmah.contracts.common import Event
 from kelmah.contracts.events import Envelope
 from kelmah.kit import clock
-from kelmah.kit.context import trace
+from kelmah.kit.context import current_origin, current_principal, current_system, trace
 from kelmah.kit.ids import new_id
 from kelmah.kit.mongo import Mongo, RawDocument, in_transaction, session
+from kelmah.kit.people import PersonKeys
 
 EVENTS = "events"
 STREAMS = "streams"
 INBOX = "inbox"
+#: Whose key seals where somebody called from of whom we know nothing else.
+NOBODY = "nobody"
+#: A longer User-Agent is cut.
+MAX_ORIGIN_CHARS = 200
 
 #: Collection → indexes that `kelmah indexes build` makes in each service's database.
 INDEXES: dict[str, list[IndexModel]] = {
     EVENTS: [
         IndexModel([("subject", ASCENDING), ("sequence", ASCENDING)], unique=True, name="subject_sequence"),
         IndexModel(
-            [("pending", ASCENDING), ("_id", ASCENDING)],
-            name="pending",
+            [("pending", ASCENDING), ("position", ASCENDING), ("_id", ASCENDING)],
+            name="pending_position",
             partialFilterExpression={"pending": True},
+        ),
+        # Unique, so that no fault of ours can ever give one place to two events. `kelmah.kit.chain` fills it.
+        IndexModel(
+            [("position", ASCENDING)],
+            name="position",
+            unique=True,
+            partialFilterExpression={"position": {"$exists": True}},
         ),
         IndexModel([("type", ASCENDING), ("_id", ASCENDING)], name="type"),
         IndexModel([("correlationid", ASCENDING)], name="correlation"),
+        IndexModel([("actor", ASCENDING), ("_id", ASCENDING)], name="actor"),
     ],
     INBOX: [IndexModel([("at", ASCENDING)], name="at")],
 }
 
 
+class Stored(NamedTuple):
+    """An event as it is kept: its place in the chain once it is sealed, and whether the broker has it."""
+
+    envelope: Envelope
+    position: int | None
+    digest: str | None
+    is_published: bool
+
+
 class EventStore:
     """Appends events of one service, and remembers which events of others it has consumed."""
 
-    def __init__(self, mongo: Mongo, service: str) -> None:
+    def __init__(self, mongo: Mongo, service: str, people: PersonKeys) -> None:
         self._mongo = mongo
+        self.people = people
         self._source = f"/kelmah/{service}"
 
-    async def append(self, event: Event, *, subject: str) -> Envelope:
+    async def append(self, event: Event, *, subject: str, actor: str | None = None) -> Envelope:
         """Write `event` as the next of its subject (for instance `contract:<id>`), in the open transaction.
+
+        Who did it, and from where, is noted beside it; `actor` names a person who was not signed in before.
 
         Two transactions that append to one subject conflict, and one of them runs again: the sequence has neither
         gaps nor twins.
@@ -63,6 +89,9 @@ class EventStore:
         )
         assert stream is not None  # noqa: S101  # an upsert always returns the document
         now = trace()
+        principal = current_principal.get()
+        actor = actor or (principal.user_id if principal else current_system.get())
+        person, address, device = await self._origin(event, actor)
         envelope = Envelope(
             id=new_id(),
             source=self._source,
@@ -74,9 +103,57 @@ class EventStore:
             correlationid=now.correlation_id,
             causationid=now.causation_id,
             traceparent=now.traceparent,
+            actor=actor,
+            requestid=now.request_id,
+            person=person,
+            address=address,
+            device=device,
         )
         await self._mongo.collection(EVENTS).insert_one(to_document(envelope), session=session())
         return envelope
+
+    async def find(
+        self,
+        *,
+        event_id: str | None = None,
+        types: Sequence[str] | None = None,
+        subject: str | None = None,
+        actor: str | None = None,
+        correlation_id: str | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        newest_first: bool = False,
+        limit: int = 0,
+    ) -> AsyncIterator[Stored]:
+        """Events that fit all that is given, in the order in which they happened; `limit` 0 is all of them."""
+        wanted = {"_id": event_id, "subject": subject, "actor": actor, "correlationid": correlation_id}
+        query: dict[str, Any] = {name: value for name, value in wanted.items() if value is not None}
+        if types is not None:
+            query["type"] = {"$in": list(types)}
+        bounds = {"$gte": since, "$lte": until}
+        if times := {name: value for name, value in bounds.items() if value is not None}:
+            query["time"] = times
+        by = "sequence" if subject is not None else "_id"
+        rows = self._mongo.collection(EVENTS).find(query, session=session())
+        async for row in rows.sort(by, DESCENDING if newest_first else ASCENDING).limit(limit):
+            yield Stored(from_document(row), row.get("position"), row.get("digest"), "pending" not in row)
+
+    async def consumed_by(self, consumers: Iterable[str], event_id: str) -> dict[str, datetime]:
+        """Which of these consumers took the event, and when."""
+        ids = [f"{consumer}:{event_id}" for consumer in consumers]
+        rows = self._mongo.collection(INBOX).find({"_id": {"$in": ids}})
+        return {row["_id"].removesuffix(f":{event_id}"): row["at"] async for row in rows}
+
+    async def _origin(self, event: Event, actor: str | None) -> tuple[str | None, str | None, str | None]:
+        """The person under whose key the address and the device are sealed, and both."""
+        principal, origin = current_principal.get(), current_origin.get()
+        address = (principal and principal.address) or (origin and origin.address)
+        device = (principal and principal.device) or (origin and origin.device)
+        if not address and not device:
+            return None, None, None
+        person: str = actor or getattr(event, "user_id", None) or NOBODY
+        sealed = [value and await self.people.seal(person, value[:MAX_ORIGIN_CHARS]) for value in (address, device)]
+        return person, sealed[0] or None, sealed[1] or None
 
     async def consume(self, consumer: str, event_id: str, effect: Callable[[], Awaitable[None]]) -> bool:
         """Run `effect` once for this event, however often it arrives. Returns whether it ran now."""
@@ -108,5 +185,6 @@ def to_document(envelope: Envelope) -> RawDocument:
 
 def from_document(document: RawDocument) -> Envelope:
     """The envelope that `to_document` stored."""
-    fields = {name: document[name] for name in Envelope.__struct_fields__ if name not in ("id", "data")}
+    names = (name for name in Envelope.__struct_fields__ if name not in ("id", "data"))
+    fields = {name: document[name] for name in names if name in document}  # older ones lack newer fields
     return Envelope(id=document["_id"], data=msgspec.Raw(document["data"].encode()), **fields)

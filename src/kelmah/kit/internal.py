@@ -10,7 +10,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from kelmah.kit import errors, problem, signing
-from kelmah.kit.context import current_principal
+from kelmah.kit.context import Origin, current_origin, current_principal
 
 log = structlog.get_logger(__name__)
 
@@ -79,6 +79,9 @@ class SignedCalls:
             await self._refuse_replay(call.nonce)
         scope.setdefault("state", {}).update(caller=call.caller, body_signed=call.body_signed, body=body)
         current_principal.set(call.principal)
+        # Only the gateway sees who calls from outside.
+        from_edge = call.caller == "gateway"
+        current_origin.set(Origin(headers.get(b"x-forwarded-for"), headers.get(b"user-agent")) if from_edge else None)
         return receive if body is None or scope["type"] == ScopeType.WEBSOCKET else _replaying(body, receive)
 
     async def _read(self, receive: Receive) -> bytes:

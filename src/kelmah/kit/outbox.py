@@ -1,6 +1,7 @@
 """The relay's side of a service's events: what is not published yet, in order, and who may publish it."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
+from datetime import datetime
 
 from pymongo import ASCENDING, ReturnDocument
 from pymongo.errors import DuplicateKeyError
@@ -18,37 +19,23 @@ class Outbox:
     def __init__(self, mongo: Mongo) -> None:
         self._events = mongo.collection(EVENTS)
 
-    async def pending(self, types: Collection[str], *, limit: int) -> list[list[Envelope]]:
-        """Up to `limit` unpublished events of these types, oldest first: one list a subject, in its order, no gaps.
-
-        A subject is left out while an earlier event of it is unpublished and not in the answer: one of a type that
-        is not asked for, or one whose id sorts later because another machine's clock runs ahead.
-        """
-        rows = self._events.find({"pending": True, "type": {"$in": list(types)}}).sort("_id", ASCENDING).limit(limit)
+    async def pending(self, *, limit: int) -> list[list[Envelope]]:
+        """Up to `limit` sealed and unpublished events by position: one list a subject, in its order."""
+        rows = self._events.find({"pending": True, "position": {"$gt": 0}}).sort("position", ASCENDING).limit(limit)
         runs: dict[str, list[Envelope]] = {}
         async for row in rows:
             runs.setdefault(row["subject"], []).append(from_document(row))
-        for run in runs.values():
-            run.sort(key=lambda envelope: envelope.sequence)
-        waiting = await self._with_pending_predecessor(run[0] for run in runs.values())
-        return [_without_gaps(run) for subject, run in runs.items() if subject not in waiting]
+        return list(runs.values())
 
-    async def _with_pending_predecessor(self, firsts: Iterable[Envelope]) -> set[str]:
-        before = [{"subject": one.subject, "sequence": one.sequence - 1} for one in firsts if one.sequence > 1]
-        if not before:
-            return set()
-        found = self._events.find({"$or": before, "pending": True}, {"subject": 1})
-        return {row["subject"] async for row in found}
+    async def oldest(self) -> datetime | None:
+        """When the oldest unpublished event happened."""
+        row = await self._events.find_one({"pending": True}, {"time": 1}, sort=[("_id", ASCENDING)])
+        return row["time"] if row else None
 
     async def published(self, event_ids: Collection[str]) -> None:
         """Remember that these were confirmed by the broker."""
         if event_ids:
             await self._events.update_many({"_id": {"$in": list(event_ids)}}, {"$unset": {"pending": ""}})
-
-
-def _without_gaps(run: list[Envelope]) -> list[Envelope]:
-    first = run[0].sequence
-    return [envelope for place, envelope in enumerate(run) if envelope.sequence == first + place]
 
 
 class Lease:

@@ -17,6 +17,7 @@ from kelmah.kit.crypto import KeyRing
 from kelmah.kit.events import EventStore
 from kelmah.kit.idempotency import IdempotencyKeys
 from kelmah.kit.mongo import Mongo
+from kelmah.kit.people import PersonKeys
 from kelmah.kit.settings import ServiceSettings
 from kelmah.kit.timers import Timers
 
@@ -61,7 +62,7 @@ async def open_resources(
             yield Resources(
                 mongo=mongo,
                 redis=redis,
-                events=EventStore(mongo, settings.SERVICE),
+                events=EventStore(mongo, settings.SERVICE, PersonKeys(mongo, ring)),
                 timers=Timers(mongo),
                 idempotency=IdempotencyKeys(mongo, ring),
                 ring=ring,

@@ -11,6 +11,7 @@ from pymongo import ASCENDING, IndexModel, ReturnDocument
 
 from kelmah.contracts.common import Contract
 from kelmah.kit import clock
+from kelmah.kit.context import trace
 from kelmah.kit.mongo import Mongo, session
 
 TIMERS = "timers"
@@ -20,13 +21,19 @@ LEASE = timedelta(seconds=30)
 
 
 class Timer(Contract, frozen=True, kw_only=True):
-    """A due call of `actor` with `args` (ids and small scalars). `key` is unique within the service."""
+    """A due call of `actor` with `args` (ids and small scalars). `key` is unique within the service.
+
+    The three last tie it to what set it.
+    """
 
     key: str
     actor: str
     args: list[str]
     due: datetime
     attempts: int
+    correlation_id: str | None = None
+    causation_id: str | None = None
+    traceparent: str | None = None
 
 
 class Timers:
@@ -37,9 +44,15 @@ class Timers:
 
     async def set(self, key: str, actor: str, args: Sequence[str], *, due: datetime | None = None) -> None:
         """Set or move the timer `key`; due at once when no instant is given. Joins the open transaction."""
+        now = trace()
+        cause = {
+            "correlation_id": now.correlation_id,
+            "causation_id": now.causation_id,
+            "traceparent": now.traceparent,
+        }
         await self._timers.replace_one(
             {"_id": key},
-            {"_id": key, "actor": actor, "args": list(args), "due": due or clock.now(), "attempts": 0},
+            {"_id": key, "actor": actor, "args": list(args), "due": due or clock.now(), "attempts": 0} | cause,
             upsert=True,
             session=session(),
         )
@@ -59,7 +72,11 @@ class Timers:
         )
         if row is None:
             return None
-        return Timer(key=row["_id"], actor=row["actor"], args=row["args"], due=row["due"], attempts=row["attempts"])
+        return Timer(key=row.pop("_id"), **row)
+
+    async def postpone(self, timer: Timer, due: datetime) -> None:
+        """Have a taken timer come again at `due`, unless it was set anew meanwhile."""
+        await self._timers.update_one({"_id": timer.key, "due": timer.due}, {"$set": {"due": due}})
 
     async def finish(self, timer: Timer) -> None:
         """Forget a taken timer after its message was confirmed, unless it was set anew meanwhile."""

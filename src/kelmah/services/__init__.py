@@ -1,6 +1,6 @@
 """One Litestar app and one Mongo database a service; loaded by name, so that a process imports only its own."""
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
 from importlib import import_module
 from typing import Any, NamedTuple
@@ -33,3 +33,9 @@ def load(name: str) -> Service:
         open_context=app.open_context,
         documents=documents.DOCUMENTS,
     )
+
+
+def rebuild_of(name: str) -> Callable[..., AsyncIterator[Any]] | None:
+    """The service's `rebuild(context, *, check)`, if it keeps projections: yields `Difference`s, and `Tally`s."""
+    service = import_module(f"kelmah.services.{name}.service")
+    return getattr(service, "rebuild", None)

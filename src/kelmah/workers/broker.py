@@ -6,9 +6,8 @@ message kill a worker thread or stop a queue. Each is mended here, at the seam t
 
 import dataclasses
 import time
-from collections.abc import Callable
 from functools import partial
-from typing import Annotated, Any
+from typing import Annotated, Any, Protocol
 
 import dramatiq
 import msgspec
@@ -27,8 +26,15 @@ from kelmah.workers.settings import WorkersSettings
 
 log = structlog.get_logger(__name__)
 
-#: Keeps a failed message; returns whether it is safe, so that the broker may forget it.
-Park = Callable[[MessageProxy], bool]
+
+class Park(Protocol):
+    """Keeps failed messages; each method returns whether one is safe, so that the broker may forget it."""
+
+    def __call__(self, message: MessageProxy) -> bool: ...
+
+    def unreadable(self, body: bytes, queue: str) -> bool: ...
+
+
 #: Seconds before a message whose retry could not be enqueued is offered again.
 REQUEUE_PAUSE_S = 1.0
 #: Milliseconds that Redis keeps dead messages of its own; only those that could not be stored get there. Ten years.
@@ -48,13 +54,21 @@ class _Options(msgspec.Struct, forbid_unknown_fields=True):
     redis_message_id: str | UnsetType = UNSET
 
 
+class Cause(msgspec.Struct, forbid_unknown_fields=True):
+    """What ties the message of a timer to whatever set it; an event carries its own."""
+
+    correlation_id: Annotated[str, Meta(max_length=64)] | UnsetType = UNSET
+    causation_id: Annotated[str, Meta(max_length=64)] | UnsetType = UNSET
+    traceparent: Annotated[str, Meta(max_length=64)] | UnsetType = UNSET
+
+
 class _Wire(msgspec.Struct, forbid_unknown_fields=True):
     """The shape of every message of ours."""
 
     queue_name: str
     actor_name: str
     args: list[str]
-    kwargs: Annotated[dict[str, str], Meta(max_length=0)]
+    kwargs: Cause
     options: _Options
     message_id: Annotated[str, Meta(min_length=1, max_length=512)]
     message_timestamp: Annotated[int, Meta(ge=0, le=253_402_300_799_000)]
@@ -176,7 +190,10 @@ class _RedisConsumerOfOurs(_RedisConsumer):
         messages = f"{self.broker.namespace}:{self.queue_name}.msgs"
         for redis_id, text in self.broker.client.hscan_iter(messages):
             if text == data:
-                self.broker.do_nack(self.queue_name, redis_id)
+                settle = (
+                    self.broker.do_ack if self.broker.park.unreadable(data, self.queue_name) else self.broker.do_nack
+                )
+                settle(self.queue_name, redis_id)
                 log.error("queue.unreadable_message", queue=self.queue_name, redis_message_id=redis_id.decode())
                 return
 

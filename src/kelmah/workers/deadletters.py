@@ -43,8 +43,14 @@ class Parking:
 
     def __call__(self, message: MessageProxy) -> bool:
         """Store a message with the reason; returns whether it is stored."""
+        return self._store(letter_of(message, message._exception, message.queue_name))
+
+    def unreadable(self, body: bytes, queue: str) -> bool:
+        """Store what cannot be decoded; returns whether it is stored."""
+        return self._store(letter_of_body(body, q_name(queue)))
+
+    def _store(self, letter: DeadLetter) -> bool:
         loop = get_event_loop_thread()
-        letter = letter_of(message, message._exception, message.queue_name)
         if loop is None:
             return False
         try:

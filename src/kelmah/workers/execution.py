@@ -16,7 +16,7 @@ import structlog
 
 from kelmah.contracts import events
 from kelmah.kit import clock
-from kelmah.kit.context import current_trace, trace_from
+from kelmah.kit.context import current_system, current_trace, trace_from
 from kelmah.kit.errors import KelmahError
 from kelmah.workers.registry import Actor, Registry
 
@@ -63,11 +63,12 @@ def declare(broker: dramatiq.Broker, registry: Registry, contexts: Mapping[str, 
 
 
 def _entry(actor: Actor, contexts: Mapping[str, Any]) -> Callable[..., Any]:
-    async def run(*args: str) -> None:
+    async def run(*args: str, **cause: str) -> None:
         started = clock.monotonic()
         structlog.contextvars.bind_contextvars(actor=actor.name)
         context = contexts[actor.service]
-        call = _for_event(actor, context, args) if actor.events else _for_timer(actor, context, args)
+        current_system.set(f"system:{actor.name}")
+        call = _for_event(actor, context, args) if actor.events else _for_timer(actor, context, args, cause)
         try:
             await call()
         except KelmahError as error:
@@ -97,12 +98,13 @@ def _for_event(actor: Actor, context: Any, args: tuple[str, ...]) -> Callable[[]
     return partial(actor.function, context, envelope, event)
 
 
-def _for_timer(actor: Actor, context: Any, args: tuple[str, ...]) -> Callable[[], Any]:
+def _for_timer(actor: Actor, context: Any, args: tuple[str, ...], cause: Mapping[str, str]) -> Callable[[], Any]:
     try:
         inspect.signature(actor.function).bind(context, *args)
     except TypeError as error:
         raise Poison(f"{actor.name} does not take these arguments") from error
-    current_trace.set(trace_from(None, None, None))
+    trace = trace_from(None, cause.get("correlation_id"), cause.get("traceparent"))
+    current_trace.set(trace._replace(causation_id=cause.get("causation_id")))
     return partial(actor.function, context, *args)
 
 

@@ -1,7 +1,7 @@
 """Puts messages on the actors' queues and events on the exchange for outside consumers; returns once they are safe."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Protocol
 
@@ -23,13 +23,15 @@ CLOUDEVENTS = "application/cloudevents+json"
 TIMEOUT_S = 5.0
 
 
-def message_for(actor: Actor, args: Sequence[str], *, message_id: str) -> dramatiq.Message[None]:
-    """The Dramatiq message that calls an actor."""
+def message_for(
+    actor: Actor, args: Sequence[str], *, message_id: str, cause: Mapping[str, str] | None = None
+) -> dramatiq.Message[None]:
+    """The Dramatiq message that calls an actor; `cause` is for those that no event causes (see `broker.Cause`)."""
     return dramatiq.Message(
         queue_name=actor.queue,
         actor_name=actor.name,
         args=tuple(args),
-        kwargs={},
+        kwargs=dict(cause or {}),
         options={},
         message_id=message_id,
         message_timestamp=int(clock.now().timestamp() * 1000),

@@ -6,7 +6,6 @@ The files in `kelmah.workers.actors` register here when they are imported. Impor
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
-from importlib.util import find_spec
 from typing import Any, TypedDict, Unpack
 
 from kelmah import services
@@ -123,9 +122,7 @@ on_timer = REGISTRY.on_timer
 
 
 def load_actors() -> Registry:
-    """Import the actors of every service that has some, and return the registry with them."""
+    """Import the actors of every service, and return the registry with them."""
     for name in services.NAMES:
-        module = f"kelmah.workers.actors.{name}"
-        if find_spec(module) is not None:
-            import_module(module)
+        import_module(f"kelmah.workers.actors.{name}")
     return REGISTRY

@@ -1,4 +1,4 @@
-"""Publishes the events of a service: at once, in order within a subject, and again until the broker confirms."""
+"""Seals and publishes a service's events: at once, in order within a subject, and again until the broker confirms."""
 
 import asyncio
 from collections.abc import Sequence
@@ -7,6 +7,7 @@ import msgspec
 
 from kelmah.contracts.events import EVENT_TYPES, Envelope
 from kelmah.kit import clock
+from kelmah.kit.chain import Chain
 from kelmah.kit.outbox import Lease, Outbox
 from kelmah.workers import loops, metrics
 from kelmah.workers.publisher import Publisher, message_for
@@ -22,14 +23,23 @@ class Relay:
     """Publishes one service's events while it holds the lease. Several may run; one of them works.
 
     An event may be published twice (the relay dies between the confirm and the note of it); consumers' inboxes make
-    nothing of that. Each relay publishes a subject in order and from its first unpublished event on, so the first
-    copies arrive in order even if two were to run at once.
+    nothing of that. Each relay publishes a subject by position and from its first unpublished event on, so the first
+    copies arrive in order even if two were to run at once. Only what is sealed is published, so whatever anybody
+    outside has seen has its place in the chain.
     """
 
     def __init__(
-        self, service: str, outbox: Outbox, lease: Lease, publisher: Publisher, registry: Registry, bell: asyncio.Event
+        self,
+        service: str,
+        chain: Chain,
+        outbox: Outbox,
+        lease: Lease,
+        publisher: Publisher,
+        registry: Registry,
+        bell: asyncio.Event,
     ) -> None:
         self._service = service
+        self._chain = chain
         self._outbox = outbox
         self._lease = lease
         self._publisher = publisher
@@ -51,9 +61,12 @@ class Relay:
         """
         if not await self._lease.hold():
             return False
-        runs = await self._outbox.pending(EVENT_TYPES.keys(), limit=BATCH)
-        oldest = min((run[0].time for run in runs), default=None)
+        oldest = await self._outbox.oldest()
         metrics.relay_lag_s.labels(self._service).set((clock.now() - oldest).total_seconds() if oldest else 0)
+        if oldest is None:
+            return False
+        sealed = await self._chain.seal(EVENT_TYPES.keys(), limit=BATCH)
+        runs = await self._outbox.pending(limit=2 * BATCH)  # more than one batch of a newer relay's unknown types
         published: list[str] = []
         try:
             results = await asyncio.gather(*(self._in_order(run, published) for run in runs), return_exceptions=True)
@@ -63,10 +76,12 @@ class Relay:
         for result in results:
             if result is not None:
                 raise result
-        return len(published) > 0
+        return len(published) > 0 or sealed > 0
 
     async def _in_order(self, run: Sequence[Envelope], published: list[str]) -> None:
         for envelope in run:
+            if envelope.type not in EVENT_TYPES:
+                return  # a newer relay sealed it, and knows who hears of it; the subject waits
             await self._publish(envelope)
             published.append(envelope.id)
 

@@ -15,6 +15,7 @@ from dramatiq.asyncio import get_event_loop_thread
 from dramatiq.middleware import Middleware
 
 from kelmah.kit import logging
+from kelmah.kit.chain import Chain
 from kelmah.kit.events import EVENTS
 from kelmah.kit.ids import new_id
 from kelmah.kit.outbox import Lease, Outbox
@@ -105,8 +106,8 @@ class Runtime(Middleware):
         for service, context in self.contexts.items():
             bells = {EVENTS: asyncio.Event(), TIMERS: asyncio.Event()}
             lease = Lease(context.mongo, "relay", holder=holder, ttl_s=LEASE_S)
-            outbox = Outbox(context.mongo)
-            self._spawn(Relay(service, outbox, lease, publisher, self._registry, bells[EVENTS]).run())
+            chain, outbox = Chain(context.mongo), Outbox(context.mongo)
+            self._spawn(Relay(service, chain, outbox, lease, publisher, self._registry, bells[EVENTS]).run())
             self._spawn(TimerLoop(service, context.timers, publisher, self._registry, bells[TIMERS]).run())
             changes = partial(context.mongo.inserts, EVENTS, TIMERS)
             self._spawn(loops.ring(changes, bells, name=f"changes.{service}"))

@@ -1,9 +1,11 @@
 """Hands due timers of a service to their actors. Any number of loops may run: each timer is leased by one of them."""
 
 import asyncio
+from datetime import timedelta
 
 import structlog
 
+from kelmah.kit import clock
 from kelmah.kit.timers import Timer, Timers
 from kelmah.workers import loops, metrics
 from kelmah.workers.publisher import Publisher, message_for
@@ -13,6 +15,8 @@ log = structlog.get_logger(__name__)
 
 #: Timers that are handed over side by side.
 CONCURRENT = 8
+#: How long a timer of an unknown actor waits at first, doubled each time, and at most.
+UNKNOWN_WAIT, UNKNOWN_WAIT_MAX = timedelta(seconds=30), timedelta(hours=1)
 
 
 class TimerLoop:
@@ -49,13 +53,21 @@ class TimerLoop:
             return False
         actor = self._registry.actors.get(timer.actor)
         if actor is None:
-            # A newer process set it. It stays, and is looked at again when its lease ends, by a worker that knows it.
+            # A newer process set it. It stays, and is looked at again, ever less often, by a worker that knows it.
+            wait = min(UNKNOWN_WAIT * 2 ** min(timer.attempts - 1, 10), UNKNOWN_WAIT_MAX)
+            await self._timers.postpone(timer, clock.now() + wait)
             log.error("timers.unknown_actor", actor=timer.actor, attempts=timer.attempts)
             return True
-        await self._publisher.send(message_for(actor, timer.args, message_id=_message_id(timer)))
+        message = message_for(actor, timer.args, message_id=_message_id(timer), cause=_cause(timer))
+        await self._publisher.send(message)
         await self._timers.finish(timer)
         metrics.timers_fired.labels(self._service).inc()
         return True
+
+
+def _cause(timer: Timer) -> dict[str, str]:
+    found = {name: getattr(timer, name) for name in ("correlation_id", "causation_id", "traceparent")}
+    return {name: value for name, value in found.items() if value}
 
 
 def _message_id(timer: Timer) -> str:

@@ -120,11 +120,18 @@ async def test_on_redis(redis_stage: Stage, redis_url: str, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", UNDECODABLE)
-async def test_undecodable_on_redis_stays_with_redis(redis_stage: Stage, redis_url: str, name: str) -> None:
+async def test_undecodable_on_redis(redis_stage: Stage, redis_url: str, name: str) -> None:
     register(redis_stage)
-    dead = f"{redis_stage.workers_settings.redis_prefix}:queues:kelmah.job.XQ.msgs"
+    queue = f"{redis_stage.workers_settings.redis_prefix}:queues:kelmah.job"
     async with redis.asyncio.Redis.from_url(redis_url) as client, redis_stage.working():
         await offer_on_redis(redis_stage, client, UNDECODABLE[name])
-        assert await until(lambda: client.hgetall(dead)) == {b"r1": UNDECODABLE[name]}
+        [letter] = await until(DeadLetters(redis_stage.context.mongo).find)
+        assert (letter.reason, letter.queue) == ("unreadable", "kelmah.job")
+        assert letter.body == UNDECODABLE[name][:65_536]
+
+        async def is_gone() -> bool:
+            return not await client.exists(f"{queue}.msgs", f"{queue}.XQ.msgs")
+
+        await until(is_gone)
         [sent] = await redis_stage.append("job:1")
         assert await redis_stage.next_heard() == sent.id

@@ -11,10 +11,12 @@ import pytest
 from kelmah.contracts.events import Envelope
 from kelmah.contracts.job import JobClosed, JobCreated
 from kelmah.kit import clock
+from kelmah.kit.chain import Chain
+from kelmah.kit.context import current_trace, trace, trace_from
 from kelmah.kit.outbox import Lease, Outbox
 from kelmah.kit.timers import LEASE, Timer
 from kelmah.workers.relay import Relay
-from kelmah.workers.timers import TimerLoop
+from kelmah.workers.timers import UNKNOWN_WAIT, UNKNOWN_WAIT_MAX, TimerLoop
 from tests.fixtures.workers import Stage
 
 
@@ -50,7 +52,8 @@ async def unused(*_: object) -> None: ...
 
 def relay(stage: Stage, publisher: Tape, holder: str) -> Relay:
     lease = Lease(stage.context.mongo, "relay", holder=holder, ttl_s=30)
-    return Relay("job", Outbox(stage.context.mongo), lease, publisher, stage.registry, asyncio.Event())
+    mongo = stage.context.mongo
+    return Relay("job", Chain(mongo), Outbox(mongo), lease, publisher, stage.registry, asyncio.Event())
 
 
 def first_copies(events: list[Envelope]) -> dict[str, list[int]]:
@@ -136,11 +139,12 @@ async def test_a_clock_that_runs_ahead_does_not_change_the_order(redis_stage: St
     row = await events.find_one_and_delete({"_id": first.id})
     assert row is not None
     await events.insert_one({**row, "_id": "f" * 32})
-    outbox = Outbox(redis_stage.context.mongo)
-    assert await outbox.pending([JobCreated.TYPE], limit=2) == []
-    [run] = await outbox.pending([JobCreated.TYPE], limit=3)
+    chain, outbox = Chain(redis_stage.context.mongo), Outbox(redis_stage.context.mongo)
+    assert await chain.seal([JobCreated.TYPE], limit=2) == 0
+    assert await chain.seal([JobClosed.TYPE], limit=3) == 0
+    assert await chain.seal([JobCreated.TYPE], limit=3) == 3
+    [run] = await outbox.pending(limit=3)
     assert [event.sequence for event in run] == [1, 2, 3]
-    assert await outbox.pending([JobClosed.TYPE], limit=3) == []
 
 
 def timer_loop(stage: Stage, publisher: Tape) -> TimerLoop:
@@ -195,16 +199,31 @@ async def test_a_timer_of_an_unknown_actor_is_kept(redis_stage: Stage) -> None:
     row = await redis_stage.context.mongo.collection("timers").find_one({"_id": "a"})
     assert row is not None
     assert row["attempts"] == 1
+    clock.shift(2 * UNKNOWN_WAIT_MAX)
+    try:
+        await fire_all(timer_loop(redis_stage, tape))
+        row = await redis_stage.context.mongo.collection("timers").find_one({"_id": "a"})
+        assert row is not None
+        assert row["due"] - clock.now() > UNKNOWN_WAIT
+    finally:
+        clock.reset()
 
 
 async def test_a_timer_reaches_its_actor(stage: Stage) -> None:
     async def expire(context: object, job_id: str) -> None:
-        stage.heard.put(job_id)
+        stage.heard.put((job_id, trace()))
 
     stage.registry.on_timer("job.expire", expire)
-    async with stage.working():
+    cause = trace_from(None, "the-cause-of-it", None)._replace(causation_id="e1")
+    token = current_trace.set(cause)
+    try:
         await stage.context.timers.set("a", "job.expire", ["7"])
-        assert await stage.next_heard() == "7"
+    finally:
+        current_trace.reset(token)
+    async with stage.working():
+        job_id, seen = await stage.next_heard()
+    assert (job_id, seen.correlation_id, seen.causation_id) == ("7", "the-cause-of-it", "e1")
+    assert seen.traceparent.split("-")[1] == cause.traceparent.split("-")[1]
 
 
 def test_timer_messages_are_told_apart_by_their_firing() -> None:

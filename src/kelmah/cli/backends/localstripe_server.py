@@ -92,7 +92,7 @@ def main() -> None:
         # Only this program writes the file, in a directory of the user's own.
         store.update(pickle.loads(state.read_bytes()))  # noqa: S301
     saver = Saver(state)
-    Store.dump_to_disk = saver.note
+    Store.dump_to_disk = lambda objects: saver.note(objects)  # a function, so that it gets the store itself
     app.cleanup_ctx.append(saver.run)
     app.middlewares.insert(0, honour_idempotency_key)
     web.run_app(app, host="127.0.0.1", port=arguments.port, print=None, access_log=None)

@@ -17,6 +17,10 @@ Label = Annotated[str, Meta(min_length=1, max_length=60, examples=["plumbing"])]
 Skills = Annotated[list[Label], Meta(min_length=1, max_length=20)]
 Note = Annotated[str, Meta(max_length=2_000)]
 Reason = Annotated[str, Meta(min_length=1, max_length=2_000)]
+Deadline = Annotated[
+    datetime,
+    Meta(tz=True, description="With a time zone; in the future, at most a year.", examples=["2026-12-24T12:00Z"]),
+]
 MinorUnits = Annotated[int, Meta(ge=1, le=MAX_SAFE_INTEGER, description="Minor units of the rate's currency.")]
 
 
@@ -29,6 +33,8 @@ class CreateJob(Request, frozen=True, kw_only=True):
     skills: Skills
     budget: Money
     location: Location
+    urgent: bool = False
+    application_deadline: Deadline | None = None
 
 
 class UpdateJob(Request, frozen=True, kw_only=True):
@@ -40,10 +46,31 @@ class UpdateJob(Request, frozen=True, kw_only=True):
     skills: Skills | UnsetType = UNSET
     budget: Money | UnsetType = UNSET
     location: Location | UnsetType = UNSET
+    urgent: bool | UnsetType = UNSET
+    application_deadline: Deadline | UnsetType | None = UNSET
+
+
+class Why(Response, frozen=True, kw_only=True):
+    """Why a search found a job: which `part` of the query was found in it, and where.
+
+    `how` a word was found: as the `word` itself, by its `beginning`, or with another `spelling`. `points` are more
+    for a word in a more prominent place.
+    """
+
+    part: str
+    found: str
+    where: str
+    asked: str | None = None
+    how: str | None = None
+    points: int = 0
 
 
 class JobView(Response, frozen=True, kw_only=True):
-    """A job. `distanceKm` is from the place that was searched near, rounded to 100 m."""
+    """A job. `category` and `skills` are ids of trades, as `GET /skills` lists them.
+
+    While it is open it takes applications until `expiresAt`, which is `applicationDeadline` if its hirer set one.
+    `distanceKm` is from the place that was searched near, rounded to 100 m; `why` is there if it was asked for.
+    """
 
     id: str
     hirer_id: str
@@ -59,7 +86,46 @@ class JobView(Response, frozen=True, kw_only=True):
     created_at: datetime
     updated_at: datetime
     published_at: datetime | None = None
+    urgent: bool = False
+    application_deadline: datetime | None = None
+    expires_at: datetime | None = None
     distance_km: float | None = None
+    why: list[Why] | None = None
+
+
+class JobVersion(Response, frozen=True, kw_only=True):
+    """A job as it read before it was changed at `replacedAt`."""
+
+    version: int
+    replaced_at: datetime
+    changed: list[str]
+    job: JobView
+
+
+class Facet(Response, frozen=True, kw_only=True):
+    """How many open jobs have this value."""
+
+    value: str
+    name: str
+    count: int
+
+
+class JobFacets(Response, frozen=True, kw_only=True):
+    """How the jobs that fit spread. A job counts for each of its trades. Of very many only the first are counted:
+    `isComplete` is then false and the counts are shares of `count`.
+    """
+
+    count: int
+    is_complete: bool
+    urgent: int
+    trades: list[Facet]
+    regions: list[Facet]
+
+
+class JobSuggestions(Response, frozen=True, kw_only=True):
+    """What the words that were typed may go on to, the most likely first."""
+
+    items: list[str]
 
 
 class ProposedMilestone(Request, frozen=True, kw_only=True):
@@ -132,6 +198,24 @@ class SignatureView(Response, frozen=True, kw_only=True):
     signed_at: datetime
 
 
+class ProposeAmendment(Request, frozen=True, kw_only=True):
+    """Milestones to add to an active contract, and why. Both sides sign before it holds; proposing signs for one."""
+
+    reason: Reason
+    milestones: Annotated[list[ProposedMilestone], Meta(min_length=1, max_length=MAX_MILESTONES)]
+
+
+class AmendmentView(Response, frozen=True, kw_only=True):
+    """A change of an active contract that the other side may sign or decline. `termsHash` is that of the new terms."""
+
+    proposed_by: str
+    proposed_at: datetime
+    reason: str
+    milestones: list[MilestoneOffer]
+    terms: str
+    terms_hash: str
+
+
 class ContractView(Response, frozen=True, kw_only=True):
     """A contract, for its two sides.
 
@@ -151,6 +235,7 @@ class ContractView(Response, frozen=True, kw_only=True):
     terms: str
     terms_hash: str
     signatures: list[SignatureView]
+    amendment: AmendmentView | None = None
     created_at: datetime
     updated_at: datetime
     signed_at: datetime | None = None
@@ -184,6 +269,22 @@ class RequestChanges(Request, frozen=True, kw_only=True):
     reason: Reason
 
 
+class NextStep(Response, frozen=True, kw_only=True):
+    """What one side is to do now, or what happens by itself at `at`. `by` is `hirer`, `worker` or `nobody`."""
+
+    by: str
+    action: str
+    text: str
+    milestone_id: str | None = None
+    at: datetime | None = None
+
+
+class NextSteps(Response, frozen=True, kw_only=True):
+    """What happens next under a contract; what has a time comes first, the earliest before."""
+
+    items: list[NextStep]
+
+
 class MilestoneList(Response, frozen=True, kw_only=True):
     """All milestones of a contract, in their order; there is never a second page."""
 
@@ -192,11 +293,15 @@ class MilestoneList(Response, frozen=True, kw_only=True):
 
 
 class Recommendation(Response, frozen=True, kw_only=True):
-    """A job for a worker. `score` is 0 to 1000; `contributions` sum to it, `reasons` say it in words."""
+    """A job for a worker. `score` is 0 to 1000; `contributions` sum to it, `reasons` say it in words.
+
+    `sides` are how likely the hirer takes the worker and the worker the job; the score is their geometric mean.
+    """
 
     job: JobView
     score: int
     contributions: dict[str, int]
+    sides: dict[str, int]
     reasons: list[str]
 
 
@@ -213,9 +318,10 @@ class MatchedWorker(Response, frozen=True, kw_only=True):
 
 
 class Match(Response, frozen=True, kw_only=True):
-    """A worker for a job. `score` is 0 to 1000; `contributions` sum to it, `reasons` say it in words."""
+    """A worker for a job, scored as in `Recommendation`."""
 
     worker: MatchedWorker
     score: int
     contributions: dict[str, int]
+    sides: dict[str, int]
     reasons: list[str]

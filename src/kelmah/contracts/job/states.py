@@ -4,11 +4,12 @@ from enum import StrEnum
 
 
 class JobStatus(StrEnum):
-    """Where a job stands. Only an `open` one is found by search and takes applications."""
+    """Where a job stands. Only an `open` one is found and takes applications; an `expired` one may be answered."""
 
     DRAFT = "draft"
     OPEN = "open"
     PAUSED = "paused"
+    EXPIRED = "expired"
     IN_PROGRESS = "in_progress"
     COMPLETED = "completed"
     CANCELLED = "cancelled"

@@ -6,6 +6,7 @@ from typing import Annotated
 from msgspec import Meta, field
 
 from kelmah.contracts.common import MAX_SAFE_INTEGER, Contract, FieldError, Id
+from kelmah.contracts.messaging.notifications import NotificationView
 from kelmah.contracts.messaging.values import MAX_ATTACHMENTS, MAX_TEXT_CHARS, MessageView, PresenceStatus, Sequence
 
 #: Conversations that one resume may name.
@@ -106,6 +107,13 @@ class PresenceFrame(FromServer, frozen=True, kw_only=True, tag="presence"):
     status: PresenceStatus
 
 
+class NotificationFrame(FromServer, frozen=True, kw_only=True, tag="notification"):
+    """Something happened, or happened again: a notification replaces the one of its id."""
+
+    notification: NotificationView
+    unread_count: int
+
+
 class ErrorFrame(FromServer, frozen=True, kw_only=True, tag="error", omit_defaults=True):
     """A frame was refused; `code` is one of the API's error codes."""
 
@@ -136,6 +144,7 @@ ServerFrame = (
     | ReadFrame
     | TypingNoticeFrame
     | PresenceFrame
+    | NotificationFrame
     | ErrorFrame
     | PongFrame
     | GapFrame

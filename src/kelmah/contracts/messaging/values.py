@@ -7,6 +7,7 @@ from typing import Annotated
 from msgspec import Meta, field
 
 from kelmah.contracts.common import MAX_SAFE_INTEGER, Id, Request, Response, Role
+from kelmah.contracts.messaging.safety import Flag
 
 MAX_TEXT_CHARS = 10_000
 MAX_ATTACHMENTS = 10
@@ -72,6 +73,8 @@ class MessageView(Response, frozen=True, kw_only=True):
     text: str
     attachments: list[AttachmentView]
     sent_at: datetime
+    #: What it seems to hold that leads away from the platform; a client warns its reader.
+    flags: list[Flag] = field(default_factory=list)
 
 
 class ConversationView(Response, frozen=True, kw_only=True):
@@ -86,6 +89,8 @@ class ConversationView(Response, frozen=True, kw_only=True):
     last_message: MessageView | None
     created_at: datetime
     active_at: datetime
+    muted: bool = False
+    archived: bool = False
 
 
 class ReadMark(Request, frozen=True, kw_only=True):
@@ -121,61 +126,3 @@ class PresenceView(Response, frozen=True, kw_only=True):
 
     user_id: str
     status: PresenceStatus
-
-
-class NotificationKind(StrEnum):
-    """What a notification tells of."""
-
-    APPLICATION_RECEIVED = "application_received"
-    APPLICATION_ACCEPTED = "application_accepted"
-    APPLICATION_REJECTED = "application_rejected"
-    CONTRACT_SIGNED = "contract_signed"
-    CONTRACT_ACTIVE = "contract_active"
-    MILESTONE_SUBMITTED = "milestone_submitted"
-    CHANGES_REQUESTED = "changes_requested"
-    MILESTONE_APPROVED = "milestone_approved"
-    ESCROW_FUNDED = "escrow_funded"
-    ESCROW_RELEASED = "escrow_released"
-    ESCROW_REFUNDED = "escrow_refunded"
-    DISPUTE_RAISED = "dispute_raised"
-    DEPOSIT_PROCESSED = "deposit_processed"
-    WITHDRAWAL_PROCESSED = "withdrawal_processed"
-    MESSAGE_RECEIVED = "message_received"
-    REVIEW_REVEALED = "review_revealed"
-
-
-class NotificationView(Response, frozen=True, kw_only=True):
-    """Something that happened, in the reader's language. `data` names the things it is about.
-
-    `count` is above 1 where several events of one conversation were collapsed; `at` is the time of the latest.
-    """
-
-    id: str
-    kind: NotificationKind
-    title: str
-    body: str
-    data: dict[str, str]
-    count: int
-    at: datetime
-    read_at: datetime | None
-
-
-class NotificationPage(Response, frozen=True, kw_only=True):
-    """One page of notifications, newest first, and how many there are unread in all."""
-
-    items: list[NotificationView]
-    next_cursor: str | None
-    unread_count: int
-
-
-class ReadNotifications(Request, frozen=True, kw_only=True):
-    """Which notifications were read: these, or all up to and including one. One of the two is given."""
-
-    ids: Annotated[list[Id], Meta(min_length=1, max_length=100)] | None = None
-    up_to: Id | None = None
-
-
-class NotificationsRead(Response, frozen=True, kw_only=True):
-    """How many notifications are unread now."""
-
-    unread_count: int

@@ -65,6 +65,10 @@ class ApplicationsFull(Conflict):
     code, title = "job.applications_full", "The job takes no more applications"
 
 
+class DeadlinePassed(Conflict):
+    code, title = "job.deadline_passed", "The time for applications is over"
+
+
 class AlreadySigned(Conflict):
     code, title = "job.already_signed", "You have signed these terms"
 
@@ -75,3 +79,19 @@ class TermsChanged(Conflict):
 
 class TooManyMilestones(Conflict):
     code, title = "job.too_many_milestones", "The contract has as many milestones as one may have"
+
+
+class NothingPaid(Conflict):
+    code, title = "job.nothing_paid", "Nothing was paid under this contract yet: cancel it instead"
+
+
+class AmendmentPending(Conflict):
+    code, title = "job.amendment_pending", "An amendment of this contract waits for an answer"
+
+
+class NoAmendment(NotFound):
+    code, title = "job.no_amendment", "No amendment of this contract waits for an answer"
+
+
+class OwnAmendment(Conflict):
+    code, title = "job.own_amendment", "The other side is to sign this amendment"

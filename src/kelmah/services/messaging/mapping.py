@@ -6,6 +6,7 @@ from typing import Any
 from kelmah.contracts.messaging import (
     AttachmentView,
     ConversationView,
+    DeliveryView,
     MessageView,
     NotificationView,
     ParticipantView,
@@ -15,6 +16,7 @@ from kelmah.kit.crypto import KeyRing
 from kelmah.services.messaging.documents import (
     AttachmentDocument,
     ConversationDocument,
+    DeliveryDocument,
     MessageDocument,
     NotificationDocument,
 )
@@ -51,6 +53,7 @@ def message_view(message: MessageDocument, attachments: Mapping[str, AttachmentD
         text=ring.open(message.text, context=text_context(message.id)),
         attachments=[attachment_view(attachments[one], ring) for one in message.attachment_ids if one in attachments],
         sent_at=message.sent_at,
+        flags=message.flags,
     )
 
 
@@ -62,6 +65,7 @@ def conversation_view(
     last_message: MessageView | None,
 ) -> ConversationView:
     """A conversation as `user_id` sees it."""
+    me = conversation.participant(user_id)
     return ConversationView(
         id=conversation.id,
         kind=conversation.kind,
@@ -80,6 +84,8 @@ def conversation_view(
         last_message=last_message,
         created_at=conversation.created_at,
         active_at=conversation.active_at,
+        muted=me.muted,
+        archived=me.archived,
     )
 
 
@@ -87,3 +93,10 @@ def notification_view(notification: NotificationDocument, *, title: str, body: s
     """A notification with its texts in the reader's language."""
     fields: dict[str, Any] = {name: getattr(notification, name) for name in ("id", "kind", "data", "at", "read_at")}
     return NotificationView(title=title, body=body, count=notification.times, **fields)
+
+
+def delivery_view(delivery: DeliveryDocument) -> DeliveryView:
+    """A line of the delivery log."""
+    return DeliveryView(
+        channel=delivery.channel, state=delivery.state, reason=delivery.reason, due_at=delivery.due_at, at=delivery.at
+    )

@@ -13,7 +13,8 @@ from kelmah.kit.app import service_app
 from kelmah.kit.resources import Apps, Resources, open_resources
 from kelmah.services.payment.controllers import CONTROLLERS, POLICY
 from kelmah.services.payment.documents import DOCUMENTS
-from kelmah.services.payment.providers import stripe
+from kelmah.services.payment.providers import paypal, stripe
+from kelmah.services.payment.providers.base import PaymentProvider
 from kelmah.services.payment.service import Context
 from kelmah.services.payment.settings import PaymentSettings
 
@@ -21,12 +22,19 @@ from kelmah.services.payment.settings import PaymentSettings
 @asynccontextmanager
 async def open_context(settings: PaymentSettings, *, apps: Apps | None = None) -> AsyncIterator[Context]:
     """Open what the payment service works with, and close it."""
-    async with open_resources(settings, DOCUMENTS, apps=apps) as resources, stripe.connect(settings) as cards:
+    async with (
+        open_resources(settings, DOCUMENTS, apps=apps) as resources,
+        stripe.connect(settings) as cards,
+        paypal.connect(settings) as payers,
+    ):
+        providers: dict[Provider, PaymentProvider] = {Provider.STRIPE: cards}
+        if payers is not None:
+            providers[Provider.PAYPAL] = payers
         yield Context(
             **{field.name: getattr(resources, field.name) for field in fields(Resources)},
             settings=settings,
             job=JobClient(resources.callers["job"]),
-            providers={Provider.STRIPE: cards},
+            providers=providers,
         )
 
 

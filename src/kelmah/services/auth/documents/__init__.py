@@ -4,6 +4,8 @@ from beanie import Document
 
 from kelmah.services.auth.documents.accounts import AccountDocument
 from kelmah.services.auth.documents.devices import DeviceDocument
+from kelmah.services.auth.documents.factors import FactorDocument
+from kelmah.services.auth.documents.identities import IdentityDocument
 from kelmah.services.auth.documents.keys import SigningKeysDocument
 from kelmah.services.auth.documents.proofs import ProofDocument
 from kelmah.services.auth.documents.sessions import SessionDocument
@@ -11,6 +13,8 @@ from kelmah.services.auth.documents.sessions import SessionDocument
 DOCUMENTS: tuple[type[Document], ...] = (
     AccountDocument,
     DeviceDocument,
+    FactorDocument,
+    IdentityDocument,
     ProofDocument,
     SessionDocument,
     SigningKeysDocument,

@@ -29,9 +29,11 @@ class AccountDocument(Document):
     last_name_sealed: str
     role: Role
     locale: str = "en"
-    password_hash: str
+    #: None: the person signs in with a provider and never set one.
+    password_hash: str | None
     password_changed_at: datetime
     last_login_at: datetime | None = None
+    identities_changed_at: datetime | None = None
     created_at: datetime
 
     class Settings:
@@ -86,7 +88,7 @@ async def set_password(account_id: str, *, email_index: str, new_hash: str, at: 
     return result.modified_count == 1
 
 
-async def change_password(account_id: str, *, old_hash: str, new_hash: str, at: datetime) -> bool:
+async def change_password(account_id: str, *, old_hash: str | None, new_hash: str, at: datetime) -> bool:
     """Whether the password was still `old_hash` and is now `new_hash`."""
     result = await AccountDocument.get_pymongo_collection().update_one(
         {"_id": account_id, "password_hash": old_hash},
@@ -96,7 +98,7 @@ async def change_password(account_id: str, *, old_hash: str, new_hash: str, at: 
     return result.modified_count == 1
 
 
-async def note_login(account_id: str, *, password_hash: str, stored_hash: str, at: datetime) -> bool:
+async def note_login(account_id: str, *, password_hash: str | None, stored_hash: str | None, at: datetime) -> bool:
     """Whether the password is still the one that was checked; `stored_hash` may be the same under new parameters.
 
     It writes in any case, so that a login and a password change conflict and one sees the other.
@@ -107,3 +109,10 @@ async def note_login(account_id: str, *, password_hash: str, stored_hash: str, a
         session=session(),
     )
     return result.matched_count == 1
+
+
+async def touch_identities(account_id: str, *, at: datetime) -> None:
+    """Write to the account, so that two changes of its identities at once conflict and one sees the other."""
+    await AccountDocument.get_pymongo_collection().update_one(
+        {"_id": account_id}, {"$set": {"identities_changed_at": at}}, session=session()
+    )

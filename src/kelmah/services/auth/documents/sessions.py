@@ -20,6 +20,8 @@ class SessionDocument(Document):
     user_agent_sealed: str | None
     device_hash: str | None
     created_at: datetime
+    #: When the person last proved who they are, where that was after the session began.
+    authenticated_at: datetime | None = None
     last_seen_at: datetime
     #: However much it is used, the session ends here.
     expires_at: datetime
@@ -81,6 +83,15 @@ async def rotate(
                 "idle_at": idle_at,
             }
         },
+    )
+
+
+async def step_up(session_id: str, *, account_id: str, methods: list[str], now: datetime) -> SessionDocument | None:
+    """Note that the person proved who they are once more; None when the session has ended."""
+    return await change(
+        SessionDocument,
+        {"_id": session_id, "account_id": account_id, **_live(now)},
+        {"$set": {"authenticated_at": now}, "$addToSet": {"methods": {"$each": methods}}},
     )
 
 

@@ -28,6 +28,25 @@ NOTICES = {
         "Somebody signed in to your Kelmah account on a device that we had not seen before. If this was not you, "
         "set a new password at once:",
     ),
+    "mfa_enabled": (
+        "Your second factor for Kelmah is on",
+        "From now on Kelmah asks for a code of your authenticator app when you log in. If this was not you, set a new "
+        "password at once:",
+    ),
+    "mfa_disabled": (
+        "Your second factor for Kelmah is off",
+        "Kelmah does not ask for a code any more when you log in. If this was not you, set a new password at once:",
+    ),
+    "identity_linked": (
+        "You can sign in to Kelmah in another way",
+        "An account of another provider was linked to your Kelmah account and can sign in to it. If this was not you, "
+        "set a new password at once:",
+    ),
+    "identity_unlinked": (
+        "A way to sign in to Kelmah was removed",
+        "An account of another provider cannot sign in to your Kelmah account any more. If this was not you, set a new "
+        "password at once:",
+    ),
     "session_reused": (
         "We ended one of your Kelmah sessions",
         "A key of one of your sessions was used twice, so somebody may have copied it. We ended that session. "

@@ -10,8 +10,8 @@ from pymongo import ASCENDING, DESCENDING, IndexModel
 from pymongo.errors import DuplicateKeyError
 
 from kelmah.contracts.job import ApplicationStatus
-from kelmah.kit.mongo import session
-from kelmah.services.job.documents.base import MoneyValue, Position, change, newest
+from kelmah.kit.mongo import change, session
+from kelmah.services.job.documents.base import MoneyValue, Position, newest
 from kelmah.services.job.errors import AlreadyApplied
 
 #: States in which an application still waits for an answer.

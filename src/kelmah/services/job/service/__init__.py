@@ -8,11 +8,13 @@ from kelmah.services.job.service.consumers import (
     on_escrow_released,
 )
 from kelmah.services.job.service.context import Context
+from kelmah.services.job.service.jobs import expire_job
 from kelmah.services.job.service.milestones import auto_approve_milestone
 
 __all__ = [
     "Context",
     "auto_approve_milestone",
+    "expire_job",
     "on_dispute_raised",
     "on_dispute_resolved",
     "on_escrow_funded",

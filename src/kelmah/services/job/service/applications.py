@@ -30,6 +30,7 @@ from kelmah.services.job.errors import (
     AlreadyApplied,
     ApplicationNotFound,
     ApplicationsFull,
+    DeadlinePassed,
     IllegalStep,
     JobNotFound,
     JobNotOpen,
@@ -57,7 +58,7 @@ async def apply(context: Context, job_id: str, data: Apply, *, by: Principal) ->
         if await documents.has_live_application(job_id, worker_id=by.user_id):
             raise AlreadyApplied
         job = await job_documents.count_application(
-            job_id, worker_id=by.user_id, most=context.settings.max_applications_per_job
+            job_id, worker_id=by.user_id, most=context.settings.max_applications_per_job, at=now
         )
         if job is None:
             raise await _why_not_apply(job_id, by)
@@ -241,6 +242,8 @@ async def _why_not_apply(job_id: str, by: Principal) -> KelmahError:
         return OwnJob()
     if job.status is not JobStatus.OPEN:
         return JobNotOpen.of("job", job.status)
+    if job.expires_at is not None and job.expires_at <= clock.now():
+        return DeadlinePassed()
     return ApplicationsFull()
 
 

@@ -5,9 +5,11 @@ from datetime import datetime
 from typing import Any, ClassVar
 
 from beanie import Document
+from pydantic import Field
 from pymongo import ASCENDING, IndexModel
 from pymongo.errors import DuplicateKeyError
 
+from kelmah.contracts.messaging import Flag
 from kelmah.kit.mongo import session
 
 
@@ -24,6 +26,7 @@ class MessageDocument(Document):
     sender_id: str
     client_id: str
     text: str
+    flags: list[Flag] = Field(default_factory=list)
     attachment_ids: list[str]
     sent_at: datetime
 
@@ -66,6 +69,16 @@ async def find_sent(conversation_id: str, *, sender_id: str, client_id: str) -> 
 async def find_at(conversation_id: str, sequence: int) -> MessageDocument | None:
     """The message at one place."""
     return await MessageDocument.find_one({"conversation_id": conversation_id, "sequence": sequence})
+
+
+async def get(conversation_id: str, message_id: str) -> MessageDocument | None:
+    """A message of the conversation."""
+    return await MessageDocument.find_one({"_id": message_id, "conversation_id": conversation_id}, session=session())
+
+
+async def has_sent(conversation_id: str, *, sender_id: str) -> bool:
+    """Whether the sender has written anything here."""
+    return await MessageDocument.find_one({"conversation_id": conversation_id, "sender_id": sender_id}) is not None
 
 
 async def before(conversation_id: str, *, sequence: int | None, limit: int) -> list[MessageDocument]:

@@ -21,12 +21,12 @@ from pymongo.errors import DuplicateKeyError
 from kelmah.kit import clock
 from kelmah.kit.ids import new_id
 from kelmah.kit.mongo import in_transaction, session
-from kelmah.services.payment.errors import AlreadyPosted, InsufficientFunds, LedgerError
+from kelmah.services.payment.errors import AlreadyPosted, Halted, InsufficientFunds, LedgerError
 
 #: Kinds of accounts that belong to one person or one escrow and may not be overdrawn.
 BOUNDED = frozenset({"wallet", "escrow"})
 #: Kinds of accounts of the platform itself.
-SYSTEM = frozenset({"fees", "clearing", "suspense"})
+SYSTEM = frozenset({"fees", "clearing", "suspense", "transit", "chargebacks", "losses"})
 SLOTS = 16
 
 
@@ -114,6 +114,35 @@ class AccountDocument(Document):
         indexes: ClassVar[list[IndexModel]] = [IndexModel([("account", ASCENDING)], name="account")]
 
 
+class Halt(Document):
+    """Why no money moves; there is one while none does."""
+
+    id: str = "halt"  # type: ignore[assignment]  # ours, not an ObjectId
+    reason: str
+    since: datetime
+
+    class Settings:
+        name = "ledger_halt"
+
+
+async def halt(reason: str) -> None:
+    """Stop every movement of money, from the next on."""
+    await Halt.get_pymongo_collection().update_one(
+        {"_id": "halt"}, {"$setOnInsert": {"reason": reason, "since": clock.now()}}, upsert=True, session=session()
+    )
+
+
+async def resume() -> bool:
+    """Let money move again. Whether it was stopped."""
+    done = await Halt.get_pymongo_collection().delete_one({"_id": "halt"}, session=session())
+    return bool(done.deleted_count)
+
+
+async def halted() -> Halt | None:
+    """Why no money moves, if so."""
+    return await Halt.find_one({"_id": "halt"}, session=session())
+
+
 def wallet(user_id: str, currency: str) -> str:
     """The account of a person's money in one currency."""
     return f"wallet:{user_id}:{currency}"
@@ -126,9 +155,12 @@ async def post(entry: Entry) -> EntryDocument:
         AlreadyPosted: an entry with this reference exists.
         InsufficientFunds: a wallet holds less than is taken from it.
         LedgerError: an escrow holds less than is taken from it.
+        Halted: a fault in the ledger was found, and nobody has looked into it yet.
     """
     if not in_transaction():
         raise RuntimeError("money moves in the transaction of the change that calls for it")
+    if await halted() is not None:
+        raise Halted(retry_after_s=60)
     document = EntryDocument(
         id=new_id(),
         reference=entry.reference,
@@ -175,6 +207,26 @@ async def _apply(posting: Posting, reference: str) -> PostingRow:
         sequence=row["sequence"],
         balance=row["balance"],
     )
+
+
+async def credited_since(account: str, instant: datetime, kinds: list[str]) -> int:
+    """What entries of these kinds have put into an account since an instant."""
+    pipeline: list[dict[str, Any]] = [
+        {"$match": {"postings.account": account, "at": {"$gt": instant}, "kind": {"$in": kinds}}},
+        {"$unwind": "$postings"},
+        {"$match": {"postings.account": account, "postings.amount": {"$gt": 0}}},
+        {"$group": {"_id": None, "sum": {"$sum": "$postings.amount"}}},
+    ]
+    found = await _aggregate(pipeline)
+    return int(found[0]["sum"]) if found else 0
+
+
+async def balance_of_kind(kind: str) -> dict[str, int]:
+    """What all accounts of a kind hold together, by currency."""
+    cursor = await AccountDocument.get_pymongo_collection().aggregate(
+        [{"$match": {"kind": kind}}, {"$group": {"_id": "$currency", "sum": {"$sum": "$balance"}}}], session=session()
+    )
+    return {row["_id"]: row["sum"] for row in await cursor.to_list()}
 
 
 async def find_entry(reference: str) -> EntryDocument | None:

@@ -17,13 +17,24 @@ from kelmah.services.payment.service.escrows import (
 from kelmah.services.payment.service.methods import delete_method, forget_method, list_methods, save_method
 from kelmah.services.payment.service.wallets import get_wallet, list_transactions
 from kelmah.services.payment.service.webhooks import handle_webhook, receive_webhook
+from kelmah.services.payment.service.withdrawals import (
+    cancel_withdrawal,
+    create_withdrawal,
+    get_withdrawal,
+    list_withdrawals,
+    refund_deposit,
+    requery_withdrawal,
+    send_withdrawal,
+)
 
 __all__ = [
     "Context",
     "LedgerFault",
     "LedgerReport",
     "balance_at",
+    "cancel_withdrawal",
     "create_deposit",
+    "create_withdrawal",
     "delete_method",
     "forget_method",
     "fund_escrow",
@@ -31,20 +42,25 @@ __all__ = [
     "get_dispute",
     "get_escrow",
     "get_wallet",
+    "get_withdrawal",
     "handle_webhook",
     "list_disputes",
     "list_escrows",
     "list_methods",
     "list_transactions",
+    "list_withdrawals",
     "on_milestone_approved",
     "raise_dispute",
     "receive_webhook",
+    "refund_deposit",
     "refund_escrow",
     "release_escrow",
     "release_milestone",
     "requery_deposit",
+    "requery_withdrawal",
     "resolve_dispute",
     "save_method",
+    "send_withdrawal",
     "settle",
     "verify_ledger",
 ]

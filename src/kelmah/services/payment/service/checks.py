@@ -4,7 +4,7 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from kelmah.services.payment.documents import escrows, ledger
+from kelmah.services.payment.documents import chargebacks, escrows, ledger, withdrawals
 from kelmah.services.payment.service.context import Context
 
 
@@ -36,7 +36,7 @@ async def verify_ledger(context: Context) -> LedgerReport:
 
     Entries sum to zero; so do all balances of a currency; no wallet or escrow is negative; each balance is the sum
     of its postings, whose sequence has no gaps; each escrow account holds what its open escrow says, and closed
-    ones hold nothing.
+    ones hold nothing; what is in transit or charged back is what open withdrawals and chargebacks say.
     """
     return await context.mongo.transact(_verify)
 
@@ -67,6 +67,13 @@ async def _verify() -> LedgerReport:
             faults += _differences("escrow_is_open", account.id, held.pop(account.id, 0), account.balance)
     faults += [LedgerFault(check="account_exists", subject=key, expected=1, found=0) for key in replayed]
     faults += [LedgerFault(check="escrow_is_open", subject=key, expected=due, found=0) for key, due in held.items()]
+    for kind, due in (
+        ("transit", await withdrawals.held_by_currency()),
+        ("chargebacks", await chargebacks.open_by_currency()),
+    ):
+        found = await ledger.balance_of_kind(kind)
+        for currency in found.keys() | due.keys():
+            faults += _differences(f"{kind}_is_open", currency, due.get(currency, 0), found.get(currency, 0))
     for currency, total in totals.items():
         faults += _differences("balances_sum_to_zero", currency, 0, total)
     return LedgerReport(entries=await ledger.count_entries(), accounts=len(accounts), faults=faults)

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 
 from kelmah.clients.job import JobClient
 from kelmah.contracts.payment import Provider
+from kelmah.kit.errors import BadInput
 from kelmah.kit.resources import Resources
-from kelmah.services.payment.providers.base import CardProvider
+from kelmah.services.payment.providers.base import PaymentProvider
 from kelmah.services.payment.settings import PaymentSettings
 
 
@@ -16,4 +17,16 @@ class Context(Resources):
 
     settings: PaymentSettings
     job: JobClient
-    providers: Mapping[Provider, CardProvider]
+    providers: Mapping[Provider, PaymentProvider]
+
+
+def find_provider(context: Context, provider: Provider, field: str) -> PaymentProvider:
+    """A provider that this platform works with.
+
+    Raises:
+        BadInput: it does not work with this one.
+    """
+    found = context.providers.get(provider)
+    if found is None:
+        raise BadInput.of(field, f"{provider} is not offered here")
+    return found
