@@ -13,7 +13,7 @@ from litestar.types import Receive, Scope, Send
 from pyreqwest.client import Client
 from redis.asyncio import Redis
 
-from kelmah.gateway import health, revocations, routes, tokens
+from kelmah.gateway import health, reload, revocations, routes, tokens
 from kelmah.gateway.edge import Edge, Parts
 from kelmah.gateway.health import Health, Watched
 from kelmah.gateway.limits import Limits
@@ -43,7 +43,9 @@ def create_app(settings: GatewaySettings, *, apps: Apps | None = None) -> Litest
         RouteError: the route table does not fit.
         ValueError: a service that the table names has no address, or no key to sign calls to it.
     """
-    table = routes.load(settings.routes_file)
+    file = routes.file_of(settings.routes_file)
+    text = file.read_text(encoding="utf-8")
+    table = routes.parse(text)
     _check_services(settings, table, apps or {})
     metrics = Metrics()
 
@@ -55,16 +57,22 @@ def create_app(settings: GatewaySettings, *, apps: Apps | None = None) -> Litest
     async def lifespan(app: Litestar) -> AsyncIterator[None]:
         clock.shift(timedelta(seconds=settings.clock_shift_s))
         async with _open(settings, table, apps or {}, metrics) as parts:
-            app.state.edge = Edge(parts)
+            edge = app.state.edge = Edge(parts)
+
+            def use(changed: RouteTable) -> None:
+                _check_services(settings, changed, apps or {})
+                edge.use(changed)
+
             app.asgi_handler = Observer(
                 inside,
                 metrics=metrics,
                 concurrent=settings.max_concurrent_requests,
                 waiting=settings.max_waiting_requests,
             )
-            log.info("app.started")
-            yield
-            log.info("app.stopping")
+            async with _running(routes=partial(reload.follow, file, use, text=text)):
+                log.info("app.started")
+                yield
+                log.info("app.stopping")
 
     app = Litestar(
         route_handlers=[everything],
@@ -93,7 +101,8 @@ async def _open(settings: GatewaySettings, table: RouteTable, apps: Apps, metric
         stack.push_async_callback(redis.aclose)
         client = await stack.enter_async_context(http_client())
         session = await stack.enter_async_context(_socket_session())
-        names = sorted(table.services | {AUTH})
+        # All that have an address: a changed route table may name them.
+        names = sorted((apps.keys() | settings.service_urls.keys()) & settings.outgoing_keys.keys())
         services = {name: _service(name, client, settings, apps) for name in names}
         auth = ServiceCaller(
             caller=settings.SERVICE,

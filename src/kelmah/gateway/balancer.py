@@ -222,6 +222,17 @@ class Balancer(Generic[T]):
                 left.remove(member)
         raise refusal or CircuitOpen("no instance is known")
 
+    def preview(self, way: Way, key: str = "") -> Member[T] | None:
+        """Who would get the next call, as far as it is not left to chance."""
+        members = [one for one in self._fit(self.members) if self.circuit(one) is not State.OPEN]
+        by: dict[Way, Callable[[Member[T]], float]] = {
+            Way.HASH: lambda one: -_score(one.instance.name, key, one.weight),
+            Way.ROUND_ROBIN: lambda one: -(one.credit + one.share),
+            Way.LEAST_REQUEST: lambda one: one.load,
+            Way.EWMA: lambda one: one.cost,
+        }
+        return min(members, key=by[way], default=None)
+
     def failed(self, member: Member[T]) -> None:
         """An instance failed once; put it out if that was once too often, and not too many are out."""
         if member.failed():

@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib import resources
+from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -215,5 +216,9 @@ def load(path: str | None = None) -> RouteTable:
         RouteError: it does not fit.
         OSError: the file cannot be read.
     """
-    file = Path(path) if path else resources.files(__package__).joinpath("routes.toml")
-    return parse(file.read_text(encoding="utf-8"))
+    return parse(file_of(path).read_text(encoding="utf-8"))
+
+
+def file_of(path: str | None = None) -> Path | Traversable:
+    """This file, or the one of this package."""
+    return Path(path) if path else resources.files(__package__).joinpath("routes.toml")
