@@ -8,8 +8,7 @@ from functools import partial
 
 import structlog
 from aiohttp import ClientSession, ClientTimeout, DummyCookieJar, TCPConnector
-from litestar import Litestar, asgi
-from litestar.types import Receive, Scope, Send
+from litestar import Litestar
 from pyreqwest.client import Client
 from redis.asyncio import Redis
 
@@ -24,7 +23,7 @@ from kelmah.gateway.settings import GatewaySettings
 from kelmah.gateway.sockets import Sockets
 from kelmah.gateway.tokens import KeyStore, TokenVerifier
 from kelmah.gateway.upstreams import Apps, HTTPInstance, Instance, MemoryInstance, Service
-from kelmah.kit import clock, problem
+from kelmah.kit import clock
 from kelmah.kit import redis as redisdb
 from kelmah.kit.calls import ASGITransport, HTTPTransport, ServiceCaller, Transport, http_client
 from kelmah.kit.observe import Metrics, Observer
@@ -49,10 +48,6 @@ def create_app(settings: GatewaySettings, *, apps: Apps | None = None) -> Litest
     _check_services(settings, table, apps or {})
     metrics = Metrics()
 
-    @asgi("/", is_mount=True, copy_scope=False)
-    async def everything(scope: Scope, receive: Receive, send: Send) -> None:
-        await app.state.edge(scope, receive, send)
-
     @asynccontextmanager
     async def lifespan(app: Litestar) -> AsyncIterator[None]:
         clock.shift(timedelta(seconds=settings.clock_shift_s))
@@ -63,8 +58,9 @@ def create_app(settings: GatewaySettings, *, apps: Apps | None = None) -> Litest
                 _check_services(settings, changed, apps or {})
                 edge.use(changed)
 
+            # In place of Litestar's router: the edge has routes of its own, and answers its errors itself.
             app.asgi_handler = Observer(
-                inside,
+                edge,
                 metrics=metrics,
                 concurrent=settings.max_concurrent_requests,
                 waiting=settings.max_waiting_requests,
@@ -74,15 +70,7 @@ def create_app(settings: GatewaySettings, *, apps: Apps | None = None) -> Litest
                 yield
                 log.info("app.stopping")
 
-    app = Litestar(
-        route_handlers=[everything],
-        lifespan=[lifespan],
-        exception_handlers={Exception: problem.render},
-        openapi_config=None,
-        logging_config=None,
-    )
-    inside = app.asgi_handler
-    return app
+    return Litestar(lifespan=[lifespan], openapi_config=None, logging_config=None)
 
 
 def _check_services(settings: GatewaySettings, table: RouteTable, apps: Apps) -> None:
