@@ -12,6 +12,7 @@ import random
 import time
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -24,7 +25,7 @@ from kelmah.kit.ids import new_id
 from kelmah.services.job.app import create_app
 from kelmah.services.job.documents import DOCUMENTS
 from kelmah.services.job.documents import search as documents
-from kelmah.services.job.documents.jobs import JobDocument
+from kelmah.services.job.documents.jobs import NEWEST, JobDocument
 from kelmah.services.job.service import lexicon, words
 from kelmah.services.job.service.search import JobSearch, Sort, job_filter
 from kelmah.services.job.settings import JobSettings
@@ -70,9 +71,9 @@ async def test_search(mongo_url: str, mongo_prefix: str, redis_url: str, redis_p
         print(f"load of this machine: {os.getloadavg()[0]:.1f}")
         print(f"{'search':14}{'p50':>8}{'p95':>8}{'max':>8}   {'raw p50':>8}{'raw p95':>8}")
         for name, asked in SEARCHES.items():
-            ours = await _measure(lambda asked=asked: _call(service, asked))
+            ours = await _measure(partial(_call, service, asked))
             fits = job_filter(asked, [await lexicon.wanted(word) for word in words.asked_words(asked.q or "")])
-            raw = await _measure(lambda fits=fits, sort=asked.sort: _raw(fits, sort))
+            raw = await _measure(partial(_raw, fits, asked.sort))
             row = [ours[0.5], ours[0.95], ours[1.0], raw[0.5], raw[0.95]]
             print(f"{name:14}{row[0]:8.1f}{row[1]:8.1f}{row[2]:8.1f}   {row[3]:8.1f}{row[4]:8.1f}", flush=True)
             slow += [name] if ours[0.95] > LIMIT_MS else []
@@ -114,7 +115,7 @@ async def _raw(fits: documents.JobFilter, sort: Sort) -> None:
         query = documents.query_of(fits) | {"budget.currency": fits.currency}
         await jobs.find(query, documents.PROJECTION, sort=[("budget.amount", -1), ("_id", -1)], limit=21).to_list()
     else:
-        await jobs.find(documents.query_of(fits), documents.PROJECTION, sort=documents.NEWEST, limit=21).to_list()
+        await jobs.find(documents.query_of(fits), documents.PROJECTION, sort=NEWEST, limit=21).to_list()
 
 
 async def _fill() -> None:

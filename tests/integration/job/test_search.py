@@ -109,6 +109,14 @@ async def test_pages_of_the_nearest_hold_each_job_once_also_at_one_place(desk: D
     assert await _pages(desk, f"q={word}&near={ACCRA[0]},{ACCRA[1]}&radiusKm=500&sort=nearest") == written
 
 
+async def test_a_long_tie_of_the_nearest_is_in_the_order_of_ids(desk: Desk) -> None:
+    anna, word = hirer(), _word()
+    written = [(await desk.open_job(anna, title=word))["id"] for _ in range(16)]
+    near = f"q={word}&near={ACCRA[0]},{ACCRA[1]}&sort=nearest"
+    assert await _ids(desk, f"{near}&limit=1") == written[:1]
+    assert await _pages(desk, near) == sorted(written)
+
+
 async def test_only_open_jobs_are_found(desk: Desk) -> None:
     anna, word = hirer(), _word()
     await desk.draft(anna, title=word)

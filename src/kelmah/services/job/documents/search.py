@@ -17,6 +17,8 @@ EARTH_RADIUS_M = 6_378_137.0
 #: Open jobs that facets count; of more the first are counted and the answer says so.
 MAX_COUNTED = 5_000
 _FACET_VALUES = 50
+#: Jobs that are read beyond a page of the nearest, to see the end of a tie.
+_TIES = 10
 
 
 class JobRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -122,13 +124,23 @@ async def best_paid_open(wanted: JobFilter, *, after: Amount | None, limit: int)
 
 
 async def nearest_open(wanted: JobFilter, *, after: Distance | None, limit: int) -> list[JobRow]:
-    """Open jobs that fit, the nearest first."""
-    rows = await JobDocument.get_pymongo_collection().aggregate(nearest_stages(wanted, after=after, limit=limit))
-    return msgspec.convert(await rows.to_list(), list[JobRow])
+    """Open jobs that fit, the nearest first.
+
+    The server streams them by distance, but equally far ones in no order. So as many more are read as it takes to see
+    the end of the last tie, and the ids decide here; a sort in the server would read everything in the circle.
+    """
+    asked = limit + _TIES
+    while True:
+        rows = await JobDocument.get_pymongo_collection().aggregate(nearest_stages(wanted, after=after, limit=asked))
+        found = msgspec.convert(await rows.to_list(), list[JobRow])
+        found.sort(key=lambda one: (one.distance_m, one.id))
+        if len(found) < asked or found[limit - 1].distance_m != found[-1].distance_m:
+            return found[:limit]
+        asked *= 4
 
 
 def nearest_stages(wanted: JobFilter, *, after: Distance | None, limit: int) -> list[dict[str, Any]]:
-    """The aggregation that finds the nearest."""
+    """The aggregation that finds the nearest, equally far ones in no order."""
     assert wanted.near is not None  # noqa: S101  # the service asks for a place before it sorts by distance
     near: dict[str, Any] = {
         "near": {"type": "Point", "coordinates": list(wanted.near)},
@@ -143,7 +155,7 @@ def nearest_stages(wanted: JobFilter, *, after: Distance | None, limit: int) -> 
         near["minDistance"] = max(0.0, after.distance_m - 1)
         beyond = [{"distance_m": {"$gt": after.distance_m}}, {"distance_m": after.distance_m, "_id": {"$gt": after.id}}]
         stages.append({"$match": {"$or": beyond}})
-    return [*stages, {"$sort": {"distance_m": 1, "_id": 1}}, {"$limit": limit}, {"$project": PROJECTION}]
+    return [*stages, {"$limit": limit}, {"$project": PROJECTION}]
 
 
 async def count_facets(wanted: JobFilter) -> Facets:
