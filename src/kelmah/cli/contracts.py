@@ -14,6 +14,8 @@ from kelmah.cli import job_docs
 from kelmah.cli.asgi import settings_class
 from kelmah.contracts.events import EVENT_TYPES, Envelope
 from kelmah.contracts.messaging import ClientFrame, ServerFrame
+
+from kelmah.gateway import errors as _gateway_errors  # noqa: F401  # so that its codes are on the page
 from kelmah.gateway import openapi, routes
 from kelmah.kit.errors import every_error
 
@@ -58,6 +60,8 @@ def _documents() -> Iterator[tuple[Path, str]]:
     table = routes.load()
     if missing := openapi.unrouted(documents, table):
         sys.exit("operations that no route of the gateway leads to: " + ", ".join(missing))
+    if dead := openapi.unserved(documents, table):
+        sys.exit("routes of the gateway that lead to no operation: " + ", ".join(dead))
     whole = _text(openapi.merge(documents, table))
     yield OPENAPI / "gateway.json", whole
     yield SERVED, whole

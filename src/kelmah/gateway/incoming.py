@@ -58,6 +58,15 @@ def read_path(scope: Scope) -> bytes:
     path: bytes = scope["raw_path"].partition(b"?")[0]
     if len(path) + len(scope["query_string"]) > MAX_TARGET_BYTES:
         raise TargetTooLong
+    return clean_path(path)
+
+
+def clean_path(path: bytes) -> bytes:
+    """A path with `/api/…` written as `/api/v1/…`.
+
+    Raises:
+        MalformedTarget: anything that two readers could take for two different paths.
+    """
     if not _PATH.match(path):
         raise MalformedTarget
     if b"%" in path:

@@ -64,6 +64,7 @@ class Behind:
     revoked: list[dict[str, Any]] = field(default_factory=list)
     failures: int = 0
     calls: int = 0
+    ready: bool = True
     step: asyncio.Event = field(default_factory=asyncio.Event)
     received: list[int] = field(default_factory=list)
     close_codes: list[int] = field(default_factory=list)
@@ -173,8 +174,9 @@ def echo_app(behind: Behind) -> Litestar:  # noqa: C901  # many small handlers
                 await socket.send_bytes(message["bytes"])
 
     @get("/readyz", opt={"unguarded": True})
-    async def readyz() -> dict[str, Any]:
-        return {"status": "ok", "checks": {"mongo": "ok"}}
+    async def readyz() -> Response[dict[str, Any]]:
+        state = "ok" if behind.ready else "unavailable"
+        return Response({"status": state, "checks": {"mongo": state}}, status_code=200 if behind.ready else 503)
 
     return Litestar(
         [echo, mine, closed, upload, download, status, flaky, slow, dies, dies_late, socket, readyz],
