@@ -76,13 +76,17 @@ async def people(running_platform: Platform, seeded: Finished) -> AsyncIterator[
         yield [anybody, *[await sign_in(anybody, one.email) for one in seeded_people()]]
 
 
+@pytest.mark.timeout(900)
 async def test_no_input_provokes_a_server_error(people: list[Api]) -> None:
     async with people[0].session.get(f"{people[0].url}/openapi.json") as answer:
         document = await answer.json()
     # What may end the session comes last.
     shots = sorted(every_shot(document), key=lambda shot: "/auth/" in shot.target)
     assert len(shots) > 2_000
-    faults = [fault for api in people for fault in await fire(api, shots)]
+    # Hirers and workers get everything. Of the rest most is refused at the door, so each gets another share.
+    anybody, *staff, hirer, worker = people
+    shares = [(hirer, shots), (worker, shots), *((api, shots[start::4]) for start, api in enumerate([anybody, *staff]))]
+    faults = [fault for api, share in shares for fault in await fire(api, share)]
     assert not faults, f"{len(faults)} faults:\n" + "\n".join(sorted(faults)[:200])
 
 

@@ -95,6 +95,16 @@ async def test_the_demo_starts_and_stops_a_platform_of_its_own(tmp_path: Path) -
     assert os.listdir(tmp_path) == []
 
 
+async def test_without_rabbitmq_redis_carries_the_same_journey(tmp_path: Path) -> None:
+    # Neither an installed server nor Debian's package tools are found.
+    async with up("--ephemeral", cwd=tmp_path, PATH="/nonexistent") as command:
+        assert "rabbitmq is not to be had here" in command.seen
+        assert "Workers use Dramatiq's Redis broker instead" in command.seen
+        mailbox = re.search(r"mail +│ (\S+)", command.seen)
+        assert mailbox, command.seen
+        check_journey(await run("kelmah", "demo", "--json", "--url", address(command), "--mailbox", mailbox[1]))
+
+
 async def test_a_part_that_does_not_start_shows_its_log(tmp_path: Path) -> None:
     command = await start("kelmah", "up", "--ephemeral", cwd=tmp_path, env={"KELMAH_REVIEW_SEALED_DAYS": "soon"})
     family: set[int] = set()

@@ -20,6 +20,25 @@ _indexes = App(name="indexes", help="The indexes of MongoDB.")
 _indexes.command("kelmah.cli.indexes:build", name="build")
 _app.command(_indexes)
 
+_ledger = App(name="ledger", help="The ledger of the payment service.")
+_ledger.command("kelmah.cli.ledger:verify", name="verify")
+_ledger.command("kelmah.cli.ledger:show", name="show")
+_ledger.command("kelmah.cli.ledger:at", name="at")
+_ledger.command("kelmah.cli.ledger:resume", name="resume")
+_app.command(_ledger)
+
+_keys = App(name="keys", help="The keys of the auth service.")
+_keys.command("kelmah.cli.auth:rotate_keys", name="rotate")
+_app.command(_keys)
+
+_users = App(name="users", help="Accounts.")
+_users.command("kelmah.cli.auth:create_user", name="create")
+_app.command(_users)
+
+_auth = App(name="auth", help="The auth service.")
+_auth.command("kelmah.cli.auth:calibrate", name="calibrate")
+_app.command(_auth)
+
 _contracts = App(name="contracts", help="The schemas that consumers build on.")
 _contracts.command("kelmah.cli.contracts:export", name="export")
 _app.command(_contracts)

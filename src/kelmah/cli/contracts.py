@@ -10,22 +10,24 @@ from typing import Any
 import msgspec
 
 from kelmah import services
-from kelmah.cli import job_docs
+from kelmah.cli import asyncapi, job_docs
 from kelmah.cli.asgi import settings_class
 from kelmah.contracts.events import EVENT_TYPES, Envelope
+from kelmah.contracts.messaging import ClientFrame, ServerFrame
 from kelmah.gateway import errors as _gateway_errors  # noqa: F401  # so that its codes are on the page
 from kelmah.gateway import openapi, routes
 from kelmah.kit.errors import every_error
 
 SCHEMAS = Path("docs/contracts")
 OPENAPI = Path("docs/openapi")
+ASYNCAPI = Path("docs/asyncapi.json")
 ERRORS = Path("docs/errors.md")
 #: The gateway's own copy, served at /openapi.json.
 SERVED = Path("src/kelmah/gateway/openapi.json")
 
 
 def export(*, check: bool = False) -> None:
-    """Write the JSON Schemas of the events, one OpenAPI document a service and the gateway's, and the error codes.
+    """Write the events' JSON Schemas and AsyncAPI document, each app's OpenAPI document, and the error codes.
 
     Args:
         check: write nothing, and fail when a committed file is stale.
@@ -50,6 +52,10 @@ def _documents() -> Iterator[tuple[Path, str]]:
     yield SCHEMAS / "envelope.json", _text(_schema(Envelope))
     for name, event in EVENT_TYPES.items():
         yield SCHEMAS / f"{name}.json", _text(_schema(event))
+    yield SCHEMAS / "messaging.client_frame.json", _text(_schema(ClientFrame))
+    yield SCHEMAS / "messaging.server_frame.json", _text(_schema(ServerFrame))
+
+    yield ASYNCAPI, _text(asyncapi.document())
     documents = {name: service_openapi(name) for name in services.NAMES}
     for name, document in documents.items():
         yield OPENAPI / f"{name}.json", _text(document)
@@ -80,7 +86,7 @@ def service_openapi(name: str) -> dict[str, Any]:
     return app.openapi_schema.to_schema()
 
 
-def _schema(struct: type[msgspec.Struct]) -> dict[str, Any]:
+def _schema(struct: Any) -> dict[str, Any]:
     (reference,), components = msgspec.json.schema_components([struct], ref_template="#/$defs/{name}")
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **reference, "$defs": components}
 

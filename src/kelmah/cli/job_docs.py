@@ -32,6 +32,7 @@ def _states() -> str:
     tables: dict[str, Mapping[str, frozenset[str]]] = {
         "Job": {str(one): _names(to) for one, to in states.JOB_TRANSITIONS.items()},
         "Application": {str(one): _names(to) for one, to in states.APPLICATION_TRANSITIONS.items()},
+        "Invitation": {str(one): _names(to) for one, to in states.INVITATION_TRANSITIONS.items()},
         "Contract": {str(one): _names(to) for one, to in states.CONTRACT_TRANSITIONS.items()},
         "Milestone": {str(one): _names(to) for one, to in states.MILESTONE_TRANSITIONS.items()},
     }

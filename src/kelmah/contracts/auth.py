@@ -43,8 +43,11 @@ class RegisterRequest(Request, frozen=True, kw_only=True):
 
 
 class LoginRequest(Request, frozen=True, kw_only=True):
+    """`reactivate` wakes an account that its owner put to rest."""
+
     email: EmailText
     password: GivenPassword
+    reactivate: bool = False
 
 
 class LoginMfaRequest(Request, frozen=True, kw_only=True):
@@ -61,6 +64,11 @@ class StepUpRequest(Request, frozen=True, kw_only=True):
     code: FactorCode | None = None
 
 
+class ChangeRoleRequest(Request, frozen=True, kw_only=True):
+    role: Role
+    reason: Annotated[str, Meta(min_length=3, max_length=500, examples=["Joins the support team"])]
+
+
 class MfaCodeRequest(Request, frozen=True, kw_only=True):
     code: FactorCode
 
@@ -70,6 +78,7 @@ class OAuthExchangeRequest(Request, frozen=True, kw_only=True):
 
     code: OpaqueToken
     role: Literal["worker", "hirer"] | None = None
+    reactivate: bool = False
 
 
 class LinkRequest(Request, frozen=True, kw_only=True):
@@ -139,6 +148,36 @@ class SignedIn(Tokens, frozen=True, kw_only=True):
     user: AccountView
 
 
+class RoleChange(Response, frozen=True, kw_only=True):
+    """Who gave whom which role, and why."""
+
+    user_id: str
+    old_role: Role
+    new_role: Role
+    by: str
+    reason: str
+    at: datetime
+
+
+class DeviceView(Response, frozen=True, kw_only=True):
+    """A device on which one has signed in."""
+
+    first_seen_at: datetime
+    last_seen_at: datetime
+
+
+class AccountExport(Response, frozen=True, kw_only=True):
+    """All that this service keeps of a person, but for secrets. Other services export theirs."""
+
+    account: AccountView
+    exported_at: datetime
+    sessions: list["SessionView"]
+    identities: list["IdentityView"]
+    devices: list[DeviceView]
+    role_changes: list[RoleChange]
+    second_factor: bool
+
+
 class MfaChallenge(Response, frozen=True, kw_only=True):
     """The answer to a login where the second factor is on: send this with a code to `/api/v1/auth/login/mfa`."""
 
@@ -190,6 +229,10 @@ class SessionView(Response, frozen=True, kw_only=True):
     expires_at: datetime
     address: str | None
     user_agent: str | None
+    #: In words, such as "Firefox on Windows"; what the program says of itself, which may be untrue.
+    device: str
+    browser: str | None
+    system: str | None
     current: bool
 
 
@@ -257,6 +300,39 @@ class LoginRefused(Event, frozen=True, kw_only=True):
     TYPE: ClassVar[str] = "auth.login_refused.v1"
     user_id: str | None
     reason: str
+
+
+class RoleChanged(Event, frozen=True, kw_only=True):
+    """An administrator gave the person another role; every session ended with it."""
+
+    TYPE: ClassVar[str] = "auth.role_changed.v1"
+    user_id: str
+    old_role: Role
+    new_role: Role
+    by: str
+
+
+class AccountDeactivated(Event, frozen=True, kw_only=True):
+    """The person, or an administrator, put the account to rest: nobody should find it, nothing is lost."""
+
+    TYPE: ClassVar[str] = "auth.account_deactivated.v1"
+    user_id: str
+    by: str
+
+
+class AccountReactivated(Event, frozen=True, kw_only=True):
+    """The account is in use again."""
+
+    TYPE: ClassVar[str] = "auth.account_reactivated.v1"
+    user_id: str
+
+
+class AccountDeleted(Event, frozen=True, kw_only=True):
+    """The account is gone for good. Each service erases what it keeps of the person, but for what the law holds:
+    ledger rows stay, under the bare id."""
+
+    TYPE: ClassVar[str] = "auth.account_deleted.v1"
+    user_id: str
 
 
 class MfaEnabled(Event, frozen=True, kw_only=True):

@@ -5,6 +5,7 @@ import re
 import shutil
 import socket
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -18,12 +19,11 @@ from pydantic import SecretStr
 
 from kelmah.kit.context import Principal
 from kelmah.kit.ids import new_id
-from kelmah.services.auth.app import create_app
-from kelmah.services.auth.documents import DOCUMENTS
+from kelmah.services.auth.service import open_providers
 from kelmah.services.auth.settings import AuthSettings, OAuthProvider
 from tests.fakes.oidc import CLIENT_ID, CLIENT_SECRET, FakeOIDC, Person, query, serving
 from tests.fixtures.mailbox import Mailbox
-from tests.fixtures.service import Reply, Service, running
+from tests.fixtures.service import Reply, Service
 from tests.integration.auth.conftest import Visitor, claims, events_of, new_member, new_visitor, run_timers
 
 
@@ -39,17 +39,27 @@ async def linkedin() -> AsyncIterator[FakeOIDC]:
         yield provider
 
 
-@pytest.fixture(scope="module")
-async def auth(settings: AuthSettings, google: FakeOIDC, linkedin: FakeOIDC) -> AsyncIterator[Service]:
-    def known(provider: FakeOIDC) -> OAuthProvider:
-        return OAuthProvider.model_validate(
-            {"issuer": provider.issuer, "client_id": CLIENT_ID, "client_secret": CLIENT_SECRET}
-        )
+@asynccontextmanager
+async def knowing(auth: Service, settings: AuthSettings, **issuers: str) -> AsyncIterator[Service]:
+    """The service with these providers."""
+    oauth = {
+        name: OAuthProvider(issuer=issuer, client_id=CLIENT_ID, client_secret=SecretStr(CLIENT_SECRET))
+        for name, issuer in issuers.items()
+    }
+    async with open_providers(settings.model_copy(update={"oauth": oauth})) as providers:
+        auth.replace(providers=providers)
+        try:
+            yield auth
+        finally:
+            auth.replace(providers={})
 
-    oauth = {"google": known(google), "linkedin": known(linkedin)}
-    changed = settings.model_copy(update={"oauth": oauth, "mongo_database": f"{settings.mongo_database}_oauth"})
-    async with running(create_app, changed, DOCUMENTS) as service:
-        yield service
+
+@pytest.fixture(autouse=True)
+async def _providers(
+    auth: Service, settings: AuthSettings, google: FakeOIDC, linkedin: FakeOIDC
+) -> AsyncIterator[None]:
+    async with knowing(auth, settings, google=google.issuer, linkedin=linkedin.issuer):
+        yield
 
 
 @pytest.fixture(autouse=True)
@@ -397,14 +407,10 @@ async def certified(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[s
         await server.wait()
 
 
-@pytest.fixture(scope="module")
-async def certified_auth(settings: AuthSettings, certified: str) -> AsyncIterator[Service]:
-    google = OAuthProvider(issuer=certified, client_id=CLIENT_ID, client_secret=SecretStr(CLIENT_SECRET))
-    database = f"{settings.mongo_database}_certified"
-    async with running(
-        create_app, settings.model_copy(update={"oauth": {"google": google}, "mongo_database": database}), DOCUMENTS
-    ) as service:
-        yield service
+@pytest.fixture
+async def certified_auth(auth: Service, settings: AuthSettings, certified: str) -> AsyncIterator[Service]:
+    async with knowing(auth, settings, google=certified):
+        yield auth
 
 
 async def browse(url: str, login: str) -> str:

@@ -122,6 +122,7 @@ async def running_service(
         stripe_base_url="http://127.0.0.1:9",
         stripe_webhook_secrets=WEBHOOK_SECRETS,
         stripe_timeout_s=2,
+        max_waiting_requests=1000,
     )
     async with running(create_app, settings, DOCUMENTS) as service:
         yield service

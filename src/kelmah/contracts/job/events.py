@@ -220,3 +220,34 @@ class AmendmentClosed(Event, frozen=True, kw_only=True):
     closed_by: str
     signed: bool
     terms_hash: str
+
+
+class InvitationDeclined(Event, frozen=True, kw_only=True):
+    """A worker said no to an invitation."""
+
+    TYPE: ClassVar[str] = "job.invitation_declined.v1"
+    invitation_id: str
+    job_id: str
+    hirer_id: str
+    worker_id: str
+
+
+class CounterOfferMade(Event, frozen=True, kw_only=True):
+    """The hirer offered other terms for an application."""
+
+    TYPE: ClassVar[str] = "job.counter_offer_made.v1"
+    application_id: str
+    job_id: str
+    hirer_id: str
+    worker_id: str
+
+
+class CounterOfferAnswered(Event, frozen=True, kw_only=True):
+    """The worker took the hirer's terms, which are now the application's, or left them."""
+
+    TYPE: ClassVar[str] = "job.counter_offer_answered.v1"
+    application_id: str
+    job_id: str
+    hirer_id: str
+    worker_id: str
+    taken: bool

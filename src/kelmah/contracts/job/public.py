@@ -5,8 +5,19 @@ from typing import Annotated
 
 from msgspec import UNSET, Meta, UnsetType
 
-from kelmah.contracts.common import MAX_SAFE_INTEGER, Location, Money, Request, Response
-from kelmah.contracts.job.states import ApplicationStatus, ContractStatus, JobStatus, MilestoneStatus
+from kelmah.contracts.common import (
+    DEFAULT_CURRENCY,
+    MAX_SAFE_INTEGER,
+    Currency,
+    Id,
+    Latitude,
+    Location,
+    Longitude,
+    Money,
+    Request,
+    Response,
+)
+from kelmah.contracts.job.states import ApplicationStatus, ContractStatus, InvitationStatus, JobStatus, MilestoneStatus
 
 #: Milestones that one contract may have.
 MAX_MILESTONES = 20
@@ -143,6 +154,20 @@ class Apply(Request, frozen=True, kw_only=True):
     milestones: Annotated[list[ProposedMilestone], Meta(max_length=MAX_MILESTONES)] | None = None
 
 
+class CounterOffer(Request, frozen=True, kw_only=True):
+    """Other terms for an application, from the hirer. Milestones sum to the rate; without any, the whole is one."""
+
+    proposed_rate: Money
+    milestones: Annotated[list[ProposedMilestone], Meta(max_length=MAX_MILESTONES)] | None = None
+    note: Note | None = None
+
+
+class AnswerCounterOffer(Request, frozen=True, kw_only=True):
+    """Names the counter-offer that was read, so that no other one is answered."""
+
+    id: Id
+
+
 class GiveReason(Request, frozen=True, kw_only=True):
     """Why, in words that the other side reads. Optional."""
 
@@ -154,6 +179,16 @@ class MilestoneOffer(Response, frozen=True, kw_only=True):
 
     title: str
     amount: Money
+
+
+class CounterOfferView(Response, frozen=True, kw_only=True):
+    """Terms that the hirer offers and the worker may take or leave."""
+
+    id: str
+    proposed_rate: Money
+    milestones: list[MilestoneOffer]
+    offered_at: datetime
+    note: str | None = None
 
 
 class ApplicationView(Response, frozen=True, kw_only=True):
@@ -171,6 +206,7 @@ class ApplicationView(Response, frozen=True, kw_only=True):
     updated_at: datetime
     reason: str | None = None
     contract_id: str | None = None
+    counter_offer: CounterOfferView | None = None
 
 
 class MilestoneView(Response, frozen=True, kw_only=True):
@@ -325,3 +361,54 @@ class Match(Response, frozen=True, kw_only=True):
     contributions: dict[str, int]
     sides: dict[str, int]
     reasons: list[str]
+
+
+class SaveSearch(Request, frozen=True, kw_only=True):
+    """A search of which one wants to hear; its fields are those of `GET /jobs`, `near` is `[longitude, latitude]`."""
+
+    name: Annotated[str, Meta(min_length=1, max_length=80)]
+    q: Annotated[str, Meta(max_length=200)] | None = None
+    category: Label | None = None
+    skill: Annotated[tuple[Label, ...], Meta(max_length=20)] = ()
+    near: tuple[Longitude, Latitude] | None = None
+    radius_km: Annotated[float, Meta(gt=0, le=500)] | None = None
+    region: Annotated[str, Meta(min_length=1, max_length=80)] | None = None
+    min_budget: Annotated[int, Meta(ge=0, le=MAX_SAFE_INTEGER)] | None = None
+    max_budget: Annotated[int, Meta(ge=0, le=MAX_SAFE_INTEGER)] | None = None
+    currency: Currency = DEFAULT_CURRENCY
+    urgent: bool | None = None
+
+
+class SavedSearch(Response, frozen=True, kw_only=True):
+    """A saved search."""
+
+    id: str
+    created_at: datetime
+    search: SaveSearch
+
+
+class SavedSearchList(Response, frozen=True, kw_only=True):
+    """All saved searches of a worker; there is never a second page."""
+
+    items: list[SavedSearch]
+    next_cursor: None = None
+
+
+class Invite(Request, frozen=True, kw_only=True):
+    """Asks a worker to apply."""
+
+    worker_id: Id
+    note: Note | None = None
+
+
+class InvitationView(Response, frozen=True, kw_only=True):
+    """An invitation, for its worker and for the job's hirer."""
+
+    id: str
+    job_id: str
+    hirer_id: str
+    worker_id: str
+    status: InvitationStatus
+    created_at: datetime
+    updated_at: datetime
+    note: str | None = None

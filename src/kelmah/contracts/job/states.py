@@ -45,3 +45,11 @@ class MilestoneStatus(StrEnum):
     RELEASED = "released"
     DISPUTED = "disputed"
     REFUNDED = "refunded"
+
+
+class InvitationStatus(StrEnum):
+    """Where an invitation stands; applying answers it."""
+
+    SENT = "sent"
+    DECLINED = "declined"
+    APPLIED = "applied"

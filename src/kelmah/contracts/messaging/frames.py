@@ -28,6 +28,7 @@ class SendFrame(FromClient, frozen=True, kw_only=True, tag="send"):
     client_id: Id
     text: Annotated[str, Meta(max_length=MAX_TEXT_CHARS)] = ""
     attachment_ids: Annotated[list[Id], Meta(max_length=MAX_ATTACHMENTS)] = field(default_factory=list)
+    reply_to: Id | None = None
 
 
 class ReadMarkFrame(FromClient, frozen=True, kw_only=True, tag="read"):
@@ -73,6 +74,12 @@ class HelloFrame(FromServer, frozen=True, kw_only=True, tag="hello"):
 
 class MessageFrame(FromServer, frozen=True, kw_only=True, tag="message"):
     """A message, also one's own. A client shows each sequence once and in order."""
+
+    message: MessageView
+
+
+class ChangeFrame(FromServer, frozen=True, kw_only=True, tag="change"):
+    """A message was edited, deleted or reacted to. The higher `change` counts; missed ones are fetched over HTTP."""
 
     message: MessageView
 
@@ -140,6 +147,7 @@ class GapFrame(FromServer, frozen=True, kw_only=True, tag="gap"):
 ServerFrame = (
     HelloFrame
     | MessageFrame
+    | ChangeFrame
     | AckFrame
     | ReadFrame
     | TypingNoticeFrame

@@ -23,6 +23,7 @@ class EditConversation(Request, frozen=True, kw_only=True):
 
     muted: bool | UnsetType = UNSET
     archived: bool | UnsetType = UNSET
+    private_receipts: bool | UnsetType = UNSET
 
 
 class BlockView(Response, frozen=True, kw_only=True):

@@ -42,7 +42,15 @@ class ParticipantView(Response, frozen=True, kw_only=True):
     user_id: str
     role: Role | None
     display_name: str | None
-    read_up_to: int
+    read_up_to: Annotated[int, Meta(description="Null where receipts are private on either side.")] | None
+
+
+class FileState(StrEnum):
+    """Whether a file can be read: not while it is looked through for malware, and never where some was found."""
+
+    SCANNING = "scanning"
+    CLEAN = "clean"
+    INFECTED = "infected"
 
 
 class AttachmentView(Response, frozen=True, kw_only=True):
@@ -52,6 +60,7 @@ class AttachmentView(Response, frozen=True, kw_only=True):
     file_name: str
     media_type: str
     size: int
+    state: FileState = FileState.CLEAN
 
 
 class NewMessage(Request, frozen=True, kw_only=True):
@@ -60,6 +69,27 @@ class NewMessage(Request, frozen=True, kw_only=True):
     client_id: Annotated[Id, Meta(description="Chosen by the client, new for each message.")]
     text: Annotated[str, Meta(max_length=MAX_TEXT_CHARS, description="May be empty when there are attachments.")] = ""
     attachment_ids: Annotated[list[Id], Meta(max_length=MAX_ATTACHMENTS)] = field(default_factory=list)
+    reply_to: Annotated[Id, Meta(description="A message of the same conversation.")] | None = None
+
+
+class EditMessage(Request, frozen=True, kw_only=True):
+    """Another text for one's own message."""
+
+    text: Annotated[str, Meta(min_length=1, max_length=MAX_TEXT_CHARS)]
+
+
+class React(Request, frozen=True, kw_only=True):
+    """Put an emoji to a message, or take it away. Doing it twice changes nothing."""
+
+    emoji: Annotated[str, Meta(min_length=1, max_length=16, examples=["👍"])]
+    remove: bool = False
+
+
+class ReactionView(Response, frozen=True, kw_only=True):
+    """Who put an emoji to a message."""
+
+    emoji: str
+    user_ids: list[str]
 
 
 class MessageView(Response, frozen=True, kw_only=True):
@@ -75,6 +105,13 @@ class MessageView(Response, frozen=True, kw_only=True):
     sent_at: datetime
     #: What it seems to hold that leads away from the platform; a client warns its reader.
     flags: list[Flag] = field(default_factory=list)
+    reply_to: str | None = None
+    edited_at: datetime | None = None
+    #: Set where the sender took it back: there is no text and no file any more.
+    deleted_at: datetime | None = None
+    reactions: list[ReactionView] = field(default_factory=list)
+    #: Counts the edits, deletions and reactions of a conversation; 0 for a message as it was sent.
+    change: int = 0
 
 
 class ConversationView(Response, frozen=True, kw_only=True):
@@ -85,12 +122,14 @@ class ConversationView(Response, frozen=True, kw_only=True):
     contract_id: str | None
     participants: list[ParticipantView]
     last_sequence: int
+    last_change: int
     unread_count: int
     last_message: MessageView | None
     created_at: datetime
     active_at: datetime
     muted: bool = False
     archived: bool = False
+    private_receipts: bool = False
 
 
 class ReadMark(Request, frozen=True, kw_only=True):

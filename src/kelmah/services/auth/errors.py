@@ -15,6 +15,14 @@ class EmailNotVerified(errors.Forbidden):
     code, title = "auth.email_not_verified", "Verify the e-mail address first; a new mail can be asked for"
 
 
+class AccountDeactivated(errors.Forbidden):
+    code, title = "auth.account_deactivated", "This account is at rest; log in with reactivate to wake it"
+
+
+class RoleKept(errors.Conflict):
+    code, title = "auth.role_kept", "Nobody changes their own role, and this person may have that role already"
+
+
 class RefreshRefused(errors.Unauthenticated):
     """One answer for a forged, used, expired and revoked token, so that nothing is learned by trying."""
 

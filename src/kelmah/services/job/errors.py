@@ -95,3 +95,31 @@ class NoAmendment(NotFound):
 
 class OwnAmendment(Conflict):
     code, title = "job.own_amendment", "The other side is to sign this amendment"
+
+
+class InvitationNotFound(NotFound):
+    code, title = "job.invitation_not_found", "There is no such invitation"
+
+
+class SearchNotFound(NotFound):
+    code, title = "job.search_not_found", "There is no such saved search"
+
+
+class AlreadyInvited(Conflict):
+    code, title = "job.already_invited", "This worker was invited to the job"
+
+
+class InvitationsFull(Conflict):
+    code, title = "job.invitations_full", "The job takes no more invitations"
+
+
+class TooManySaved(Conflict):
+    code, title = "job.too_many_saved", "You keep as many as one may"
+
+
+class CounterOfferNotFound(NotFound):
+    code, title = "job.counter_offer_not_found", "There is no such counter-offer, or it was answered"
+
+
+class TurnedDown(Conflict):
+    code, title = "job.turned_down", "The hirer turned you down: to apply again you need an invitation"

@@ -6,6 +6,8 @@ from kelmah.contracts.job import (
     ApplicationView,
     ContractFacts,
     ContractView,
+    CounterOfferView,
+    InvitationView,
     JobVersion,
     JobView,
     MilestoneFacts,
@@ -14,9 +16,10 @@ from kelmah.contracts.job import (
     SignatureView,
     Why,
 )
-from kelmah.services.job.documents.applications import ApplicationDocument
+from kelmah.services.job.documents.applications import ApplicationDocument, Counter
 from kelmah.services.job.documents.base import MoneyValue
 from kelmah.services.job.documents.contracts import Amendment, ContractDocument, Milestone
+from kelmah.services.job.documents.interest import InvitationDocument
 from kelmah.services.job.documents.jobs import JobDocument, JobVersionDocument
 from kelmah.services.job.documents.search import JobRow
 
@@ -85,6 +88,35 @@ def application_view(application: ApplicationDocument) -> ApplicationView:
         updated_at=application.updated_at,
         reason=application.reason,
         contract_id=application.contract_id,
+        counter_offer=None if application.counter_offer is None else _counter_offer(application.counter_offer),
+    )
+
+
+def _counter_offer(counter: Counter) -> CounterOfferView:
+    currency = counter.proposed_rate.currency
+    return CounterOfferView(
+        id=counter.id,
+        proposed_rate=money(counter.proposed_rate),
+        milestones=[
+            MilestoneOffer(title=one.title, amount=Money(amount=one.amount, currency=currency))
+            for one in counter.milestones
+        ],
+        offered_at=counter.offered_at,
+        note=counter.note,
+    )
+
+
+def invitation_view(invitation: InvitationDocument) -> InvitationView:
+    """An invitation as its two sides see it."""
+    return InvitationView(
+        id=invitation.id,
+        job_id=invitation.job_id,
+        hirer_id=invitation.hirer_id,
+        worker_id=invitation.worker_id,
+        status=invitation.status,
+        note=invitation.note,
+        created_at=invitation.created_at,
+        updated_at=invitation.updated_at,
     )
 
 

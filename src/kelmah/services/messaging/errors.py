@@ -38,6 +38,18 @@ class FileTooLarge(errors.PayloadTooLarge):
     code, title = "messaging.file_too_large", "The file is too large"
 
 
+class FileScanning(errors.Conflict):
+    code, title = "messaging.file_scanning", "The file is being looked through for malware"
+
+
+class FileInfected(errors.Forbidden):
+    code, title = "messaging.file_infected", "Malware was found in this file"
+
+
+class ScanFailed(errors.Unavailable):
+    code, title = "messaging.scan_failed", "The file could not be looked through yet"
+
+
 class TicketRefused(errors.Unauthenticated):
     code, title = "messaging.ticket_refused", "The ticket was used, has run out, or never was"
 
@@ -128,3 +140,11 @@ class ReportNotFound(errors.NotFound):
 
 class AlreadyDecided(errors.Conflict):
     code, title = "messaging.already_decided", "Somebody ruled on this report already"
+
+
+class NotYourMessage(errors.Forbidden):
+    code, title = "messaging.not_your_message", "Only its sender changes a message"
+
+
+class TooLateToEdit(errors.Conflict):
+    code, title = "messaging.too_late_to_edit", "This message can be edited no more"

@@ -15,6 +15,9 @@ class MessagingSettings(ServiceSettings):
     mongo_database: str = "kelmah_messaging"
     max_body_bytes: int = Field(10_489_856, ge=1024, le=67_108_864, description="Largest request body: a whole file.")
     attachment_max_bytes: int = Field(10_485_760, ge=1024, le=67_104_768, description="Largest file in a conversation.")
+    clamd_url: str | None = Field(
+        None, description="clamd that scans files: tcp://host:3310 or unix:///path. Unset scans nothing."
+    )
     allowed_origins: list[str] = Field(
         default_factory=list, description='Origins whose pages may open a WebSocket: ["https://kelmah.example"].'
     )

@@ -5,7 +5,9 @@ from contextlib import asynccontextmanager
 from dataclasses import fields
 from functools import partial
 
+import structlog
 from litestar import Litestar
+from pymongo.errors import PyMongoError
 
 from kelmah.clients.job import JobClient
 from kelmah.contracts.payment import Provider
@@ -15,8 +17,10 @@ from kelmah.services.payment.controllers import CONTROLLERS, POLICY
 from kelmah.services.payment.documents import DOCUMENTS
 from kelmah.services.payment.providers import paypal, stripe
 from kelmah.services.payment.providers.base import PaymentProvider
-from kelmah.services.payment.service import Context
+from kelmah.services.payment.service import Context, schedule_check
 from kelmah.services.payment.settings import PaymentSettings
+
+log = structlog.get_logger(__name__)
 
 
 @asynccontextmanager
@@ -30,12 +34,17 @@ async def open_context(settings: PaymentSettings, *, apps: Apps | None = None) -
         providers: dict[Provider, PaymentProvider] = {Provider.STRIPE: cards}
         if payers is not None:
             providers[Provider.PAYPAL] = payers
-        yield Context(
+        context = Context(
             **{field.name: getattr(resources, field.name) for field in fields(Resources)},
             settings=settings,
             job=JobClient(resources.callers["job"]),
             providers=providers,
         )
+        try:
+            await schedule_check(context)
+        except PyMongoError as error:  # it is not ready, and says so
+            log.warning("payment.ledger.check_not_set", error=type(error).__name__)
+        yield context
 
 
 def create_app(settings: PaymentSettings, *, apps: Apps | None = None) -> Litestar:

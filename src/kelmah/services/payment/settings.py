@@ -35,6 +35,7 @@ class PaymentSettings(ServiceSettings):
     step_up_minutes: int = Field(
         10, ge=1, le=1440, description="How long ago a person may have signed in to move money out."
     )
+    ledger_check_minutes: int = Field(15, ge=1, le=1440, description="Minutes between two checks of the whole ledger.")
     stripe_api_key: SecretStr = Field(description="Stripe's secret key (sk_…).")
     stripe_base_url: str | None = Field(None, description="Another address than Stripe's own, for a stand-in.")
     stripe_webhook_secrets: list[SecretStr] = Field(

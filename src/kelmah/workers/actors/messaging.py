@@ -43,4 +43,6 @@ on_event("messaging.close_session", SessionRevoked, service.on_session_revoked)
 
 on_timer("messaging.send_delivery", service.send_delivery)
 on_timer("messaging.send_digest", service.send_digest)
+on_timer("messaging.scan_attachment", service.scan_attachment)
+on_timer("messaging.purge_message", service.purge_message)
 on_timer("messaging.discard_upload", service.discard_upload)

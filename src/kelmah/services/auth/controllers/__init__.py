@@ -29,12 +29,13 @@ from kelmah.contracts.auth import (
     TokenRequest,
     Tokens,
 )
-from kelmah.contracts.common import Page
+from kelmah.contracts.common import Page, Role
 from kelmah.kit.context import Principal, current_principal
-from kelmah.kit.policy import PUBLIC, SIGNED_IN, Policy, services
+from kelmah.kit.policy import PUBLIC, SIGNED_IN, Policy, roles, services
 from kelmah.services.auth import service
 from kelmah.services.auth.controllers.client import CLIENT, SECRET
 from kelmah.services.auth.controllers.factors import FACTOR_CONTROLLERS
+from kelmah.services.auth.controllers.lifecycle import LIFECYCLE_CONTROLLERS
 from kelmah.services.auth.controllers.oauth import OAUTH_CONTROLLERS
 from kelmah.services.auth.service import Client, Context
 
@@ -44,6 +45,11 @@ POLICY: Policy = {
     "ResendVerification": PUBLIC,
     "Login": PUBLIC,
     "LoginMfa": PUBLIC,
+    "NotMe": PUBLIC,
+    "DeactivateMe": SIGNED_IN,
+    "ExportMe": SIGNED_IN,
+    "DeleteMe": SIGNED_IN,
+    "ChangeRole": roles(Role.ADMIN),
     "StepUp": SIGNED_IN,
     "SetUpMfa": SIGNED_IN,
     "VerifyMfa": SIGNED_IN,
@@ -275,6 +281,7 @@ CONTROLLERS: Sequence[ControllerRouterHandler] = (
     step_up,
     *FACTOR_CONTROLLERS,
     *OAUTH_CONTROLLERS,
+    *LIFECYCLE_CONTROLLERS,
     refresh_tokens,
     logout,
     list_sessions,

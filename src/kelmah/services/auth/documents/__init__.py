@@ -8,6 +8,7 @@ from kelmah.services.auth.documents.factors import FactorDocument
 from kelmah.services.auth.documents.identities import IdentityDocument
 from kelmah.services.auth.documents.keys import SigningKeysDocument
 from kelmah.services.auth.documents.proofs import ProofDocument
+from kelmah.services.auth.documents.role_changes import RoleChangeDocument
 from kelmah.services.auth.documents.sessions import SessionDocument
 
 DOCUMENTS: tuple[type[Document], ...] = (
@@ -16,6 +17,7 @@ DOCUMENTS: tuple[type[Document], ...] = (
     FactorDocument,
     IdentityDocument,
     ProofDocument,
+    RoleChangeDocument,
     SessionDocument,
     SigningKeysDocument,
 )

@@ -65,14 +65,18 @@ async def use_step(account_id: str, *, secret_sealed: str, step: int) -> bool:
     return result.modified_count == 1
 
 
-async def use_recovery(account_id: str, hashes: list[str]) -> bool:
-    """Whether one of these was there, and is not any more."""
+async def use_recovery(account_id: str, code_hash: str) -> bool:
+    """Whether this code was there, and is not any more."""
     result = await FactorDocument.get_pymongo_collection().update_one(
-        {"_id": account_id, "confirmed_at": {"$ne": None}, "recovery_hashes": {"$in": hashes}},
-        {"$pull": {"recovery_hashes": {"$in": hashes}}},
+        {"_id": account_id, "confirmed_at": {"$ne": None}, "recovery_hashes": code_hash},
+        {"$pull": {"recovery_hashes": code_hash}},
         session=session(),
     )
     return result.modified_count == 1
+
+
+async def erase(account_id: str) -> None:
+    await FactorDocument.get_pymongo_collection().delete_one({"_id": account_id}, session=session())
 
 
 async def remove(account_id: str) -> bool:

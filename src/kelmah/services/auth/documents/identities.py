@@ -53,6 +53,10 @@ async def of_account(account_id: str) -> list[IdentityDocument]:
     return await found.sort("provider").to_list(10)
 
 
+async def remove_all(account_id: str) -> None:
+    await IdentityDocument.get_pymongo_collection().delete_many({"account_id": account_id}, session=session())
+
+
 async def remove(account_id: str, *, provider: str) -> bool:
     result = await IdentityDocument.get_pymongo_collection().delete_one(
         {"account_id": account_id, "provider": provider}, session=session()

@@ -105,6 +105,16 @@ async def revoke(session_id: str, *, account_id: str, reason: str, now: datetime
     return result.modified_count == 1
 
 
+async def remove_all(account_id: str) -> None:
+    """Erase what the sessions of a person told of the person; they stay as bare ids, so that gateways still hear of
+    their end."""
+    await SessionDocument.get_pymongo_collection().update_many(
+        {"account_id": account_id},
+        {"$set": {"address_sealed": None, "user_agent_sealed": None, "device_hash": None, "successor_sealed": None}},
+        session=session(),
+    )
+
+
 async def live_ids(account_id: str, *, now: datetime, but: str | None) -> list[str]:
     rows = SessionDocument.get_pymongo_collection().find(
         {"account_id": account_id, "_id": {"$ne": but}, **_live(now)}, {"_id": 1}, session=session()

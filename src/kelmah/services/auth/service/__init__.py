@@ -10,6 +10,10 @@ from kelmah.services.auth.service.accounts import (
 )
 from kelmah.services.auth.service.context import Client, Context, client_of
 from kelmah.services.auth.service.hashing import open_hasher
+from kelmah.services.auth.service.lifecycle import change_role, not_me
+from kelmah.services.auth.service.lifecycle import deactivate as deactivate_account
+from kelmah.services.auth.service.lifecycle import delete as delete_account
+from kelmah.services.auth.service.lifecycle import export as export_account
 from kelmah.services.auth.service.logins import login, login_mfa, step_up
 from kelmah.services.auth.service.mails import resend_verification as send_verification_again
 from kelmah.services.auth.service.mails import send_notice, send_password_reset, send_verification
@@ -28,6 +32,7 @@ from kelmah.services.auth.service.oidc import open_providers
 from kelmah.services.auth.service.passwords import change as change_password
 from kelmah.services.auth.service.passwords import forgot as forgot_password
 from kelmah.services.auth.service.passwords import reset as reset_password
+from kelmah.services.auth.service.resealing import reseal
 from kelmah.services.auth.service.revocations import since as revocations_since
 from kelmah.services.auth.service.sessions import end_all_own, end_own, list_own, logout, refresh
 from kelmah.services.auth.service.signing import PUBLIC_KEYS_MAX_AGE_S, Signer
@@ -40,15 +45,19 @@ __all__ = [
     "Context",
     "Signer",
     "change_password",
+    "change_role",
     "client_of",
     "confirm_mfa",
     "contacts",
     "create_account",
     "create_staff",
+    "deactivate_account",
+    "delete_account",
     "disable_mfa",
     "end_all_own",
     "end_own",
     "exchange_oauth",
+    "export_account",
     "finish_oauth",
     "forgot_password",
     "link_identity",
@@ -58,11 +67,13 @@ __all__ = [
     "login_mfa",
     "logout",
     "me",
+    "not_me",
     "open_hasher",
     "open_providers",
     "public_keys",
     "refresh",
     "register",
+    "reseal",
     "resend_verification",
     "reset_password",
     "revocations_since",

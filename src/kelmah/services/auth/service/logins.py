@@ -6,6 +6,7 @@ import msgspec
 import structlog
 
 from kelmah.contracts.auth import (
+    AccountReactivated,
     LoggedIn,
     LoginMfaRequest,
     LoginRefused,
@@ -24,9 +25,15 @@ from kelmah.services.auth.documents import accounts, devices, factors
 from kelmah.services.auth.documents import sessions as documents
 from kelmah.services.auth.documents.accounts import AccountDocument
 from kelmah.services.auth.documents.sessions import SessionDocument
-from kelmah.services.auth.errors import ChallengeRefused, EmailNotVerified, InvalidCredentials, WrongPassword
+from kelmah.services.auth.errors import (
+    AccountDeactivated,
+    ChallengeRefused,
+    EmailNotVerified,
+    InvalidCredentials,
+    WrongPassword,
+)
 from kelmah.services.auth.service import mfa, revocations, shelf, throttle
-from kelmah.services.auth.service.accounts import email_indexes, own_account
+from kelmah.services.auth.service.accounts import email_indexes, own_account, subject
 from kelmah.services.auth.service.context import Client, Context
 from kelmah.services.auth.service.sessions import RefreshToken, access_token, end_these
 
@@ -52,6 +59,7 @@ async def login(context: Context, request: LoginRequest, *, client: Client) -> S
     Raises:
         BadInput: not a mail address.
         InvalidCredentials: no such account, or another password.
+        AccountDeactivated: it is at rest, and `reactivate` was not said.
         EmailNotVerified: the password is right, and the address not proven yet.
         TooManyAttempts: with the seconds to wait.
         Busy: too many passwords are being checked.
@@ -72,7 +80,9 @@ async def login(context: Context, request: LoginRequest, *, client: Client) -> S
     new_hash = None
     if account.password_hash is not None and context.hasher.is_outdated(account.password_hash):
         new_hash = await context.hasher.hash(request.password)
-    return await proceed(context, account, client, methods=[PASSWORD_METHOD], new_hash=new_hash)
+    return await proceed(
+        context, account, client, methods=[PASSWORD_METHOD], new_hash=new_hash, reactivate=request.reactivate
+    )
 
 
 async def _bucket(account: AccountDocument | None, email_index: str, client: Client) -> str:
@@ -95,9 +105,21 @@ async def _tell_of_refusal(context: Context, account: AccountDocument | None, re
 
 
 async def proceed(
-    context: Context, account: AccountDocument, client: Client, *, methods: list[str], new_hash: str | None = None
+    context: Context,
+    account: AccountDocument,
+    client: Client,
+    *,
+    methods: list[str],
+    new_hash: str | None = None,
+    reactivate: bool = False,
 ) -> SignedIn | MfaChallenge:
-    """Begin the session of somebody whose first factor is proven, unless a second one is due."""
+    """Begin the session of somebody whose first factor is proven, unless a second one is due.
+
+    Raises:
+        AccountDeactivated: it is at rest, and was not asked to wake.
+    """
+    if account.deactivated_at is not None and not reactivate:
+        raise AccountDeactivated
     if await factors.confirmed(account.id) is None:
         return await _begin(context, account, client, methods=methods, new_hash=new_hash)
     known = _Challenge(account.id, methods, account.password_changed_at)
@@ -176,6 +198,8 @@ async def _begin(
             account.id, password_hash=account.password_hash, stored_hash=new_hash or account.password_hash, at=now
         ):
             raise InvalidCredentials  # the password was changed a moment ago
+        if await accounts.reactivate(account.id):  # asked for, or it was put to rest this very moment
+            await context.events.append(AccountReactivated(user_id=account.id), subject=subject(account.id))
         surplus = await documents.list_live(
             account.id, now=now, limit=context.settings.max_sessions, skip=context.settings.max_sessions - 1
         )

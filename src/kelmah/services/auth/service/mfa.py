@@ -10,6 +10,7 @@ from cryptography.hazmat.primitives.twofactor.totp import TOTP
 from kelmah.contracts.auth import MfaDisabled, MfaEnabled, MfaSetup, RecoveryCodes
 from kelmah.kit import clock
 from kelmah.kit.context import Principal, require_fresh
+from kelmah.kit.crypto import digest_token
 from kelmah.services.auth import mapping
 from kelmah.services.auth.documents import factors
 from kelmah.services.auth.documents import sessions as session_documents
@@ -27,9 +28,8 @@ STEP_S, DIGITS = 30, 6
 _DRIFT = (0, -1, 1)
 _SECRET_BYTES = 20
 RECOVERY_CODES = 10
-#: 80 random bits in 16 characters of base32; nobody tries that many, and only their keyed hash is stored.
+#: 80 random bits in 16 characters of base32; nobody tries that many, and only their hash is stored.
 _RECOVERY_BYTES = 10
-_RECOVERY = b"auth.factors.recovery"
 
 
 async def set_up(context: Context, *, by: Principal) -> MfaSetup:
@@ -63,7 +63,7 @@ async def confirm(context: Context, code: str, *, by: Principal, client: Client)
         raise MfaAlreadyOn if await factors.confirmed(by.user_id) else MfaNotOn
     step = await _checked(context, factor, code, client)
     codes = [base64.b32encode(secrets.token_bytes(_RECOVERY_BYTES)).decode() for _ in range(RECOVERY_CODES)]
-    hashes = [context.ring.blind_index(one, context=_RECOVERY) for one in codes]
+    hashes = [digest_token(one) for one in codes]
 
     async def change() -> list[str]:
         now = clock.now()
@@ -119,7 +119,7 @@ async def prove(context: Context, account_id: str, code: str, *, client: Client)
     bucket = _bucket(account_id)
     await throttle.charge_login(context, client, bucket=bucket)
     plain = code.replace("-", "").upper()
-    if not await factors.use_recovery(account_id, context.ring.blind_indexes(plain, context=_RECOVERY)):
+    if not await factors.use_recovery(account_id, digest_token(plain)):
         await throttle.note_failure(context, bucket=bucket)
         raise MfaRefused
     await throttle.note_success(context, bucket=bucket)

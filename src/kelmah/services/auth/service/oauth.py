@@ -172,7 +172,7 @@ async def exchange(context: Context, request: OAuthExchangeRequest, *, client: C
             raise RoleNeeded.of("role", "worker or hirer")
         await throttle.charge_registration(context, client)
         account = await _make(context, proven, Role(request.role))
-    return await proceed(context, account, client, methods=[METHOD])
+    return await proceed(context, account, client, methods=[METHOD], reactivate=request.reactivate)
 
 
 async def _check_new(context: Context, identity: Identity) -> str:

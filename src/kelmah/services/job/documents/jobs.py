@@ -12,6 +12,10 @@ from kelmah.contracts.job import JobStatus
 from kelmah.kit.mongo import change, session
 from kelmah.services.job.documents.base import MoneyValue, Position, newest
 
+#: Invitations that one job may send.
+MAX_INVITATIONS = 50
+#: States in which a job takes applications.
+TAKES_APPLICATIONS = (JobStatus.OPEN,)
 #: How lists of open jobs are sorted.
 NEWEST = [("published_at", DESCENDING), ("_id", DESCENDING)]
 
@@ -54,6 +58,7 @@ class JobDocument(Document):
     application_deadline: datetime | None = None
     expires_at: datetime | None = Field(None, description="Set while it is open: when it stops taking applications.")
     application_count: int = 0
+    invitation_count: int = 0
     created_at: datetime
     updated_at: datetime
     published_at: datetime | None = None
@@ -201,6 +206,21 @@ async def count_application(job_id: str, *, worker_id: str, most: int, at: datet
             "application_count": {"$lt": most},
         },
         {"$inc": {"application_count": 1}},
+    )
+
+
+async def count_invitation(job_id: str, *, hirer_id: str, at: datetime) -> JobDocument | None:
+    """Take one of the places for invitations of a hirer's open job, before its time is over."""
+    return await change(
+        JobDocument,
+        {
+            "_id": job_id,
+            "hirer_id": hirer_id,
+            "status": JobStatus.OPEN,
+            "expires_at": {"$gt": at},
+            "invitation_count": {"$lt": MAX_INVITATIONS},
+        },
+        {"$inc": {"invitation_count": 1}},
     )
 
 

@@ -1,5 +1,6 @@
 """The rules of the job service."""
 
+from kelmah.services.job.service.alerts import alert_workers
 from kelmah.services.job.service.consumers import (
     on_dispute_raised,
     on_dispute_resolved,
@@ -13,6 +14,7 @@ from kelmah.services.job.service.milestones import auto_approve_milestone
 
 __all__ = [
     "Context",
+    "alert_workers",
     "auto_approve_milestone",
     "expire_job",
     "on_dispute_raised",

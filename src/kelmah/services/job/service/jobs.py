@@ -40,6 +40,8 @@ from kelmah.services.job.service.states import EDITABLE_JOB, JOB_TRANSITIONS, so
 
 #: The actor that ends a job's time for applications.
 EXPIRE = "job.expire_job"
+#: The actor that tells workers of a job that was just published.
+ALERT = "job.alert_workers"
 #: How far ahead a deadline may be.
 MAX_DEADLINE = timedelta(days=365)
 #: What the worker reads whose application a closed job leaves behind.
@@ -158,6 +160,7 @@ async def publish_job(context: Context, job_id: str, *, by: Principal) -> JobVie
         if job.application_deadline is not None and job.application_deadline <= now:
             raise BadInput.of("applicationDeadline", "has passed: change it before the job is published again")
         await _expire_later(context, job)
+        await context.timers.set(f"alert-workers:{job_id}", ALERT, [job_id])
         await context.events.append(JobPublished(job_id=job_id, hirer_id=by.user_id), subject=subject(job_id))
         return job
 

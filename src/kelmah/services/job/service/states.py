@@ -4,7 +4,14 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import TypeVar
 
-from kelmah.contracts.job import ApplicationStatus, ContractStatus, JobStatus, MilestoneMoneyState, MilestoneStatus
+from kelmah.contracts.job import (
+    ApplicationStatus,
+    ContractStatus,
+    InvitationStatus,
+    JobStatus,
+    MilestoneMoneyState,
+    MilestoneStatus,
+)
 
 StatusT = TypeVar("StatusT", bound=StrEnum)
 
@@ -37,6 +44,13 @@ APPLICATION_TRANSITIONS: Mapping[ApplicationStatus, frozenset[ApplicationStatus]
     ApplicationStatus.ACCEPTED: frozenset(),
     ApplicationStatus.REJECTED: frozenset(),
     ApplicationStatus.WITHDRAWN: frozenset(),
+}
+
+INVITATION_TRANSITIONS: Mapping[InvitationStatus, frozenset[InvitationStatus]] = {
+    InvitationStatus.SENT: frozenset({InvitationStatus.DECLINED, InvitationStatus.APPLIED}),
+    # Who said no may still apply while the job is open.
+    InvitationStatus.DECLINED: frozenset({InvitationStatus.APPLIED}),
+    InvitationStatus.APPLIED: frozenset(),
 }
 
 CONTRACT_TRANSITIONS: Mapping[ContractStatus, frozenset[ContractStatus]] = {

@@ -2,7 +2,7 @@
 
 from kelmah.contracts.common import Role
 from kelmah.kit.policy import PUBLIC, SIGNED_IN, Policy, roles
-from kelmah.services.messaging.controllers import conversations, notifications, safety
+from kelmah.services.messaging.controllers import changes, conversations, notifications, safety
 
 _STAFF = roles(Role.MODERATOR, Role.ADMIN)
 
@@ -17,6 +17,11 @@ POLICY: Policy = {
     "ListReports": _STAFF,
     "GetReport": _STAFF,
     "DecideReport": _STAFF,
+    "EditMessage": SIGNED_IN,
+    "DeleteMessage": SIGNED_IN,
+    "ReactToMessage": SIGNED_IN,
+    "ListChanges": SIGNED_IN,
+    "SearchMessages": SIGNED_IN,
     "SendMessage": SIGNED_IN,
     "ListMessages": SIGNED_IN,
     "ReadConversation": SIGNED_IN,
@@ -40,4 +45,4 @@ POLICY: Policy = {
     "OpenSocket": PUBLIC,  # the ticket in the query says who it is
 }
 
-CONTROLLERS = [*conversations.HANDLERS, *notifications.HANDLERS, *safety.HANDLERS]
+CONTROLLERS = [*changes.HANDLERS, *conversations.HANDLERS, *notifications.HANDLERS, *safety.HANDLERS]

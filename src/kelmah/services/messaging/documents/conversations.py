@@ -31,6 +31,7 @@ class Participant(BaseModel):
     notified_up_to: int = 0
     muted: bool = False
     archived: bool = False
+    private_receipts: bool = False
 
 
 class ConversationDocument(Document):
@@ -42,6 +43,7 @@ class ConversationDocument(Document):
     contract_id: str | None = None
     participants: list[Participant]
     last_sequence: int = 0
+    last_change: int = 0
     created_at: datetime
     active_at: datetime
 
@@ -118,10 +120,12 @@ async def find_many(conversation_ids: Collection[str], *, user_id: str) -> list[
 
 
 async def list_for(
-    user_id: str, *, archived: bool, after: tuple[datetime, str] | None, limit: int
+    user_id: str, *, archived: bool | None, after: tuple[datetime, str] | None, limit: int
 ) -> list[ConversationDocument]:
-    """The person's conversations, archived or not, most recently active first."""
-    own = {"user_id": user_id, "archived": True if archived else {"$ne": True}}
+    """The person's conversations, archived or not or (None) both, most recently active first."""
+    own: dict[str, Any] = {"user_id": user_id}
+    if archived is not None:
+        own["archived"] = True if archived else {"$ne": True}
     query: dict[str, Any] = {"participants": {"$elemMatch": own}}
     if after is not None:
         at, conversation_id = after
@@ -140,6 +144,15 @@ async def take_sequence(conversation_id: str, *, sender_id: str, at: datetime) -
             "$max": {"active_at": at},
         },
         array_filters=[{"sender.user_id": sender_id}],
+    )
+
+
+async def take_change(conversation_id: str, *, user_id: str) -> ConversationDocument | None:
+    """Count one change of a message more, by this participant. Joins the open transaction."""
+    return await change(
+        ConversationDocument,
+        {"_id": conversation_id, "participants.user_id": user_id},
+        {"$inc": {"last_change": 1}},
     )
 
 

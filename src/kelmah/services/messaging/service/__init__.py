@@ -6,6 +6,14 @@ from kelmah.services.messaging.service.attachments import (
     open_attachment,
     upload_attachment,
 )
+from kelmah.services.messaging.service.changes import (
+    delete_message,
+    edit_message,
+    list_changes,
+    purge_message,
+    react,
+    search_messages,
+)
 from kelmah.services.messaging.service.context import Context
 from kelmah.services.messaging.service.conversations import (
     create_conversation,
@@ -64,6 +72,7 @@ from kelmah.services.messaging.service.safety import (
     report,
     unblock,
 )
+from kelmah.services.messaging.service.scans import scan_attachment
 from kelmah.services.messaging.service.subscriptions import (
     forget_phone,
     get_settings,
@@ -85,8 +94,10 @@ __all__ = [
     "block",
     "create_conversation",
     "decide_report",
+    "delete_message",
     "discard_upload",
     "edit_conversation",
+    "edit_message",
     "epoch",
     "expire_presence",
     "forget_phone",
@@ -98,6 +109,7 @@ __all__ = [
     "join",
     "leave",
     "list_blocks",
+    "list_changes",
     "list_conversations",
     "list_messages",
     "list_notifications",
@@ -125,11 +137,15 @@ __all__ = [
     "open_attachment",
     "page_for",
     "prove_phone",
+    "purge_message",
     "push_key",
+    "react",
     "read_notifications",
     "redeem_ticket",
     "refresh_presence",
     "report",
+    "scan_attachment",
+    "search_messages",
     "send_delivery",
     "send_digest",
     "send_message",

@@ -15,7 +15,7 @@ from kelmah.kit.mail import Mailer
 from kelmah.kit.ratelimit import Limit, Limiter
 from kelmah.kit.resources import Resources
 from kelmah.services.messaging.errors import SlowDown
-from kelmah.services.messaging.providers import PushSender, SmsSender
+from kelmah.services.messaging.providers import PushSender, Scanner, SmsSender
 from kelmah.services.messaging.settings import MessagingSettings
 
 log = structlog.get_logger(__name__)
@@ -37,6 +37,7 @@ class Context(Resources):
     mailer: Mailer
     sms: SmsSender | None
     push: PushSender | None
+    scanner: Scanner | None
     limiter: Limiter
 
 

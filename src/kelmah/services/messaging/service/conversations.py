@@ -122,7 +122,7 @@ async def edit_conversation(
     Raises:
         ConversationNotFound: not one of the caller's.
     """
-    given = {"muted": edit.muted, "archived": edit.archived}
+    given = {"muted": edit.muted, "archived": edit.archived, "private_receipts": edit.private_receipts}
     values = {name: value for name, value in given.items() if value is not UNSET}
     if not values:
         raise BadInput.of("", "nothing to change")
@@ -156,7 +156,9 @@ async def mark_read(context: Context, conversation_id: str, mark: ReadMark, *, b
     me = conversation.participant(by.user_id)
     if has_moved:
         frame = ReadFrame(conversation_id=conversation_id, user_id=by.user_id, read_up_to=me.read_up_to)
-        await live.publish(context, conversation.user_ids, frame)
+        # Whoever tells nobody learns of nobody.
+        others = [one for one in conversation.participants if not (me.private_receipts or one.private_receipts)]
+        await live.publish(context, {by.user_id, *(one.user_id for one in others)}, frame)
     return ConversationRead(
         conversation_id=conversation_id, read_up_to=me.read_up_to, unread_count=conversation.unread(by.user_id)
     )

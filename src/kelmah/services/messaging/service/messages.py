@@ -3,6 +3,8 @@
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import NamedTuple
 
+import msgspec
+
 from kelmah.contracts.common import Page
 from kelmah.contracts.messaging import FileShared, MessageFlagged, MessageFrame, MessageSent, MessageView, NewMessage
 from kelmah.contracts.messaging.values import MAX_TEXT_CHARS
@@ -19,6 +21,7 @@ from kelmah.services.messaging.errors import AttachmentsNotUsable, ClientIdReuse
 from kelmah.services.messaging.service import live
 from kelmah.services.messaging.service.context import Context, charge, messages_limit
 from kelmah.services.messaging.service.safety import check_may_write, flags_for
+from kelmah.services.messaging.service.words import words_of
 
 #: A resume that misses more messages of one conversation, or in all, is told to fetch them over HTTP.
 MAX_RESENT = 200
@@ -58,6 +61,8 @@ async def send_message(
     await check_may_write(context, conversation, by=by)
     await charge(context, messages_limit(context.settings), by.user_id)
     flags = await flags_for(conversation, new.text)
+    if new.reply_to is not None and await messages.get(conversation_id, new.reply_to) is None:
+        raise BadInput.of("replyTo", "there is no such message in this conversation")
     message_id, now = new_id(), clock.now()
     sealed = context.ring.seal(new.text, context=mapping.text_context(message_id))
 
@@ -73,6 +78,8 @@ async def send_message(
             client_id=new.client_id,
             text=sealed,
             flags=flags,
+            reply_to=new.reply_to,
+            words=words_of(context.ring, conversation_id, new.text),
             attachment_ids=new.attachment_ids,
             sent_at=now,
         )
@@ -104,7 +111,7 @@ def _clean(new: NewMessage) -> NewMessage:
         raise BadInput.of("text", "a message needs text or an attachment")
     if len(set(new.attachment_ids)) != len(new.attachment_ids):
         raise BadInput.of("attachmentIds", "a file is named twice")
-    return NewMessage(client_id=new.client_id, text=text, attachment_ids=new.attachment_ids)
+    return msgspec.structs.replace(new, text=text)
 
 
 async def _sent_before(context: Context, conversation_id: str, new: NewMessage, by: Principal) -> MessageView | None:
@@ -112,7 +119,8 @@ async def _sent_before(context: Context, conversation_id: str, new: NewMessage, 
     if found is None:
         return None
     (view,) = await views(context, [found])
-    if view.text != new.text or found.attachment_ids != new.attachment_ids:
+    is_same = found.change or (view.text == new.text and found.reply_to == new.reply_to)
+    if not is_same or found.attachment_ids != new.attachment_ids:
         raise ClientIdReused
     return view
 

@@ -228,7 +228,8 @@ async def _case(context: Context, row: ReportDocument) -> ReportCase:
             ReportedMessage(
                 id=one.id,
                 sender_id=one.sender_id,
-                text=context.ring.open(one.text, context=mapping.text_context(one.id)),
+                # What was taken back is purged in the end.
+                text=context.ring.open(one.text, context=mapping.text_context(one.id)) if one.text else "",
                 sent_at=one.sent_at,
             )
             for one in reversed(around)

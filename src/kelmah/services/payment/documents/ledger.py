@@ -5,10 +5,17 @@ zero; what stands against the outside world (clearing) or waits (suspense) may. 
 part in almost every entry, so each is kept as `SLOTS` documents that are added up: two releases meet in one of
 them by chance only. Each posting carries the account's next sequence and the balance it left, which makes gaps
 visible and gives a balance at any instant; entries are never updated.
+
+Each entry carries a hash of itself and of the entry before it on every account that it touches, so that one that
+was changed, removed or put between others shows. A single chain would let one transaction run at a time; these run
+through the documents that a transaction writes anyway.
 """
 
+import hashlib
+import json
 import zlib
 from collections import defaultdict
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, ClassVar, NamedTuple
@@ -78,6 +85,7 @@ class PostingRow(BaseModel):
     currency: str
     sequence: int
     balance: int
+    previous: str = ""
 
 
 class EntryDocument(Document):
@@ -89,6 +97,7 @@ class EntryDocument(Document):
     postings: list[PostingRow]
     facts: dict[str, str]
     at: datetime
+    hash: str = ""
 
     class Settings:
         name = "ledger_entries"
@@ -108,6 +117,7 @@ class AccountDocument(Document):
     currency: str
     balance: int
     sequence: int
+    head: str = ""
 
     class Settings:
         name = "ledger_accounts"
@@ -138,6 +148,12 @@ async def resume() -> bool:
     return bool(done.deleted_count)
 
 
+async def refuse_if_halted() -> None:
+    """Raises Halted while no money moves."""
+    if await halted() is not None:
+        raise Halted(retry_after_s=60)
+
+
 async def halted() -> Halt | None:
     """Why no money moves, if so."""
     return await Halt.find_one({"_id": "halt"}, session=session())
@@ -159,8 +175,7 @@ async def post(entry: Entry) -> EntryDocument:
     """
     if not in_transaction():
         raise RuntimeError("money moves in the transaction of the change that calls for it")
-    if await halted() is not None:
-        raise Halted(retry_after_s=60)
+    await refuse_if_halted()
     document = EntryDocument(
         id=new_id(),
         reference=entry.reference,
@@ -170,11 +185,26 @@ async def post(entry: Entry) -> EntryDocument:
         facts=entry.facts,
         at=clock.now(),
     )
+    document.hash = digest(document)
     try:
         await document.insert(session=session())
     except DuplicateKeyError as error:
         raise AlreadyPosted from error
+    await AccountDocument.get_pymongo_collection().update_many(
+        {"_id": {"$in": [row.key for row in document.postings]}}, {"$set": {"head": document.hash}}, session=session()
+    )
     return document
+
+
+def digest(entry: EntryDocument) -> str:
+    """The hash of an entry and, through `previous`, of all that went before it on its accounts."""
+    rows = [
+        [row.account, row.key, row.amount, row.currency, row.sequence, row.balance, row.previous]
+        for row in entry.postings
+    ]
+    facts = sorted(entry.facts.items())
+    content = [entry.id, entry.reference, str(entry.kind), rows, facts, entry.at.isoformat(timespec="milliseconds")]
+    return hashlib.sha256(json.dumps(content, separators=(",", ":")).encode()).hexdigest()
 
 
 async def _apply(posting: Posting, reference: str) -> PostingRow:
@@ -206,6 +236,7 @@ async def _apply(posting: Posting, reference: str) -> PostingRow:
         currency=posting.currency,
         sequence=row["sequence"],
         balance=row["balance"],
+        previous=row.get("head", ""),
     )
 
 
@@ -308,6 +339,12 @@ async def unbalanced(limit: int = 100) -> list[str]:
         {"$limit": limit},
     ]
     return [row["_id"]["reference"] for row in await _aggregate(pipeline)]
+
+
+async def every_entry() -> AsyncIterator[EntryDocument]:
+    """All entries, the earliest first."""
+    async for entry in EntryDocument.find_all(session=session()).sort("_id"):
+        yield entry
 
 
 async def accounts() -> list[AccountDocument]:

@@ -1,6 +1,15 @@
 """The rules of the payment service."""
 
-from kelmah.services.payment.service.checks import LedgerFault, LedgerReport, balance_at, verify_ledger
+from kelmah.services.payment.service.checks import (
+    LedgerFault,
+    LedgerReport,
+    balance_at,
+    check_ledger,
+    resume_ledger,
+    schedule_check,
+    show_account,
+    verify_ledger,
+)
 from kelmah.services.payment.service.context import Context
 from kelmah.services.payment.service.deposits import create_deposit, get_deposit, settle
 from kelmah.services.payment.service.deposits import requery as requery_deposit
@@ -9,6 +18,7 @@ from kelmah.services.payment.service.escrows import (
     fund_escrow,
     get_escrow,
     list_escrows,
+    on_contract_cancelled,
     on_milestone_approved,
     refund_escrow,
     release_escrow,
@@ -33,6 +43,7 @@ __all__ = [
     "LedgerReport",
     "balance_at",
     "cancel_withdrawal",
+    "check_ledger",
     "create_deposit",
     "create_withdrawal",
     "delete_method",
@@ -49,6 +60,7 @@ __all__ = [
     "list_methods",
     "list_transactions",
     "list_withdrawals",
+    "on_contract_cancelled",
     "on_milestone_approved",
     "raise_dispute",
     "receive_webhook",
@@ -59,8 +71,11 @@ __all__ = [
     "requery_deposit",
     "requery_withdrawal",
     "resolve_dispute",
+    "resume_ledger",
     "save_method",
+    "schedule_check",
     "send_withdrawal",
     "settle",
+    "show_account",
     "verify_ledger",
 ]

@@ -40,6 +40,7 @@ async def create_deposit(context: Context, request: CreateDeposit, *, by: Princi
     A retry of the same request goes on with the same deposit and the same charge at the provider.
     """
     _check(context, request)
+    await ledger_documents.refuse_if_halted()  # before anybody is charged
     request_id = idempotency.current_id() or new_id()
     deposit = await documents.find_by_request(request_id)
     if deposit is None:
@@ -61,7 +62,8 @@ async def create_deposit(context: Context, request: CreateDeposit, *, by: Princi
             await context.idempotency.remember(view, status=status)
         return settled, view, status
 
-    settled, view, status = await context.mongo.transact(change)
+    async with context.lanes.hold(by.user_id):
+        settled, view, status = await context.mongo.transact(change)
     _refuse_closed(settled)
     return view, status
 

@@ -82,7 +82,8 @@ async def create_withdrawal(context: Context, request: CreateWithdrawal, *, by: 
         await _check_limits(context, withdrawal)
         return view
 
-    return await context.mongo.transact(change)
+    async with context.lanes.hold(by.user_id):
+        return await context.mongo.transact(change)
 
 
 async def refund_deposit(context: Context, deposit_id: str, request: RefundDeposit, *, by: Principal) -> WithdrawalView:

@@ -2,9 +2,11 @@
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import date
+from itertools import islice
 from typing import Any, NamedTuple
 
 import msgspec
@@ -119,19 +121,17 @@ async def run(
     match = _match(search)
     if sort is SearchSort.RATE:
         match.setdefault("hourly_rate.amount", {"$gte": 1})
-    collection = ProfileDocument.get_pymongo_collection()
-    if search.near is None:
-        query = {"$and": [match, _after(field, direction, after)]} if after else match
-        rows = await collection.find(query, _PROJECTION).sort(order).limit(limit).to_list(limit)
-    elif sort is SearchSort.DISTANCE:
-        rows = await _nearest(search.near, match, after=after, limit=limit)
-    else:
-        stages: list[dict[str, Any]] = [_geo_near(search.near, match)]
-        if after:
-            stages.append({"$match": _after(field, direction, after)})
-        stages += [{"$sort": dict(order)}, {"$limit": limit}, {"$project": _PROJECTION}]
-        rows = await (await collection.aggregate(stages)).to_list(limit)
-    return msgspec.convert(rows, list[Row])
+    if search.near is not None and sort is SearchSort.DISTANCE:
+        rows = await _nearest(search, search.near, match, after=after, limit=limit)
+        return msgspec.convert(rows, list[Row])
+    if search.near is not None:
+        match["place.point"] = _within(search.near)
+    query = {"$and": [match, _after(field, direction, after)]} if after else match
+    rows = (
+        await ProfileDocument.get_pymongo_collection().find(query, _PROJECTION).sort(order).limit(limit).to_list(limit)
+    )
+    found = msgspec.convert(rows, list[Row])
+    return [msgspec.structs.replace(row, distance_m=_distance_m(search.near, row)) for row in found]
 
 
 def _match(search: Search) -> dict[str, Any]:
@@ -187,25 +187,77 @@ def _after(field: str, direction: int, after: tuple[float | int, str]) -> dict[s
 
 
 async def _nearest(
-    near: Near, match: dict[str, Any], *, after: tuple[float | int, str] | None, limit: int
+    search: Search, near: Near, match: dict[str, Any], *, after: tuple[float | int, str] | None, limit: int
 ) -> list[dict[str, Any]]:
-    """The nearest rows, by distance and id. MongoDB yields them by distance, and only as far out as is read.
+    """The nearest rows, by distance and id.
 
+    They are looked for in rings, each four times as wide as the last: MongoDB alone reads far more than a page.
     Places are cut to a grid, so that many rows are equally far: the last group of these is read to its end.
     """
-    stages = [_geo_near(near, match, beyond=float(after[0]) if after else 0.0)]
+    inner = float(after[0]) if after else 0.0
+    farthest = near.radius_m if near.radius_m is not None else math.pi * _EARTH_M
+    width = FIRST_RING_M if match.keys() == {"listed_as"} else FIRST_RING_M * _WIDER  # conditions thin them out
+    rows: dict[str, dict[str, Any]] = {}
+    while True:
+        outer = min(inner + width, farthest)
+        ring = _ring(search, near._replace(radius_m=outer), match, beyond=inner, after=after, limit=limit)
+        async with aclosing(ring):
+            async for row in ring:
+                if len(rows) >= limit and row["distance_m"] > _last(rows, limit):
+                    break
+                rows[row["_id"]] = row
+        if len(rows) >= limit or outer >= farthest:
+            break
+        inner, width = outer, width * _WIDER
+    return sorted(rows.values(), key=lambda row: (row["distance_m"], row["_id"]))[:limit]
+
+
+def _last(rows: Mapping[str, dict[str, Any]], limit: int) -> float:
+    """How far the last row of a page is; the rows are in the order of their distance."""
+    return float(next(islice(rows.values(), limit - 1, None))["distance_m"])
+
+
+async def _ring(
+    search: Search,
+    near: Near,
+    match: dict[str, Any],
+    *,
+    beyond: float,
+    after: tuple[float | int, str] | None,
+    limit: int,
+) -> AsyncGenerator[dict[str, Any], None]:
+    stages = [_geo_near(near, match, beyond=beyond)]
     if after:
         stages.append({"$match": _after("distance_m", 1, after)})
     stages.append({"$project": _PROJECTION})
-    rows: list[dict[str, Any]] = []
-    async with await ProfileDocument.get_pymongo_collection().aggregate(stages, batchSize=2 * limit) as cursor:
+    # Left to itself, MongoDB takes the index with the trades where no trade is asked for, and reads it thrice.
+    hint = "place" if search.skill_ids is None else "skill_place"
+    collection = ProfileDocument.get_pymongo_collection()
+    async with await collection.aggregate(stages, batchSize=2 * limit, hint=hint) as cursor:
         async for row in cursor:
-            if len(rows) >= limit and row["distance_m"] > rows[limit - 1]["distance_m"]:
-                break
-            rows.append(row)
-    return sorted(rows, key=lambda row: (row["distance_m"], row["_id"]))[:limit]
+            yield row
 
 
+def _within(near: Near) -> dict[str, Any]:
+    radius_m = near.radius_m if near.radius_m is not None else math.pi * _EARTH_M
+    return {"$geoWithin": {"$centerSphere": [[near.longitude, near.latitude], radius_m / _EARTH_M]}}
+
+
+def _distance_m(near: Near | None, row: Row) -> float | None:
+    """Metres on the sphere that MongoDB reckons with."""
+    if near is None or row.place is None:
+        return None
+    lng, lat, there_lng, there_lat = map(math.radians, (near.longitude, near.latitude, *row.place.point.coordinates))
+    chord = math.sin((there_lat - lat) / 2) ** 2
+    chord += math.cos(lat) * math.cos(there_lat) * math.sin((there_lng - lng) / 2) ** 2
+    return 2 * _EARTH_M * math.asin(math.sqrt(min(1.0, chord)))
+
+
+#: The radius of MongoDB's sphere, in metres.
+_EARTH_M = 6_378_100
+#: How wide the first ring around a place is, in metres, and how many times wider each next one.
+FIRST_RING_M = 2_000.0
+_WIDER = 4
 #: Metres that distances are widened by where a page goes on; what was seen is then left out by id.
 _SLACK_M = 0.01
 
@@ -219,7 +271,7 @@ def _geo_near(near: Near, query: dict[str, Any], *, beyond: float = 0.0) -> dict
             "spherical": True,
             "minDistance": max(0.0, beyond - _SLACK_M),
             "query": query,
-            "maxDistance": near.radius_m if near.radius_m is not None else math.pi * 6_378_100,
+            "maxDistance": near.radius_m if near.radius_m is not None else math.pi * _EARTH_M,
         }
     }
 
@@ -235,7 +287,8 @@ async def facets(search: Search) -> dict[str, dict[str, int]]:
     `total` has one key, the number of people counted: at most `FACETS_OF`.
     """
     match = _match(search)
-    first = _geo_near(search.near, match) if search.near else {"$match": match}
+    if search.near is not None:
+        match["place.point"] = _within(search.near)
     values: dict[str, Any] = {
         "skills": "$skills.id",
         "regions": "$place.region",
@@ -255,7 +308,7 @@ async def facets(search: Search) -> dict[str, dict[str, int]]:
     counts["ratings"] = [{"$group": {"_id": stars, "count": {"$sum": 1}}}]
     counts["total"] = [{"$count": "count"}]
     fields = dict.fromkeys(["skills.id", "place.region", "languages", "availability.status", "rating_milli"], 1)
-    stages: list[dict[str, Any]] = [first, {"$limit": FACETS_OF}, {"$project": fields}, {"$facet": counts}]
+    stages: list[dict[str, Any]] = [{"$match": match}, {"$limit": FACETS_OF}, {"$project": fields}, {"$facet": counts}]
     [found] = await (await ProfileDocument.get_pymongo_collection().aggregate(stages)).to_list()
     return {
         name: {row.get("_id", "total"): row["count"] for row in rows if row.get("_id", "total") is not None}

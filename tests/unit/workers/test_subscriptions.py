@@ -1,0 +1,74 @@
+"""Every event type has a consumer, or stands here as one that has none."""
+
+from kelmah.cli import asyncapi
+from kelmah.contracts.events import EVENT_TYPES
+from kelmah.workers.registry import load_actors
+
+#: Facts for the audit, for consumers outside, or for rooms that are not built yet.
+UNHEARD = {
+    "auth.email_verified.v1",
+    "auth.logged_in.v1",
+    "auth.login_refused.v1",
+    "auth.password_changed.v1",
+    "job.application_shortlisted.v1",
+    "job.application_withdrawn.v1",
+    "job.contract_cancelled.v1",
+    "job.contract_completed.v1",
+    "job.contract_terms_changed.v1",
+    "job.job_closed.v1",
+    "job.job_created.v1",
+    "job.job_deleted.v1",
+    "job.job_paused.v1",
+    "job.job_published.v1",
+    "job.job_updated.v1",
+    "messaging.file_shared.v1",
+    "messaging.status_updated.v1",
+    "review.review_moderated.v1",
+    "review.review_submitted.v1",
+    "user.profile_updated.v1",
+    "user.status_changed.v1",
+}
+#: The twelve that the seed document names.
+SEED = {
+    "job.job_created.v1",
+    "job.application_received.v1",
+    "job.contract_signed.v1",
+    "payment.payment_processed.v1",
+    "payment.dispute_raised.v1",
+    "payment.escrow_released.v1",
+    "messaging.message_sent.v1",
+    "messaging.file_shared.v1",
+    "messaging.status_updated.v1",
+    "user.profile_updated.v1",
+    "auth.user_registered.v1",
+    "user.status_changed.v1",
+}
+
+
+def test_every_event_type_has_a_consumer_or_is_known_to_have_none() -> None:
+    heard = set(load_actors().subscriptions)
+    assert heard <= EVENT_TYPES.keys()
+    assert EVENT_TYPES.keys() - heard == UNHEARD
+
+
+def test_the_events_of_the_seed_exist() -> None:
+    assert len(SEED) == 12
+    assert EVENT_TYPES.keys() >= SEED
+
+
+def test_the_asyncapi_document_names_producers_and_consumers() -> None:
+    document = asyncapi.document()
+    assert set(document["channels"]) == set(EVENT_TYPES)
+    released = {
+        name: one["action"] for name, one in document["operations"].items() if name.endswith(".escrow_released.v1")
+    }
+    assert released == {
+        "payment/tell/payment.escrow_released.v1": "send",
+        "job.note_escrow_released/hear/payment.escrow_released.v1": "receive",
+        "messaging.notify_escrow_released/hear/payment.escrow_released.v1": "receive",
+    }
+    for message in document["components"]["messages"].values():
+        assert (
+            message["payload"]["allOf"][1]["properties"]["data"]["$ref"].rpartition("/")[2]
+            in document["components"]["schemas"]
+        )
