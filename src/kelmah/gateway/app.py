@@ -42,7 +42,7 @@ def create_app(settings: GatewaySettings, *, apps: Apps | None = None) -> Litest
         RouteError: the route table does not fit.
         ValueError: a service that the table names has no address, or no key to sign calls to it.
     """
-    file = routes.file_of(settings.routes_file)
+    file = routes.file_of(settings.routes_path)
     text = file.read_text(encoding="utf-8")
     table = routes.parse(text)
     _check_services(settings, table, apps or {})

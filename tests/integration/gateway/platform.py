@@ -227,9 +227,9 @@ def _b64(content: Any) -> str:
 
 
 @asynccontextmanager
-async def serving(app: ASGIApp) -> AsyncIterator[str]:
-    """The app as `kelmah serve gateway` serves it, on a free port; its base URL."""
-    config = gateway_server.config(app, host="127.0.0.1", port=0, drain_s=1)
+async def serving(app: ASGIApp, *, port: int = 0) -> AsyncIterator[str]:
+    """The app as `kelmah serve gateway` serves it, on a free port if none is given; its base URL."""
+    config = gateway_server.config(app, host="127.0.0.1", port=port, drain_s=10 if port else 1)
     server = uvicorn.Server(config)
     running = asyncio.create_task(server._serve())
     while not server.started:
@@ -296,7 +296,7 @@ async def platform(
                 "redis_prefix": prefix,
                 "outgoing_keys": {"echo": [KEY], "auth": [KEY]},
                 "service_urls": urls,
-                "routes_file": str(routes_file),
+                "routes_path": str(routes_file),
                 "client_timeout_s": 1,
                 "allowed_origins": ["https://app.example.com"],
             }

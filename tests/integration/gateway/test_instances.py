@@ -2,12 +2,13 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 
+from kelmah.cli.processes import free_port
 from kelmah.gateway import health
 from tests.integration.gateway.platform import Behind, Platform, behind_the_door, echo_app, platform, serving
 
@@ -53,6 +54,49 @@ async def until(is_true: Callable[[], bool]) -> None:
     async with asyncio.timeout(10):
         while not is_true():  # noqa: ASYNC110  # the state of another part, which tells nobody
             await asyncio.sleep(0.01)
+
+
+async def test_a_rolling_restart_loses_no_request(tmp_path: Path, redis_url: str, redis_prefix: str) -> None:
+    prefix = f"{redis_prefix}rolling"
+    ports = [free_port(), free_port()]
+    is_over, restarts = asyncio.Event(), 0
+    statuses: list[int] = []
+
+    async with platform("http", tmp_path, redis_url, prefix) as behind:
+
+        def instance(port: int) -> AbstractAsyncContextManager[str]:
+            return serving(behind_the_door(echo_app(Behind()), "echo", behind.redis, prefix), port=port)
+
+        urls = behind.settings.service_urls | {"echo": [f"http://127.0.0.1:{port}" for port in ports]}
+        running = [AsyncExitStack(), AsyncExitStack()]
+        for stack, port in zip(running, ports, strict=True):
+            await stack.enter_async_context(instance(port))
+        async with platform("http", tmp_path, redis_url, prefix, service_urls=urls) as gateway:
+
+            async def load(number: int) -> None:
+                while not is_over.is_set():
+                    key = {"idempotency-key": f"{number}-{len(statuses)}"}
+                    ask = gateway.client.get if number % 2 else gateway.client.post
+                    async with ask("/api/v1/echo/x", headers=key) as answer:
+                        statuses.append(answer.status)
+                        await answer.read()
+
+            loads = [asyncio.create_task(load(number)) for number in range(6)]
+            for number in (0, 1, 0, 1):
+                seen = len(statuses)
+                while len(statuses) < seen + MANY:  # noqa: ASYNC110  # the load goes on by itself
+                    await asyncio.sleep(0.01)
+                await running[number].aclose()
+                running[number] = AsyncExitStack()
+                await running[number].enter_async_context(instance(ports[number]))
+                restarts += 1
+            is_over.set()
+            await asyncio.gather(*loads)
+        for stack in running:
+            await stack.aclose()
+    assert restarts == 4
+    assert len(statuses) >= 4 * MANY
+    assert set(statuses) == {200}
 
 
 async def test_both_get_requests(pair: Pair) -> None:
