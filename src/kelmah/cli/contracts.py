@@ -14,7 +14,6 @@ from kelmah.cli import job_docs
 from kelmah.cli.asgi import settings_class
 from kelmah.contracts.events import EVENT_TYPES, Envelope
 from kelmah.contracts.messaging import ClientFrame, ServerFrame
-
 from kelmah.gateway import errors as _gateway_errors  # noqa: F401  # so that its codes are on the page
 from kelmah.gateway import openapi, routes
 from kelmah.kit.errors import every_error
