@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 from collections.abc import AsyncIterator, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,13 +16,25 @@ from kelmah.cli import platform
 from kelmah.cli.platform import Platform
 
 BIN = Path(sys.executable).parent
+#: The day of the run's seed: today, said once so that a run around midnight has one day.
+SEED_DAY = datetime.now(UTC).date()
 
 
 @pytest.fixture(scope="session")
 async def running_platform() -> AsyncIterator[Platform]:
-    """A platform of many processes on servers of its own, for all tests of the run."""
-    async with platform.running(home=None) as started:
-        yield started
+    """A platform of many processes on servers of its own, for all tests of the run; its limits let tests through."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("KELMAH_GATEWAY_LIMIT_FACTOR", "1000")
+        async with platform.running(home=None) as started:
+            yield started
+
+
+@pytest.fixture(scope="session")
+async def seeded(running_platform: Platform) -> "Finished":
+    """The run's platform with the people and deals of seed 1; what `kelmah seed` said."""
+    finished = await run("kelmah", "seed", "--as-of", str(SEED_DAY), env=running_platform.env)
+    assert finished.status == 0, finished.stderr
+    return finished
 
 
 class Finished(NamedTuple):

@@ -1,36 +1,55 @@
 """A card provider in memory: deterministic, with keys that repeat no effect, refusals, 3-D Secure and faults."""
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Mapping
 
 from kelmah.contracts.common import Money
+from kelmah.contracts.payment import MethodKind
 from kelmah.kit.mongo import in_transaction
 from kelmah.services.payment.providers.base import (
     Charge,
+    Chargeback,
+    ChargebackState,
     ChargeState,
     Notice,
+    Payout,
+    PayoutOrder,
+    PayoutState,
     ProviderRefusedError,
     ProviderUnsureError,
-    SavedCard,
+    SavedMethod,
+    Terms,
 )
 
 DECLINED = "pm_card_chargeDeclined"
 NEEDS_ACTION = "pm_card_threeDSecureRequired"
 MISSING = "pm_missing"
+#: Accounts that money cannot be sent to, or arrives at later.
+FROZEN = "acct_frozen"
+SLOW = "acct_slow"
 
 
 class FakeCards:
-    """A `CardProvider`. `fault(step)` is called before and after each effect and may raise.
+    """A `PaymentProvider`. `fault(step)` is called before and after each effect and may raise.
 
     Notices are read by `read_webhook`, which is the real provider's.
     """
 
-    def __init__(self, read_webhook: Callable[[bytes, str], Notice | None]) -> None:
+    needs_method = True
+    terms = Terms(
+        pay_in=dict.fromkeys(("GHS", "USD", "EUR", "GBP", "NGN"), 1),
+        pay_out=dict.fromkeys(("GHS", "USD", "EUR", "GBP", "NGN"), 1),
+    )
+
+    def __init__(self, read_webhook: Callable[[bytes, Mapping[str, str]], Awaitable[Notice | None]]) -> None:
         self._read_webhook = read_webhook
         self.charges: dict[str, Charge] = {}
         self.methods: dict[str, str] = {}
         self.taken: Counter[str] = Counter()
         self.forgotten: list[str] = []
+        self.payouts: dict[str, Payout] = {}
+        self.chargebacks: dict[str, Chargeback] = {}
+        self.sent: Counter[str] = Counter()
         self.fault: Callable[[str], None] = lambda step: None
 
     def lose(self, step: str, times: int = 1) -> None:
@@ -90,18 +109,61 @@ class FakeCards:
             self.charges[ref] = self.charges[ref]._replace(state=ChargeState.CANCELED)
         return self.charges[ref]
 
-    async def save_method(self, *, user_id: str, method_id: str, token: str) -> SavedCard:
+    async def send(self, order: PayoutOrder) -> Payout:
+        self._step("send:before")
+        if order.destination == FROZEN:
+            raise ProviderRefusedError("account_frozen")
+        ref = f"po_{order.withdrawal_id}"
+        if ref not in self.payouts:
+            self.sent[ref] += 1
+            state = PayoutState.IN_TRANSIT if order.destination == SLOW else PayoutState.PAID
+            amount = order.amount
+            self.payouts[ref] = Payout(ref, state, amount.amount, amount.currency, order.withdrawal_id)
+        self._step("send:after")
+        return self.payouts[ref]
+
+    async def find_payout(self, order: PayoutOrder) -> Payout | None:
+        self._step("find_payout")
+        return self.payouts.get(f"po_{order.withdrawal_id}")
+
+    async def retrieve_payout(self, ref: str) -> Payout:
+        self._step("retrieve_payout")
+        if ref not in self.payouts:
+            raise ProviderRefusedError("resource_missing")
+        return self.payouts[ref]
+
+    async def retrieve_chargeback(self, ref: str) -> Chargeback:
+        self._step("retrieve_chargeback")
+        if ref not in self.chargebacks:
+            raise ProviderRefusedError("resource_missing")
+        return self.chargebacks[ref]
+
+    def turn_payout(self, withdrawal_id: str, state: PayoutState) -> str:
+        """What the provider decides later. The payout's name."""
+        ref = f"po_{withdrawal_id}"
+        self.payouts[ref] = self.payouts[ref]._replace(state=state)
+        return ref
+
+    def charge_back(self, charge_ref: str, state: ChargebackState = ChargebackState.OPEN) -> str:
+        """The payer's bank takes a payment back, or rules about it. The chargeback's name."""
+        charge, ref = self.charges[charge_ref], f"dp_{charge_ref}"
+        self.chargebacks[ref] = Chargeback(ref, state, charge_ref, charge.amount, charge.currency)
+        return ref
+
+    async def save_method(self, *, user_id: str, method_id: str, token: str) -> SavedMethod:
         self._step("save_method")
         if token == MISSING:
             raise ProviderRefusedError("resource_missing")
-        return SavedCard(f"{token}_kept", f"cus_{user_id}", "visa", "4242", 12, 2030)
+        if token.startswith("acct_"):
+            return SavedMethod(MethodKind.ACCOUNT, token, "bank", token[-4:])
+        return SavedMethod(MethodKind.CARD, f"{token}_kept", "visa", "4242", f"cus_{user_id}", 12, 2030)
 
     async def forget_method(self, token: str) -> None:
         self._step("forget_method")
         self.forgotten.append(token)
 
-    def read_webhook(self, body: bytes, signature: str) -> Notice | None:
-        return self._read_webhook(body, signature)
+    async def read_webhook(self, body: bytes, headers: Mapping[str, str]) -> Notice | None:
+        return await self._read_webhook(body, headers)
 
     def _take(self, ref: str) -> None:
         self.taken[ref] += 1

@@ -10,9 +10,11 @@ from typing import Any
 import msgspec
 
 from kelmah import services
-from kelmah.cli import asyncapi
+from kelmah.cli import asyncapi, job_docs
 from kelmah.cli.asgi import settings_class
 from kelmah.contracts.events import EVENT_TYPES, Envelope
+from kelmah.contracts.messaging import ClientFrame, ServerFrame
+from kelmah.gateway import errors as _gateway_errors  # noqa: F401  # so that its codes are on the page
 from kelmah.gateway import openapi, routes
 from kelmah.kit.errors import every_error
 
@@ -50,6 +52,9 @@ def _documents() -> Iterator[tuple[Path, str]]:
     yield SCHEMAS / "envelope.json", _text(_schema(Envelope))
     for name, event in EVENT_TYPES.items():
         yield SCHEMAS / f"{name}.json", _text(_schema(event))
+    yield SCHEMAS / "messaging.client_frame.json", _text(_schema(ClientFrame))
+    yield SCHEMAS / "messaging.server_frame.json", _text(_schema(ServerFrame))
+
     yield ASYNCAPI, _text(asyncapi.document())
     documents = {name: service_openapi(name) for name in services.NAMES}
     for name, document in documents.items():
@@ -57,10 +62,13 @@ def _documents() -> Iterator[tuple[Path, str]]:
     table = routes.load()
     if missing := openapi.unrouted(documents, table):
         sys.exit("operations that no route of the gateway leads to: " + ", ".join(missing))
+    if dead := openapi.unserved(documents, table):
+        sys.exit("routes of the gateway that lead to no operation: " + ", ".join(dead))
     whole = _text(openapi.merge(documents, table))
     yield OPENAPI / "gateway.json", whole
     yield SERVED, whole
     yield ERRORS, _errors()
+    yield from job_docs.pages()
 
 
 def service_openapi(name: str) -> dict[str, Any]:
@@ -78,7 +86,7 @@ def service_openapi(name: str) -> dict[str, Any]:
     return app.openapi_schema.to_schema()
 
 
-def _schema(struct: type[msgspec.Struct]) -> dict[str, Any]:
+def _schema(struct: Any) -> dict[str, Any]:
     (reference,), components = msgspec.json.schema_components([struct], ref_template="#/$defs/{name}")
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **reference, "$defs": components}
 

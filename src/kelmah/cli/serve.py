@@ -12,7 +12,9 @@ from kelmah.kit.settings import SettingsError
 
 ONE_PROCESS = "one-process"
 NAMES = ("gateway", *services.NAMES, ONE_PROCESS)
-#: uvicorn is 1.5 times faster than granian at WebSockets, granian faster at all else (docs/decisions/0005).
+#: What strangers can reach is served with bounds on what they may send (docs/decisions/0005).
+_EDGES = frozenset({"gateway", ONE_PROCESS})
+#: uvicorn is 1.5 times faster than granian at WebSockets, granian faster at all else.
 _SOCKET_APPS = frozenset({"messaging"})
 #: Seconds that open requests have to finish after SIGTERM.
 DRAIN_S = 10
@@ -31,6 +33,15 @@ def serve(name: str, /) -> None:
     except SettingsError as error:
         sys.exit(str(error))
     target = f"kelmah.cli.asgi:{name.replace('-', '_')}"
+    if name in _EDGES:
+        import uvicorn
+
+        from kelmah.gateway import server
+
+        uvicorn.Server(
+            server.config(target, factory=True, host=settings.host, port=settings.port, drain_s=DRAIN_S)
+        ).run()
+        return
     if name in _SOCKET_APPS:
         import uvicorn
 

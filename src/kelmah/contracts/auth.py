@@ -26,6 +26,12 @@ GivenPassword = Annotated[str, Meta(min_length=1, max_length=128, pattern=r"^[^\
 OpaqueToken = Annotated[str, Meta(min_length=16, max_length=512, pattern=r"^[A-Za-z0-9._-]+\Z")]
 
 
+#: A code of an authenticator app, or a recovery code with or without its hyphens.
+FactorCode = Annotated[
+    str, Meta(pattern=r"^([0-9]{6}|[A-Za-z2-7]{4}(-?[A-Za-z2-7]{4}){3})\Z", max_length=19, examples=["287082"])
+]
+
+
 class RegisterRequest(Request, frozen=True, kw_only=True):
     """A new account. Staff accounts are never made here."""
 
@@ -37,8 +43,48 @@ class RegisterRequest(Request, frozen=True, kw_only=True):
 
 
 class LoginRequest(Request, frozen=True, kw_only=True):
+    """`reactivate` wakes an account that its owner put to rest."""
+
     email: EmailText
     password: GivenPassword
+    reactivate: bool = False
+
+
+class LoginMfaRequest(Request, frozen=True, kw_only=True):
+    """The answer to the challenge of a login."""
+
+    challenge: OpaqueToken
+    code: FactorCode
+
+
+class StepUpRequest(Request, frozen=True, kw_only=True):
+    """The code where the second factor is on, else the password."""
+
+    password: GivenPassword | None = None
+    code: FactorCode | None = None
+
+
+class ChangeRoleRequest(Request, frozen=True, kw_only=True):
+    role: Role
+    reason: Annotated[str, Meta(min_length=3, max_length=500, examples=["Joins the support team"])]
+
+
+class MfaCodeRequest(Request, frozen=True, kw_only=True):
+    code: FactorCode
+
+
+class OAuthExchangeRequest(Request, frozen=True, kw_only=True):
+    """The code that the browser came back with; `role` where there is no account yet."""
+
+    code: OpaqueToken
+    role: Literal["worker", "hirer"] | None = None
+    reactivate: bool = False
+
+
+class LinkRequest(Request, frozen=True, kw_only=True):
+    """The code that the browser came back with, from whoever is signed in."""
+
+    code: OpaqueToken
 
 
 class RefreshRequest(Request, frozen=True, kw_only=True):
@@ -102,6 +148,78 @@ class SignedIn(Tokens, frozen=True, kw_only=True):
     user: AccountView
 
 
+class RoleChange(Response, frozen=True, kw_only=True):
+    """Who gave whom which role, and why."""
+
+    user_id: str
+    old_role: Role
+    new_role: Role
+    by: str
+    reason: str
+    at: datetime
+
+
+class DeviceView(Response, frozen=True, kw_only=True):
+    """A device on which one has signed in."""
+
+    first_seen_at: datetime
+    last_seen_at: datetime
+
+
+class AccountExport(Response, frozen=True, kw_only=True):
+    """All that this service keeps of a person, but for secrets. Other services export theirs."""
+
+    account: AccountView
+    exported_at: datetime
+    sessions: list["SessionView"]
+    identities: list["IdentityView"]
+    devices: list[DeviceView]
+    role_changes: list[RoleChange]
+    second_factor: bool
+
+
+class MfaChallenge(Response, frozen=True, kw_only=True):
+    """The answer to a login where the second factor is on: send this with a code to `/api/v1/auth/login/mfa`."""
+
+    challenge: str
+    expires_in: int
+    mfa_required: bool = True
+
+
+class StepUp(Response, frozen=True, kw_only=True):
+    """An access token of the same session, which says that the person was there just now."""
+
+    access_token: str
+    expires_in: int
+    token_type: str = "Bearer"  # noqa: S105  # a scheme, not a secret
+
+
+class MfaSetup(Response, frozen=True, kw_only=True):
+    """What an authenticator app is told: the secret in base32, and the same as an address to make a QR code of."""
+
+    secret: str
+    uri: str
+
+
+class RecoveryCodes(Response, frozen=True, kw_only=True):
+    """Each serves once in place of a code of the app. Shown this one time."""
+
+    codes: list[str]
+
+
+class AuthorizationUrl(Response, frozen=True, kw_only=True):
+    """Where to send the person's browser."""
+
+    authorization_url: str
+
+
+class IdentityView(Response, frozen=True, kw_only=True):
+    """A provider that one can sign in with."""
+
+    provider: str
+    linked_at: datetime
+
+
 class SessionView(Response, frozen=True, kw_only=True):
     """One place where a person is signed in."""
 
@@ -111,6 +229,10 @@ class SessionView(Response, frozen=True, kw_only=True):
     expires_at: datetime
     address: str | None
     user_agent: str | None
+    #: In words, such as "Firefox on Windows"; what the program says of itself, which may be untrue.
+    device: str
+    browser: str | None
+    system: str | None
     current: bool
 
 
@@ -178,6 +300,69 @@ class LoginRefused(Event, frozen=True, kw_only=True):
     TYPE: ClassVar[str] = "auth.login_refused.v1"
     user_id: str | None
     reason: str
+
+
+class RoleChanged(Event, frozen=True, kw_only=True):
+    """An administrator gave the person another role; every session ended with it."""
+
+    TYPE: ClassVar[str] = "auth.role_changed.v1"
+    user_id: str
+    old_role: Role
+    new_role: Role
+    by: str
+
+
+class AccountDeactivated(Event, frozen=True, kw_only=True):
+    """The person, or an administrator, put the account to rest: nobody should find it, nothing is lost."""
+
+    TYPE: ClassVar[str] = "auth.account_deactivated.v1"
+    user_id: str
+    by: str
+
+
+class AccountReactivated(Event, frozen=True, kw_only=True):
+    """The account is in use again."""
+
+    TYPE: ClassVar[str] = "auth.account_reactivated.v1"
+    user_id: str
+
+
+class AccountDeleted(Event, frozen=True, kw_only=True):
+    """The account is gone for good. Each service erases what it keeps of the person, but for what the law holds:
+    ledger rows stay, under the bare id."""
+
+    TYPE: ClassVar[str] = "auth.account_deleted.v1"
+    user_id: str
+
+
+class MfaEnabled(Event, frozen=True, kw_only=True):
+    """From now on the person needs a second factor to log in."""
+
+    TYPE: ClassVar[str] = "auth.mfa_enabled.v1"
+    user_id: str
+
+
+class MfaDisabled(Event, frozen=True, kw_only=True):
+    """The person needs no second factor any more."""
+
+    TYPE: ClassVar[str] = "auth.mfa_disabled.v1"
+    user_id: str
+
+
+class IdentityLinked(Event, frozen=True, kw_only=True):
+    """The person can sign in with this provider."""
+
+    TYPE: ClassVar[str] = "auth.identity_linked.v1"
+    user_id: str
+    provider: str
+
+
+class IdentityUnlinked(Event, frozen=True, kw_only=True):
+    """The person cannot sign in with this provider any more."""
+
+    TYPE: ClassVar[str] = "auth.identity_unlinked.v1"
+    user_id: str
+    provider: str
 
 
 # --- For other services (/internal) ---

@@ -38,6 +38,27 @@ class PaymentProcessed(Event, frozen=True, kw_only=True):
     amount: Money
 
 
+class WithdrawalFailed(Event, frozen=True, kw_only=True):
+    """Money on its way out of a wallet came back: refused, canceled by its owner, or returned later."""
+
+    TYPE: ClassVar[str] = "payment.withdrawal_failed.v1"
+    withdrawal_id: str
+    user_id: str
+    amount: Money
+    failure_code: str
+
+
+class ChargebackChanged(Event, frozen=True, kw_only=True):
+    """A payer's bank took a deposit back (`open`), gave it back (`won`) or kept it (`lost`)."""
+
+    TYPE: ClassVar[str] = "payment.chargeback_changed.v1"
+    chargeback_id: str
+    deposit_id: str
+    user_id: str
+    amount: Money
+    status: str
+
+
 class EscrowFunded(Event, frozen=True, kw_only=True):
     """A milestone's money is held in escrow; work on it may start."""
 
@@ -127,6 +148,15 @@ PaymentToken = Annotated[
         examples=["pm_card_visa"],
     ),
 ]
+#: A provider's name for a card (`pm_…`), for an account to be paid to (`acct_…`) or for a PayPal payer.
+MethodToken = Annotated[
+    str,
+    Meta(
+        pattern=r"^((pm|acct)_[A-Za-z0-9_]{1,250}|[A-Z0-9]{13})\Z",
+        description="A card (pm_…) or an account to be paid to (acct_…) at Stripe, or a PayPal payer id.",
+        examples=["pm_card_visa"],
+    ),
+]
 #: Minor units that may be zero.
 MinorUnits = Annotated[int, Meta(ge=0, le=MAX_SAFE_INTEGER, description="Minor units.", examples=[15000])]
 Text = Annotated[str, Meta(min_length=1, max_length=2000)]
@@ -136,14 +166,19 @@ class Provider(StrEnum):
     """Who moves money in and out of the platform."""
 
     STRIPE = "stripe"
+    PAYPAL = "paypal"
 
 
 class WalletBalance(Response, frozen=True, kw_only=True):
-    """What a person has in one currency: `available` to spend, `pending` deposits that are not settled yet."""
+    """What a person has in one currency.
+
+    `available` to spend, `pending` deposits that are not settled yet, `held` withdrawals that are on their way.
+    """
 
     currency: Currency
     available: Balance
     pending: Balance
+    held: Balance
 
 
 class WalletView(Response, frozen=True, kw_only=True):
@@ -166,7 +201,11 @@ class DepositStatus(StrEnum):
 
 
 class CreateDeposit(Request, frozen=True, kw_only=True):
-    """Pay into one's own wallet, with a saved method (`methodId`) or with a token for this once."""
+    """Pay into one's own wallet.
+
+    By card with a saved method (`methodId`) or with a token for this once; by PayPal with neither: the answer says
+    where the payer agrees.
+    """
 
     amount: Money
     provider: Provider = Provider.STRIPE
@@ -175,7 +214,7 @@ class CreateDeposit(Request, frozen=True, kw_only=True):
 
 
 class DepositView(Response, frozen=True, kw_only=True):
-    """A deposit. With `requires_action`, `clientSecret` lets the client finish 3-D Secure with the provider.
+    """A deposit. With `requires_action`, the payer goes on with `clientSecret` (3-D Secure) or at `actionUrl`.
 
     `unknown` means that the provider has not said yet whether it was paid: it is asked again, never charged again.
     """
@@ -186,6 +225,50 @@ class DepositView(Response, frozen=True, kw_only=True):
     provider: Provider
     created_at: datetime
     client_secret: str | None = None
+    action_url: str | None = None
+    failure_code: str | None = None
+
+
+class WithdrawalStatus(StrEnum):
+    """Where money on its way out stands; the legal steps are one table in the payment service."""
+
+    PENDING = "pending"
+    SENDING = "sending"
+    IN_TRANSIT = "in_transit"
+    UNKNOWN = "unknown"
+    PAID = "paid"
+    FAILED = "failed"
+    CANCELED = "canceled"
+    RETURNED = "returned"
+
+
+class CreateWithdrawal(Request, frozen=True, kw_only=True):
+    """Pay out of one's own wallet to a saved account of one's own."""
+
+    amount: Money
+    method_id: Id
+
+
+class RefundDeposit(Request, frozen=True, kw_only=True):
+    """Give a deposit back to where it came from, out of the wallet that it went to."""
+
+    amount: Money
+
+
+class WithdrawalView(Response, frozen=True, kw_only=True):
+    """Money on its way out of a wallet, to an account (`methodId`) or back to a deposit's payer (`depositId`).
+
+    It is held from the first moment. `unknown` means that the provider has not said yet whether it was sent.
+    """
+
+    id: str
+    status: WithdrawalStatus
+    amount: Money
+    provider: Provider
+    created_at: datetime
+    updated_at: datetime
+    method_id: str | None = None
+    deposit_id: str | None = None
     failure_code: str | None = None
 
 
@@ -194,6 +277,13 @@ class TransactionKind(StrEnum):
 
     DEPOSIT = "deposit"
     SUSPENSE = "suspense"
+    WITHDRAWAL_HOLD = "withdrawal_hold"
+    WITHDRAWAL_PAID = "withdrawal_paid"
+    WITHDRAWAL_VOID = "withdrawal_void"
+    WITHDRAWAL_RETURN = "withdrawal_return"
+    CHARGEBACK_OPEN = "chargeback_open"
+    CHARGEBACK_WON = "chargeback_won"
+    CHARGEBACK_LOST = "chargeback_lost"
     ESCROW_FUNDING = "escrow_funding"
     ESCROW_RELEASE = "escrow_release"
     ESCROW_REFUND = "escrow_refund"
@@ -219,6 +309,8 @@ class TransactionView(Response, frozen=True, kw_only=True):
     deposit_id: str | None = None
     escrow_id: str | None = None
     dispute_id: str | None = None
+    withdrawal_id: str | None = None
+    chargeback_id: str | None = None
 
 
 class FundEscrow(Request, frozen=True, kw_only=True):
@@ -291,10 +383,17 @@ class DisputeView(Response, frozen=True, kw_only=True):
     resolved_at: datetime | None = None
 
 
-class SaveMethod(Request, frozen=True, kw_only=True):
-    """Keep a payment method for later deposits."""
+class MethodKind(StrEnum):
+    """What a saved method is for: a card pays in, an account is paid out to."""
 
-    token: PaymentToken
+    CARD = "card"
+    ACCOUNT = "account"
+
+
+class SaveMethod(Request, frozen=True, kw_only=True):
+    """Keep a card for later deposits, or an account for withdrawals."""
+
+    token: MethodToken
     provider: Provider = Provider.STRIPE
 
 
@@ -303,11 +402,12 @@ class MethodView(Response, frozen=True, kw_only=True):
 
     id: str
     provider: Provider
+    kind: MethodKind
     brand: str
     last4: str
-    expires_month: int
-    expires_year: int
     created_at: datetime
+    expires_month: int | None = None
+    expires_year: int | None = None
 
 
 class WebhookReceived(Response, frozen=True, kw_only=True):

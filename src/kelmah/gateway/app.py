@@ -4,17 +4,17 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
+from functools import partial
 
 import structlog
 from aiohttp import ClientSession, ClientTimeout, DummyCookieJar, TCPConnector
-from litestar import Litestar, asgi
-from litestar.types import Receive, Scope, Send
+from litestar import Litestar
 from pyreqwest.client import Client
 from redis.asyncio import Redis
 
-from kelmah.gateway import revocations, routes, tokens
+from kelmah.gateway import health, reload, revocations, routes, tokens
 from kelmah.gateway.edge import Edge, Parts
-from kelmah.gateway.health import Health
+from kelmah.gateway.health import Health, Watched
 from kelmah.gateway.limits import Limits
 from kelmah.gateway.proxy import Proxy
 from kelmah.gateway.revocations import Revocations
@@ -22,8 +22,8 @@ from kelmah.gateway.routes import RouteTable
 from kelmah.gateway.settings import GatewaySettings
 from kelmah.gateway.sockets import Sockets
 from kelmah.gateway.tokens import KeyStore, TokenVerifier
-from kelmah.gateway.upstreams import Apps, HTTPInstance, MemoryInstance, Service
-from kelmah.kit import clock, problem
+from kelmah.gateway.upstreams import Apps, HTTPInstance, Instance, MemoryInstance, Service
+from kelmah.kit import clock
 from kelmah.kit import redis as redisdb
 from kelmah.kit.calls import ASGITransport, HTTPTransport, ServiceCaller, Transport, http_client
 from kelmah.kit.observe import Metrics, Observer
@@ -42,38 +42,35 @@ def create_app(settings: GatewaySettings, *, apps: Apps | None = None) -> Litest
         RouteError: the route table does not fit.
         ValueError: a service that the table names has no address, or no key to sign calls to it.
     """
-    table = routes.load(settings.routes_file)
+    file = routes.file_of(settings.routes_path)
+    text = file.read_text(encoding="utf-8")
+    table = routes.parse(text)
     _check_services(settings, table, apps or {})
     metrics = Metrics()
-
-    @asgi("/", is_mount=True, copy_scope=False)
-    async def everything(scope: Scope, receive: Receive, send: Send) -> None:
-        await app.state.edge(scope, receive, send)
 
     @asynccontextmanager
     async def lifespan(app: Litestar) -> AsyncIterator[None]:
         clock.shift(timedelta(seconds=settings.clock_shift_s))
         async with _open(settings, table, apps or {}, metrics) as parts:
-            app.state.edge = Edge(parts)
+            edge = app.state.edge = Edge(parts)
+
+            def use(changed: RouteTable) -> None:
+                _check_services(settings, changed, apps or {})
+                edge.use(changed)
+
+            # In place of Litestar's router: the edge has routes of its own, and answers its errors itself.
             app.asgi_handler = Observer(
-                inside,
+                edge,
                 metrics=metrics,
                 concurrent=settings.max_concurrent_requests,
                 waiting=settings.max_waiting_requests,
             )
-            log.info("app.started")
-            yield
-            log.info("app.stopping")
+            async with _running(routes=partial(reload.follow, file, use, text=text)):
+                log.info("app.started")
+                yield
+                log.info("app.stopping")
 
-    app = Litestar(
-        route_handlers=[everything],
-        lifespan=[lifespan],
-        exception_handlers={Exception: problem.render},
-        openapi_config=None,
-        logging_config=None,
-    )
-    inside = app.asgi_handler
-    return app
+    return Litestar(lifespan=[lifespan], openapi_config=None, logging_config=None)
 
 
 def _check_services(settings: GatewaySettings, table: RouteTable, apps: Apps) -> None:
@@ -92,7 +89,8 @@ async def _open(settings: GatewaySettings, table: RouteTable, apps: Apps, metric
         stack.push_async_callback(redis.aclose)
         client = await stack.enter_async_context(http_client())
         session = await stack.enter_async_context(_socket_session())
-        names = sorted(table.services | {AUTH})
+        # All that have an address: a changed route table may name them.
+        names = sorted((apps.keys() | settings.service_urls.keys()) & settings.outgoing_keys.keys())
         services = {name: _service(name, client, settings, apps) for name in names}
         auth = ServiceCaller(
             caller=settings.SERVICE,
@@ -102,7 +100,14 @@ async def _open(settings: GatewaySettings, table: RouteTable, apps: Apps, metric
         )
         keys = KeyStore(tokens.fetch_from(auth))
         revoked = Revocations(redis, prefix=settings.redis_prefix, ask=revocations.ask_from(auth))
-        await stack.enter_async_context(_running(keys=keys.stay_fresh, revocations=revoked.follow))
+        watched = {name: _watched(service, client) for name, service in services.items()}
+        probes = {
+            f"probe {name} {number}": partial(health.probe, one)
+            for name, instances in watched.items()
+            if name not in apps
+            for number, one in enumerate(instances)
+        }
+        await stack.enter_async_context(_running(keys=keys.stay_fresh, revocations=revoked.follow, **probes))
         yield Parts(
             settings=settings,
             table=table,
@@ -116,7 +121,7 @@ async def _open(settings: GatewaySettings, table: RouteTable, apps: Apps, metric
                 max_sockets=settings.max_sockets,
                 max_per_address=settings.max_sockets_per_address,
             ),
-            health=Health({name: _transports(name, client, settings, apps) for name in names}, redis=redis, keys=keys),
+            health=Health(watched, redis=redis, keys=keys),
             metrics=metrics,
         )
 
@@ -127,10 +132,18 @@ def _service(name: str, client: Client, settings: GatewaySettings, apps: Apps) -
     return Service(name, [HTTPInstance(client, url) for url in settings.service_urls[name]])
 
 
-def _transports(name: str, client: Client, settings: GatewaySettings, apps: Apps) -> list[Transport]:
-    if name in apps:
-        return [ASGITransport(apps[name])]
-    return [HTTPTransport(client, [url]) for url in settings.service_urls[name]]
+def _watched(service: Service, client: Client) -> list[Watched]:
+    balancer = service.balancer
+    return [
+        Watched(_transport(member.instance, client), member.probed, partial(balancer.why_out, member))
+        for member in balancer.members
+    ]
+
+
+def _transport(instance: Instance, client: Client) -> Transport:
+    return (
+        ASGITransport(instance.app) if isinstance(instance, MemoryInstance) else HTTPTransport(client, [instance.name])
+    )
 
 
 def _limits(redis: Redis, settings: GatewaySettings, table: RouteTable) -> Limits:

@@ -8,7 +8,7 @@ import structlog
 from litestar.enums import ScopeType
 from litestar.types import HTTPScope, Message, Receive, Scope, Send, WebSocketScope
 
-from kelmah.gateway import limits, own
+from kelmah.gateway import explain, limits, own
 from kelmah.gateway.cors import CrossOrigin
 from kelmah.gateway.errors import OriginRefused, UpgradeRequired
 from kelmah.gateway.health import Health
@@ -28,6 +28,7 @@ from kelmah.gateway.routes import WEBSOCKET, Route, RouteTable
 from kelmah.gateway.settings import GatewaySettings
 from kelmah.gateway.sockets import Sockets
 from kelmah.gateway.tokens import Claims, TokenVerifier
+from kelmah.gateway.upstreams import Service
 from kelmah.kit import errors, problem
 from kelmah.kit.context import Principal, set_deadline, trace
 from kelmah.kit.observe import REQUEST_ID_HEADER, SECURITY_HEADERS, Metrics, add_headers
@@ -66,7 +67,23 @@ class Edge:
         self._cors = CrossOrigin(settings.allowed_origins)
         # A page that we serve ourselves may open sockets to us.
         self._socket_origins = CrossOrigin([*settings.allowed_origins, settings.public_url.rstrip("/")])
-        self._own = own.operations(parts.health, parts.metrics, settings.metrics_networks)
+        self._table = parts.table
+        self._own = own.operations(parts.health, parts.metrics, settings.metrics_networks, self._tell_routes)
+
+    @property
+    def services(self) -> Mapping[str, Service]:
+        """What is behind."""
+        return self._parts.proxy.services
+
+    def use(self, table: RouteTable) -> None:
+        """Take this table from now on. Requests and sockets that are under way go on as they began."""
+        self._parts.limits.use(table.limits)
+        self._table = table
+
+    def _tell_routes(self, method: str, path: str | None) -> explain.RouteList | explain.Explanation:
+        if path is None:
+            return explain.list_routes(self._table)
+        return explain.explain(self._table, method, path, self.services)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         set_deadline(None)  # how long we wait is ours to say, not the client's
@@ -105,7 +122,7 @@ class Edge:
         extra += self._cors.headers(headers)
         method: str = scope["method"]
         operation = self._own.get(path)
-        found = self._parts.table.match(path)
+        found = self._table.match(path)
         if operation is None and found is None:
             raise errors.NotFound
         methods = own.METHODS if operation is not None else _allowed(found or {})
@@ -120,7 +137,7 @@ class Edge:
             raise errors.MethodNotAllowed(allow=", ".join(sorted(methods)))
         if operation is not None:
             scope["route_handler"] = operation  # type: ignore[typeddict-item]  # gives the metrics its name
-            question = own.Question(headers, self._address(scope, headers), head_only=method == "HEAD")
+            question = own.Question(headers, self._address(scope, headers), head_only=method == "HEAD", query=query)
             await operation.show(question, send)
             return
         route = (found or {})["GET" if method == "HEAD" else method]
@@ -198,7 +215,7 @@ class Edge:
         path = read_path(scope).decode("ascii")
         query = read_query(scope)
         headers = check_headers(scope["headers"])
-        route = (self._parts.table.match(path) or {}).get(WEBSOCKET)
+        route = (self._table.match(path) or {}).get(WEBSOCKET)
         if route is None:
             raise errors.NotFound
         if not self._socket_origins.allows(headers.get(b"origin")):

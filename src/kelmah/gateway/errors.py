@@ -3,6 +3,10 @@
 from kelmah.kit.errors import Forbidden, KelmahError, Unauthenticated, Unavailable
 
 
+class MalformedRequest(KelmahError):
+    status_code, code, title = 400, "gateway.malformed_request", "This is no request of HTTP/1.1"
+
+
 class MalformedTarget(KelmahError):
     status_code, code, title = 400, "gateway.malformed_target", "The address in the request is malformed"
 
@@ -12,7 +16,7 @@ class MalformedHeader(KelmahError):
 
 
 class SlowClient(KelmahError):
-    status_code, code, title = 408, "gateway.slow_client", "The request's body came too slowly"
+    status_code, code, title = 408, "gateway.slow_client", "The request came too slowly"
 
 
 class TargetTooLong(KelmahError):

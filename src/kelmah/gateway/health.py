@@ -1,7 +1,9 @@
 """The gateway's own answers about health: its own, and that of every instance of every service."""
 
 import asyncio
-from collections.abc import Awaitable, Mapping, Sequence
+import random
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import NamedTuple
 
 import msgspec
 import structlog
@@ -16,6 +18,8 @@ log = structlog.get_logger(__name__)
 
 #: Seconds that an instance has to answer, and that an answer serves all who ask.
 CHECK_TIMEOUT_S, KEPT_S = 2.0, 1.0
+#: Seconds between two probes of an instance, and the part of them by which they vary.
+PROBE_S, JITTER = 2.0, 0.25
 OK, UNAVAILABLE = "ok", "unavailable"
 
 
@@ -49,11 +53,19 @@ class PlatformHealth(Contract, frozen=True, kw_only=True):
     services: dict[str, ServiceHealth]
 
 
+class Watched(NamedTuple):
+    """An instance: how to ask it, whom to tell what it said, and why it gets no requests at the moment."""
+
+    transport: Transport
+    tell: Callable[[str | None], None]
+    why_out: Callable[[], str | None]
+
+
 class Health:
     """Asks all instances at once."""
 
-    def __init__(self, transports: Mapping[str, Sequence[Transport]], *, redis: Redis, keys: KeyStore) -> None:
-        self._transports = transports
+    def __init__(self, watched: Mapping[str, Sequence[Watched]], *, redis: Redis, keys: KeyStore) -> None:
+        self._watched = watched
         self._redis = redis
         self._keys = keys
         self._asking = asyncio.Lock()
@@ -75,17 +87,15 @@ class Health:
             return self._last[1]
 
     async def _ask_all(self) -> PlatformHealth:
-        own, found = await asyncio.gather(
-            self.own(), asyncio.gather(*(self._service(name) for name in self._transports))
-        )
-        services = dict(zip(self._transports, found, strict=True))
+        own, found = await asyncio.gather(self.own(), asyncio.gather(*(self._service(name) for name in self._watched)))
+        services = dict(zip(self._watched, found, strict=True))
         healthy = [*own.checks.values(), *(service.status for service in found)]
         return PlatformHealth(
             status=OK if all(status == OK for status in healthy) else UNAVAILABLE, checks=own.checks, services=services
         )
 
     async def _service(self, name: str) -> ServiceHealth:
-        instances = await asyncio.gather(*(_instance(transport) for transport in self._transports[name]))
+        instances = await asyncio.gather(*(_look_at(one) for one in self._watched[name]))
         is_ok = any(instance.status == OK for instance in instances)
         if not is_ok:
             log.warning("health.service_unavailable", callee=name)
@@ -102,7 +112,24 @@ class Health:
         return OK
 
 
-async def _instance(transport: Transport) -> InstanceHealth:
+async def _look_at(watched: Watched) -> InstanceHealth:
+    found = await ask(watched.transport)
+    out = watched.why_out()
+    if found.status == OK and out is not None:
+        return msgspec.structs.replace(found, status=UNAVAILABLE, reason=out)
+    return found
+
+
+async def probe(watched: Watched) -> None:
+    """Ask an instance from time to time whether it is ready, for as long as the gateway runs."""
+    while True:
+        found = await ask(watched.transport)
+        watched.tell(None if found.status == OK else found.reason or found.status)
+        await asyncio.sleep(PROBE_S * random.uniform(1 - JITTER, 1 + JITTER))  # noqa: S311  # spreads, hides nothing
+
+
+async def ask(transport: Transport) -> InstanceHealth:
+    """What an instance says of itself."""
     try:
         answer = await transport.send("GET", "/readyz", {}, b"", CHECK_TIMEOUT_S)
         readiness = msgspec.json.decode(answer.body, type=Readiness)

@@ -43,6 +43,8 @@ _HOP_BY_HOP = frozenset(
 _RESERVED = frozenset(
     {b"authorization", b"forwarded", b"traceparent", b"x-request-id", b"x-correlation-id", b"x-real-ip"}
 )
+#: The one name of that kind that is the client's to say: which device it is, in its own words.
+_DEVICE = b"kelmah-device"
 _RESERVED_PREFIXES = (b"kelmah-", b"x-forwarded-", b"x-user-", b"x-internal-", b"sec-websocket-")
 
 
@@ -56,6 +58,15 @@ def read_path(scope: Scope) -> bytes:
     path: bytes = scope["raw_path"].partition(b"?")[0]
     if len(path) + len(scope["query_string"]) > MAX_TARGET_BYTES:
         raise TargetTooLong
+    return clean_path(path)
+
+
+def clean_path(path: bytes) -> bytes:
+    """A path with `/api/…` written as `/api/v1/…`.
+
+    Raises:
+        MalformedTarget: anything that two readers could take for two different paths.
+    """
     if not _PATH.match(path):
         raise MalformedTarget
     if b"%" in path:
@@ -102,7 +113,7 @@ def check_headers(headers: Iterable[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
 
 
 _SINGLE = frozenset(
-    {b"authorization", b"content-length", b"content-type", b"host", b"origin", b"idempotency-key", b"if-match"}
+    {b"authorization", b"content-length", b"content-type", b"host", b"origin", b"idempotency-key", b"if-match", _DEVICE}
 )
 
 
@@ -117,7 +128,7 @@ def passed_on(headers: Iterable[tuple[bytes, bytes]], connection: bytes) -> Head
 
 
 def _is_reserved(name: bytes) -> bool:
-    return name in _RESERVED or name.startswith(_RESERVED_PREFIXES)
+    return name in _RESERVED or (name.startswith(_RESERVED_PREFIXES) and name != _DEVICE)
 
 
 def sent_back(headers: Iterable[tuple[bytes, bytes]]) -> Headers:

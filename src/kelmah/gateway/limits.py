@@ -68,7 +68,16 @@ class Limits:
         self._limiter = Limiter(redis, f"{prefix}:gateway:limit")
         self._local = LocalLimiter(share=instances)
         self._breaker = CircuitBreaker(_POLICY)
-        self._classes = {name: replace(one, limit=_scaled(one.limit, factor)) for name, one in classes.items()}
+        self._factor = factor
+        self._newest: dict[str, LimitClass] = {}
+        self._classes: dict[str, LimitClass] = {}
+        self.use(classes)
+
+    def use(self, classes: Mapping[str, LimitClass]) -> None:
+        """Take these classes from now on; those before them stay known for the requests that are under way."""
+        newest = {name: replace(one, limit=_scaled(one.limit, self._factor)) for name, one in classes.items()}
+        self._classes = self._newest | newest
+        self._newest = newest
 
     def key(self, name: str, *, user_id: str | None, address: str) -> str:
         """Who is counted under a class."""

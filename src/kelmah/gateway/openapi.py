@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from kelmah.gateway.routes import Route, RouteTable
+from kelmah.gateway.routes import WEBSOCKET, Route, RouteTable
 
 Document = dict[str, Any]
 
@@ -58,6 +58,22 @@ def unrouted(documents: Mapping[str, Document], table: RouteTable) -> list[str]:
         for service, document in documents.items()
         for path, verb, _ in _operations(document)
         if path.startswith("/api/") and _route(table, service, path, verb) is None
+    )
+
+
+def unserved(documents: Mapping[str, Document], table: RouteTable) -> list[str]:
+    """Routes that lead to no operation, for the check that there are none. OpenAPI does not describe sockets."""
+    served = {
+        (route.path, verb.upper())
+        for service, document in documents.items()
+        for path, verb, _ in _operations(document)
+        if (route := _route(table, service, path, verb)) is not None
+    }
+    return sorted(
+        f"{method} {route.path} ({route.service})"
+        for route in table.routes
+        for method in route.methods
+        if method != WEBSOCKET and (route.path, method) not in served
     )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from importlib import resources
 from ipaddress import ip_network
 from typing import NamedTuple
+from urllib.parse import parse_qsl
 
 import msgspec
 import prometheus_client
@@ -40,9 +41,12 @@ class Question(NamedTuple):
     headers: Mapping[bytes, bytes]
     address: str
     head_only: bool
+    query: bytes = b""
 
 
 Show = Callable[[Question, Send], Awaitable[None]]
+#: What becomes of a method and a path, or the whole table where there is no path.
+TellRoutes = Callable[[str, str | None], msgspec.Struct]
 
 
 class Operation(NamedTuple):
@@ -79,8 +83,10 @@ class Page:
         await answer(send, 200, content, [*headers, (b"content-type", self._kind)], head_only=question.head_only)
 
 
-def operations(health: Health, metrics: Metrics, metrics_networks: Sequence[str]) -> dict[str, Operation]:
-    """The gateway's own addresses."""
+def operations(
+    health: Health, metrics: Metrics, metrics_networks: Sequence[str], tell_routes: TellRoutes
+) -> dict[str, Operation]:
+    """The gateway's own addresses; /metrics and /routes are for the machine room only."""
     networks = [ip_network(network) for network in metrics_networks]
 
     async def show_live(question: Question, send: Send) -> None:
@@ -101,7 +107,14 @@ def operations(health: Health, metrics: Metrics, metrics_networks: Sequence[str]
         text = prometheus_client.generate_latest(metrics.registry)
         await answer(send, 200, text, kind, head_only=question.head_only)
 
+    async def show_routes(question: Question, send: Send) -> None:
+        if not is_inside(question.address, networks):
+            raise errors.NotFound
+        asked = dict(parse_qsl(question.query.decode("ascii")))
+        await _answer_json(send, OK, tell_routes(asked.get("method", "GET"), asked.get("path")), question)
+
     shows: dict[str, Show] = {
+        "/routes": show_routes,
         "/livez": show_live,
         "/readyz": show_ready,
         "/health": show_health,

@@ -9,11 +9,11 @@ import structlog
 from litestar.types import Message, Send
 from pydantic import SecretStr
 
+from kelmah.gateway.balancer import Ticket
 from kelmah.gateway.incoming import Body, Headers, sent_back
 from kelmah.gateway.routes import Route
 from kelmah.gateway.upstreams import Call, Instance, NotReached, Service
 from kelmah.kit import errors, signing
-from kelmah.kit.breaker import Call as Attempt
 from kelmah.kit.context import DEADLINE_HEADER, Principal, trace
 
 log = structlog.get_logger(__name__)
@@ -78,7 +78,7 @@ class _Answer:
         send: Send,
         *,
         request: Request,
-        attempt: Attempt,
+        attempt: Ticket[Instance],
         deadline: asyncio.Timeout,
         patience_s: float,
         may_retry: Callable[[], bool],
@@ -155,8 +155,10 @@ class Proxy:
         def may_retry() -> bool:
             return not is_last and service.budget.try_retry()
 
-        for others in reversed(range(len(service.instances))):
-            instance, attempt = service.attempt()
+        unreached: set[str] = set()
+        while True:
+            attempt = service.balancer.take(request.route.balance, request.address, without=unreached)
+            instance = attempt.instance
             deadline = asyncio.timeout(request.route.timeout_s)
             answer = _Answer(
                 send, request=request, attempt=attempt, deadline=deadline, patience_s=self._patience_s,
@@ -172,17 +174,17 @@ class Proxy:
             if answer.is_started:
                 return True
             # An instance that was not reached was sent nothing: the next one may have it, whatever it is.
-            if not (isinstance(failure, NotReached) and others and isinstance(content, bytes)):
+            unreached.add(instance.name)
+            is_alone = len(unreached) == len(service.balancer.members)
+            if is_alone or not isinstance(failure, NotReached) or not isinstance(content, bytes):
                 break
-        else:
-            raise AssertionError("a service has instances")
         if isinstance(failure, errors.GatewayTimeout) or not may_retry():
             raise failure
         return False
 
     @staticmethod
     async def _send(
-        instance: Instance, attempt: Attempt, call: Call, answer: _Answer, deadline: asyncio.Timeout
+        instance: Instance, attempt: Ticket[Instance], call: Call, answer: _Answer, deadline: asyncio.Timeout
     ) -> errors.KelmahError | None:
         """Send to one instance; why it failed, if it did. What the client did wrong is raised."""
         with attempt:

@@ -11,7 +11,7 @@ from redis.asyncio.client import PubSub
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 
-from kelmah.contracts.common import Response
+from kelmah.contracts import auth as contracts
 from kelmah.gateway.tokens import SKEW_S
 from kelmah.kit import clock, errors
 from kelmah.kit.calls import ServiceCaller
@@ -28,29 +28,15 @@ RETRY_S = 2.0
 MAX_SESSIONS = 500_000
 
 
-class RevokedSession(Response, frozen=True, kw_only=True):
-    """A session that ended early, and the Unix time in seconds at which its last access token dies."""
-
-    session_id: str
-    expires_at: int
-
-
-class RevokedSessions(Response, frozen=True, kw_only=True):
-    """An answer of `GET /internal/revocations`, oldest first; the next is asked `since=until` (milliseconds)."""
-
-    items: list[RevokedSession]
-    until: int
-    more: bool
-
-
-Ask = Callable[[int], Awaitable[RevokedSessions]]
+Ask = Callable[[int], Awaitable[contracts.Revocations]]
 
 
 def ask_from(auth: ServiceCaller) -> Ask:
     """Ask the auth service by a signed call; the argument is the Unix time in milliseconds since when."""
 
-    async def ask(since_ms: int) -> RevokedSessions:
-        return await auth.call("GET", "/internal/revocations", query={"since": str(since_ms)}, returns=RevokedSessions)
+    async def ask(since_ms: int) -> contracts.Revocations:
+        query = {"since": str(since_ms)}
+        return await auth.call("GET", "/internal/revocations", query=query, returns=contracts.Revocations)
 
     return ask
 

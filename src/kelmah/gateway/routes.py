@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib import resources
+from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -15,6 +16,7 @@ import msgspec
 from msgspec import Meta
 
 from kelmah.contracts.common import Role
+from kelmah.gateway.balancer import Way
 from kelmah.kit.ratelimit import Limit
 
 #: Stands for GET with an upgrade to WebSocket.
@@ -42,6 +44,7 @@ class _Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     timeout_s: Annotated[float, Meta(gt=0, le=3600)] = 10.0
     streams: bool = False
     retry: Literal["safe", "never"] = "safe"
+    balance: Way | None = None
 
 
 class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -72,6 +75,7 @@ class Route:
         roles: None: anybody; empty: any signed-in person; else persons in one of these roles.
         timeout_s: seconds that the service may leave us waiting, for its first byte and between any two.
         streams: the body is passed on as it comes, unsigned, and the answer likewise.
+        balance: how one of the service's instances is chosen.
         retries: whether a second try does no harm where the method is safe or an Idempotency-Key is sent.
     """
 
@@ -83,6 +87,7 @@ class Route:
     timeout_s: float
     streams: bool
     retries: bool
+    balance: Way
 
     @property
     def operation_id(self) -> str:
@@ -200,6 +205,7 @@ def _route(service: str, name: str, entry: _Entry) -> Route:
         timeout_s=entry.timeout_s,
         streams=entry.streams,
         retries=entry.retry == "safe",
+        balance=entry.balance or (Way.HASH if WEBSOCKET in methods else Way.LEAST_REQUEST),
     )
 
 
@@ -210,5 +216,9 @@ def load(path: str | None = None) -> RouteTable:
         RouteError: it does not fit.
         OSError: the file cannot be read.
     """
-    file = Path(path) if path else resources.files(__package__).joinpath("routes.toml")
-    return parse(file.read_text(encoding="utf-8"))
+    return parse(file_of(path).read_text(encoding="utf-8"))
+
+
+def file_of(path: str | None = None) -> Path | Traversable:
+    """This file, or the one of this package."""
+    return Path(path) if path else resources.files(__package__).joinpath("routes.toml")

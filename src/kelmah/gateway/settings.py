@@ -28,7 +28,7 @@ class GatewaySettings(Settings):
         default_factory=dict, description="Nobody signs calls to the gateway: leave it empty."
     )
     token_issuer: str = Field("https://kelmah.example", description="The `iss` that access tokens must carry.")
-    routes_file: str | None = Field(None, description="A route table to use instead of the packaged one.")
+    routes_path: str | None = Field(None, description="A route table to use instead of the packaged one.")
     instances: int = Field(
         1,
         ge=1,

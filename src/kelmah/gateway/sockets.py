@@ -73,7 +73,9 @@ class Sockets:
             digest = signing.body_digest(b"")
             headers = signed_headers(request, self._keys, method="GET", digest=digest)
             call = Call(method="GET", target=request.target, headers=headers, body=b"", streams=True)
-            instance, attempt = self._services[request.route.service].attempt()
+            key = request.principal.user_id if request.principal else request.address
+            attempt = self._services[request.route.service].balancer.take(request.route.balance, key)
+            instance = attempt.instance
             if isinstance(instance, MemoryInstance):
                 with attempt:
                     attempt.abandoned()  # there is no connection that could fail

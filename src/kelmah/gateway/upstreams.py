@@ -1,7 +1,6 @@
 """How a request gets to an instance of a service: over HTTP, or in memory to an app of this process."""
 
 import asyncio
-import itertools
 from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
 from contextvars import Context
 from dataclasses import dataclass
@@ -12,10 +11,10 @@ from litestar.types import ASGIApp, Message
 from pyreqwest.client import Client
 from pyreqwest.exceptions import ConnectError, ConnectTimeoutError, PoolTimeoutError, RequestError, RequestTimeoutError
 
+from kelmah.gateway.balancer import Balancer
 from kelmah.gateway.incoming import Body, Headers
 from kelmah.kit import errors
-from kelmah.kit.breaker import Call as Attempt
-from kelmah.kit.breaker import CircuitBreaker, CircuitOpen, RetryBudget
+from kelmah.kit.breaker import RetryBudget
 
 #: Apps of this very process by service, for the platform in one process; empty when each has its own.
 Apps = Mapping[str, ASGIApp]
@@ -195,26 +194,9 @@ def _length(body: bytes | Body) -> Headers:
 
 
 class Service:
-    """The instances of one service, taken in turn; one that keeps failing is left alone for a while."""
+    """The instances of one service, and which of them gets a call."""
 
     def __init__(self, name: str, instances: Sequence[Instance]) -> None:
         self.name = name
-        self.instances = tuple(instances)
         self.budget = RetryBudget()
-        self._turn = itertools.cycle(self.instances)
-        self._breaker = CircuitBreaker()
-
-    def attempt(self) -> tuple[Instance, Attempt]:
-        """The next instance that takes calls, and the attempt to tell its outcome.
-
-        Raises:
-            CircuitOpen: none does.
-        """
-        refusal: CircuitOpen | None = None
-        for _ in self.instances:
-            instance = next(self._turn)
-            try:
-                return instance, self._breaker.call(instance.name)
-            except CircuitOpen as error:
-                refusal = refusal or error
-        raise refusal or CircuitOpen("no instance is known")
+        self.balancer = Balancer[Instance](instances)

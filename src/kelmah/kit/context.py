@@ -6,7 +6,9 @@ from contextvars import ContextVar
 from typing import NamedTuple
 
 from kelmah.contracts.common import Contract, Role
+from kelmah.kit import clock
 from kelmah.kit.clock import monotonic
+from kelmah.kit.errors import StepUpRequired
 from kelmah.kit.ids import new_id
 
 _TRACEPARENT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}\Z")
@@ -32,6 +34,22 @@ class Principal(Contract, frozen=True, kw_only=True):
     methods: tuple[str, ...] = ()
     address: str | None = None
     device: str | None = None
+
+
+def require_fresh(principal: Principal, *, within_s: int = 600) -> None:
+    """Let through only who proved who they are a short while ago; for what a found or stolen session must not do.
+
+    Whoever has a second factor has proved it too: no session of theirs begins, or steps up, without.
+
+    Args:
+        principal: the caller.
+        within_s: how many seconds ago is fresh.
+
+    Raises:
+        StepUpRequired: it was longer ago.
+    """
+    if principal.authenticated_at + within_s < clock.now().timestamp():
+        raise StepUpRequired
 
 
 class Origin(NamedTuple):

@@ -48,6 +48,10 @@ class Forbidden(KelmahError):
     status_code, code, title = 403, "forbidden", "You may not do this"
 
 
+class StepUpRequired(Forbidden):
+    code, title = "step_up_required", "Prove once more who you are (POST /api/v1/auth/step-up), and send this again"
+
+
 class NotFound(KelmahError):
     status_code, code, title = 404, "not_found", "There is nothing here"
 

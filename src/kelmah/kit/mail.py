@@ -17,6 +17,7 @@ from kelmah.kit.text import clean_line, is_email
 
 TIMEOUT_S = 10.0
 _MAX_SUBJECT_CHARS = 200
+_HEADER_URL = re.compile(r"https?://[!-;=?-~]{1,1000}")
 _MESSAGE_ID = re.compile(r"<?([A-Za-z0-9._+-]{1,128}@[A-Za-z0-9.-]{1,128})>?")
 
 
@@ -71,7 +72,16 @@ class Mailer:
             raise ValueError("not a sender's address")
         self._sender = Address(name, addr_spec=address)
 
-    async def send(self, *, to: str, subject: str, text: str, html: str | None = None, message_id: str) -> None:
+    async def send(
+        self,
+        *,
+        to: str,
+        subject: str,
+        text: str,
+        html: str | None = None,
+        message_id: str,
+        unsubscribe_url: str | None = None,
+    ) -> None:
         """Send one mail to one person, within 10 s in all.
 
         Args:
@@ -81,6 +91,7 @@ class Mailer:
             html: the same as HTML.
             message_id: ``id@domain``, the same at each try of the same mail, so that servers and readers can
                 drop the duplicate.
+            unsubscribe_url: takes a POST that ends such mails at one click (RFC 8058).
 
         Raises:
             MailTransientError: try again later.
@@ -88,6 +99,11 @@ class Mailer:
         """
         recipient = _recipient(to)
         message = self._message(recipient, subject, message_id)
+        if unsubscribe_url is not None:
+            if not _HEADER_URL.fullmatch(unsubscribe_url):
+                raise MailPermanentError("the address to unsubscribe at cannot be sent")
+            message["List-Unsubscribe"] = f"<{unsubscribe_url}>"
+            message["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
         message.set_content(text, cte="quoted-printable")
         if html is not None:
             message.add_alternative(html, subtype="html", cte="quoted-printable")

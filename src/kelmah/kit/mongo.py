@@ -1,6 +1,6 @@
 """One MongoDB database: its connection, its transactions, and the session that a transaction runs in."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from typing import Any, TypeVar
@@ -33,13 +33,19 @@ def in_transaction() -> bool:
     return _session.get() is not None
 
 
-async def change(model: type[DocumentT], query: Mapping[str, Any], update: Mapping[str, Any]) -> DocumentT | None:
+async def change(
+    model: type[DocumentT],
+    query: Mapping[str, Any],
+    update: Mapping[str, Any],
+    *,
+    array_filters: Sequence[Mapping[str, Any]] | None = None,
+) -> DocumentT | None:
     """Change the one document that fits the query, in the open transaction if there is one.
 
     The condition and the change are one step, so this is how a state machine moves. None when nothing fits.
     """
     row = await model.get_pymongo_collection().find_one_and_update(
-        query, update, return_document=ReturnDocument.AFTER, session=session()
+        query, update, return_document=ReturnDocument.AFTER, array_filters=array_filters, session=session()
     )
     return None if row is None else model.model_validate(row)
 

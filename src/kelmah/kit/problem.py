@@ -125,10 +125,13 @@ def _allowed(request: Request[Any, Any, Any]) -> str:
 
 def _as_sent(request: Request[Any, Any, Any], found: list[FieldError]) -> list[FieldError]:
     """The errors with parameters named as clients send them, `radiusKm`, and not as our functions do."""
-    parameters = request.route_handler.parsed_fn_signature.parameters
+    handler = request.route_handler
+    signatures = [handler.parsed_fn_signature]
+    signatures += [provider.parsed_fn_signature for provider in handler.resolve_dependencies().values()]
     names = {
         name: parameter.kwarg_definition.name
-        for name, parameter in parameters.items()
+        for signature in signatures
+        for name, parameter in signature.parameters.items()
         if isinstance(parameter.kwarg_definition, ParameterKwarg) and parameter.kwarg_definition.name
     }
     return [FieldError(field=names.get(one.field, one.field), message=one.message) for one in found]

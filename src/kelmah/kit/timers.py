@@ -42,20 +42,27 @@ class Timers:
     def __init__(self, mongo: Mongo) -> None:
         self._timers = mongo.collection(TIMERS)
 
-    async def set(self, key: str, actor: str, args: Sequence[str], *, due: datetime | None = None) -> None:
-        """Set or move the timer `key`; due at once when no instant is given. Joins the open transaction."""
+    async def set(
+        self, key: str, actor: str, args: Sequence[str], *, due: datetime | None = None, keep: bool = False
+    ) -> None:
+        """Set or move the timer `key`; due at once when no instant is given. Joins the open transaction.
+
+        With `keep`, one that is set already stays as it is.
+        """
         now = trace()
-        cause = {
+        row = {
+            "actor": actor,
+            "args": list(args),
+            "due": due or clock.now(),
+            "attempts": 0,
             "correlation_id": now.correlation_id,
             "causation_id": now.causation_id,
             "traceparent": now.traceparent,
         }
-        await self._timers.replace_one(
-            {"_id": key},
-            {"_id": key, "actor": actor, "args": list(args), "due": due or clock.now(), "attempts": 0} | cause,
-            upsert=True,
-            session=session(),
-        )
+        if keep:
+            await self._timers.update_one({"_id": key}, {"$setOnInsert": row}, upsert=True, session=session())
+        else:
+            await self._timers.replace_one({"_id": key}, {"_id": key, **row}, upsert=True, session=session())
 
     async def cancel(self, key: str) -> None:
         """Forget the timer, if it is still there. Joins the open transaction."""

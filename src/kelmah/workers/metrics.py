@@ -15,3 +15,7 @@ events_published = Counter(
 )
 timers_fired = Counter("kelmah_timers_fired", "Due timers handed to their actors.", ("service",), registry=registry)
 dead_letters = Counter("kelmah_dead_letters", "Messages given up.", ("service", "reason"), registry=registry)
+ledger_faults = Gauge(
+    "kelmah_ledger_faults", "Broken invariants that the last check of the ledger found.", registry=registry
+)
+ledger_entries = Gauge("kelmah_ledger_entries", "Entries that the last check of the ledger read.", registry=registry)

@@ -105,7 +105,7 @@ def claims(token: str, keys: Any) -> dict[str, Any]:
 
 @pytest.fixture
 async def visitor(auth: Service) -> Visitor:
-    return await _visitor(auth)
+    return await new_visitor(auth)
 
 
 @pytest.fixture
@@ -115,7 +115,7 @@ async def member(auth: Service) -> Visitor:
 
 
 async def new_member(auth: Service, *, device: bool = False) -> Visitor:
-    somebody = await _visitor(auth)
+    somebody = await new_visitor(auth)
     if device:
         somebody.headers["kelmah-device"] = new_id()
     view = await rules.create_account(
@@ -132,7 +132,7 @@ async def new_member(auth: Service, *, device: bool = False) -> Visitor:
     return somebody
 
 
-async def _visitor(auth: Service) -> Visitor:
+async def new_visitor(auth: Service) -> Visitor:
     keys = (await auth.call("GET", "/.well-known/jwks.json")).data
     headers = {"x-forwarded-for": next(_addresses), "user-agent": "pytest"}
     return Visitor(auth, f"esi.{new_id()}@example.com", headers, keys=keys)

@@ -75,7 +75,9 @@ async def test_an_unverified_account_is_told_only_with_the_right_password(auth: 
     right = await visitor.login()
     assert (right.status, right.data["code"]) == (403, "auth.email_not_verified")
     assert (await visitor.login(password="not the right one")).data["code"] == "auth.invalid_credentials"
-    assert await auth.context.mongo.collection("sessions").count_documents({"address_sealed": None}) == 0
+    [index, *_] = auth.context.email_indexes(visitor.email)
+    account = await auth.context.mongo.collection("accounts").find_one({"email_index": index})
+    assert await auth.context.mongo.collection("sessions").count_documents({"account_id": account["_id"]}) == 0
 
 
 @pytest.mark.parametrize(

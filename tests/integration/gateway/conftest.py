@@ -1,12 +1,21 @@
 """The gateway in front of small services; each test runs over HTTP and in one process."""
 
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 
+from kelmah.gateway import limits
 from tests.integration.gateway.platform import Platform, platform
+
+
+@pytest.fixture(autouse=True, scope="session")
+def patience_with_redis() -> Iterator[None]:
+    """On a busy machine Redis may be late, which is no reason here to count without it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(limits, "TIMEOUT_S", 20)
+        yield
 
 
 @pytest.fixture(params=["http", "memory"])

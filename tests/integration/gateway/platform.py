@@ -19,6 +19,7 @@ from litestar.response import Stream
 from litestar.types import ASGIApp, Receive, Scope, Send
 from redis.asyncio import Redis
 
+from kelmah.gateway import server as gateway_server
 from kelmah.gateway.app import create_app
 from kelmah.gateway.settings import GatewaySettings
 from kelmah.kit import clock, errors, problem
@@ -63,6 +64,7 @@ class Behind:
     revoked: list[dict[str, Any]] = field(default_factory=list)
     failures: int = 0
     calls: int = 0
+    ready: bool = True
     step: asyncio.Event = field(default_factory=asyncio.Event)
     received: list[int] = field(default_factory=list)
     close_codes: list[int] = field(default_factory=list)
@@ -172,8 +174,9 @@ def echo_app(behind: Behind) -> Litestar:  # noqa: C901  # many small handlers
                 await socket.send_bytes(message["bytes"])
 
     @get("/readyz", opt={"unguarded": True})
-    async def readyz() -> dict[str, Any]:
-        return {"status": "ok", "checks": {"mongo": "ok"}}
+    async def readyz() -> Response[dict[str, Any]]:
+        state = "ok" if behind.ready else "unavailable"
+        return Response({"status": state, "checks": {"mongo": state}}, status_code=200 if behind.ready else 503)
 
     return Litestar(
         [echo, mine, closed, upload, download, status, flaky, slow, dies, dies_late, socket, readyz],
@@ -224,12 +227,9 @@ def _b64(content: Any) -> str:
 
 
 @asynccontextmanager
-async def serving(app: ASGIApp) -> AsyncIterator[str]:
-    """The app under uvicorn on a free port; its base URL."""
-    config = uvicorn.Config(
-        app, port=0, log_config=None, access_log=False, lifespan="on", proxy_headers=False, server_header=False,
-        ws="websockets-sansio", timeout_graceful_shutdown=1,
-    )  # fmt: skip
+async def serving(app: ASGIApp, *, port: int = 0) -> AsyncIterator[str]:
+    """The app as `kelmah serve gateway` serves it, on a free port if none is given; its base URL."""
+    config = gateway_server.config(app, host="127.0.0.1", port=port, drain_s=10 if port else 1)
     server = uvicorn.Server(config)
     running = asyncio.create_task(server._serve())
     while not server.started:
@@ -296,7 +296,7 @@ async def platform(
                 "redis_prefix": prefix,
                 "outgoing_keys": {"echo": [KEY], "auth": [KEY]},
                 "service_urls": urls,
-                "routes_file": str(routes_file),
+                "routes_path": str(routes_file),
                 "client_timeout_s": 1,
                 "allowed_origins": ["https://app.example.com"],
             }

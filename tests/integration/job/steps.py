@@ -12,8 +12,8 @@ KUMASI = [-1.6244, 6.6885]
 JOB: dict[str, Any] = {
     "title": "Fix a leaking kitchen sink",
     "description": "The pipe under the sink drips.\nPlease bring your own tools.",
-    "category": "Plumbing",
-    "skills": ["Plumbing", "Pipe Fitting"],
+    "category": "Water and sanitation",
+    "skills": ["Plumbing", "Pump repair"],
     "budget": {"amount": 50_000, "currency": "GHS"},
     "location": {"city": "Accra", "region": "Greater Accra", "coordinates": ACCRA},
 }

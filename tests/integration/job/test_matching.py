@@ -7,7 +7,6 @@ import pytest
 from kelmah.contracts.common import Location, Money
 from kelmah.contracts.user import WorkerFacts
 from kelmah.kit.errors import Unavailable
-from kelmah.kit.ids import new_id
 from tests.fakes.user import FakeUserClient
 from tests.integration.job.steps import ACCRA, KUMASI, TEMA, Desk, hirer, worker
 
@@ -22,38 +21,39 @@ def _at(place: list[float]) -> dict[str, Any]:
 
 
 async def test_a_worker_is_recommended_open_jobs_of_the_trade_the_best_first(desk: Desk, users: FakeUserClient) -> None:
-    anna, kofi, trade = hirer(), worker(), f"trade {new_id()[-8:]}"
-    users.workers[kofi.user_id] = _facts(
-        kofi.user_id, [trade.upper(), "Tiling"], ACCRA, hourly_rate=Money(amount=5_000)
-    )
-    wanted = {"category": "Other", "skills": [trade]}
+    anna, kofi = hirer(), worker()
+    users.workers[kofi.user_id] = _facts(kofi.user_id, ["weaver-and-jeweller"], ACCRA, hourly_rate=Money(amount=5_000))
+    wanted = {"category": "fashion-beauty", "skills": ["weaver-and-jeweller"]}
     far = await desk.open_job(anna, **wanted, location=_at(KUMASI))
     near = await desk.open_job(anna, **wanted, location=_at(ACCRA))
     close = await desk.open_job(anna, **wanted, location=_at(TEMA))
-    half = await desk.open_job(anna, category="Other", skills=[trade, "Piano tuning"], location=_at(ACCRA))
+    both = ["weaver-and-jeweller", "tailor"]
+    half = await desk.open_job(anna, category="fashion-beauty", skills=both, location=_at(ACCRA))
     poor = await desk.open_job(anna, **wanted, location=_at(ACCRA), budget={"amount": 100, "currency": "GHS"})
     applied = await desk.open_job(anna, **wanted, location=_at(ACCRA))
     await desk.application(applied["id"], kofi)
     await desk.draft(anna, **wanted, location=_at(ACCRA))
-    await desk.open_job(anna, category="Dentistry", skills=["Dentistry"], location=_at(ACCRA))
+    await desk.open_job(anna, category="fashion-beauty", skills=["barber"], location=_at(ACCRA))
 
     found = (await desk.ok("GET", "/jobs/recommendations", by=kofi))["items"]
-    assert [one["job"]["id"] for one in found] == [one["id"] for one in (near, close, poor, far, half)]
+    assert [one["job"]["id"] for one in found] == [one["id"] for one in (near, half, close, poor, far)]
     best = found[0]
-    assert best["score"] == sum(best["contributions"].values()) == 1000
+    assert best["sides"] == {"hirer": 831, "worker": 1000}
+    assert best["score"] == sum(best["contributions"].values()) == 911
     assert best["reasons"] == [
-        f"1 of 1 skills fit: {trade.replace(' ', '-')}",
+        "1 of 1 trades fit: Weaver and jeweller",
         "1 km away",
+        "New on Kelmah",
         "The budget pays at least a day at the usual rate",
         "Published today",
     ]
     limited = await desk.ok("GET", "/jobs/recommendations?limit=2", by=kofi)
-    assert [one["job"]["id"] for one in limited["items"]] == [near["id"], close["id"]]
+    assert [one["job"]["id"] for one in limited["items"]] == [near["id"], half["id"]]
 
 
 async def test_the_wrong_trade_is_never_recommended(desk: Desk, users: FakeUserClient) -> None:
     anna, dentist = hirer(), worker()
-    users.workers[dentist.user_id] = _facts(dentist.user_id, [f"dentistry {new_id()}"], ACCRA)
+    users.workers[dentist.user_id] = _facts(dentist.user_id, ["blacksmith"], ACCRA)
     await desk.open_job(anna)
     assert (await desk.ok("GET", "/jobs/recommendations", by=dentist))["items"] == []
 
@@ -77,23 +77,25 @@ async def test_a_hirer_sees_who_fits_and_not_where_they_live(desk: Desk, users: 
     anna = hirer()
     job = await desk.open_job(anna)
     people = [
-        _facts("far", ["plumbing", "pipe-fitting"], KUMASI, rating_milli=5_000, review_count=80),
-        _facts("near", ["Plumbing", "Pipe fitting"], TEMA, rating_milli=4_500, review_count=8),
-        _facts("new", ["Plumbing", "Pipe fitting"], ACCRA),
-        _facts("half", ["Pipe fitting"], ACCRA),
-        _facts("away", ["Plumbing", "Pipe fitting"], ACCRA, is_available=False),
-        _facts("dentist", ["Dentistry"], ACCRA, rating_milli=5_000, review_count=900),
+        _facts("far", ["plumber", "pump-technician"], KUMASI, rating_milli=5_000, review_count=80),
+        _facts("near", ["plumber", "pump-technician"], TEMA, rating_milli=4_500, review_count=8),
+        _facts("new", ["plumber", "pump-technician"], ACCRA),
+        _facts("half", ["pump-technician"], ACCRA),
+        _facts("away", ["plumber", "pump-technician"], ACCRA, is_available=False),
+        _facts("borehole", ["borehole-driller"], ACCRA, rating_milli=5_000, review_count=900),
+        _facts("barber", ["barber"], ACCRA, rating_milli=5_000, review_count=900),
     ]
     users.workers = {one.user_id: one for one in people}
     found = (await desk.ok("GET", f"/jobs/{job['id']}/matches", by=anna))["items"]
-    assert [one["worker"]["userId"] for one in found] == ["new", "near", "far", "half"]
+    assert [one["worker"]["userId"] for one in found] == ["new", "half", "near", "far"]
     assert users.asked is not None
-    assert users.asked[0] == ["Plumbing", "Pipe Fitting"]
-    assert found[1]["worker"]["distanceKm"] == 20
-    assert found[1]["reasons"] == [
-        "2 of 2 skills fit: plumbing, pipe-fitting",
+    assert {"plumber", "pump-technician", "water-sanitation"} <= set(users.asked[0])
+    assert found[2]["worker"]["distanceKm"] == 20
+    assert found[2]["reasons"] == [
+        "2 of 2 trades fit: Plumber, Pump technician",
         "20 km away",
         "Rated 4.5 of 5 in 8 reviews",
+        "Published today",
     ]
     assert all(one["score"] == sum(one["contributions"].values()) for one in found)
     assert "location" not in found[0]["worker"]

@@ -6,7 +6,7 @@ import pytest
 
 from kelmah.kit.context import Principal
 from kelmah.kit.ids import new_id
-from tests.integration.job.steps import ACCRA, JOB, KUMASI, TEMA, Desk, hirer
+from tests.integration.job.steps import ACCRA, KUMASI, TEMA, Desk, hirer
 
 
 def _at(coordinates: list[float], region: str = "Greater Accra") -> dict[str, Any]:
@@ -40,7 +40,7 @@ async def _pages(desk: Desk, query: str, anna: Principal | None = None, word: st
 async def test_words_are_found_without_case_or_accents_by_their_beginning_and_all_of_them(desk: Desk) -> None:
     word = _word()
     job = await desk.open_job(hirer(), title=f"Répair {word} gate", skills=["Welding"])
-    for query in (word, word.upper(), word[:9], f"repair+{word}", f"{word}+weld", f"{word}+Accra"):
+    for query in (word, word.upper(), word[:9], f"repair+{word}", f"{word}+weld", f"{word}+Accra", f"{word}+welders"):
         assert await _ids(desk, f"q={query}") == [job["id"]], query
     assert await _ids(desk, f"q={word}+piano") == []
     assert await _ids(desk, f"q={word[1:]}") == []
@@ -58,19 +58,21 @@ async def test_filters_narrow_by_category_skill_region_and_budget(desk: Desk) ->
     two = await desk.open_job(
         anna,
         title=word,
-        category="Carpentry",
-        skills=["Joinery"],
+        category="wood-metal",
+        skills=["Carpenter"],
         budget={"amount": 90_000, "currency": "GHS"},
         location=_at(KUMASI, "Ashanti"),
     )
     three = await desk.open_job(anna, title=word, budget={"amount": 70_000, "currency": "USD"})
     for query, expected in {
         "": [three, two, one],
-        "category=plumbing": [three, one],
+        "category=water-sanitation": [three, one],
+        "category=plumber": [three, one],
         "category=CARPENTRY": [two],
         "skill=pipe+fitting": [three, one],
-        "skill=joinery&skill=pipe-fitting": [three, two, one],
-        "skill=nothing": [],
+        "skill=mai+famfo": [three, one],
+        "skill=carpenter&skill=plumber": [three, two, one],
+        "skill=barber": [],
         "region=ashanti": [two],
         "minBudget=50000": [two, one],
         "minBudget=50001": [two],
@@ -105,6 +107,14 @@ async def test_pages_of_the_nearest_hold_each_job_once_also_at_one_place(desk: D
     places = [ACCRA, ACCRA, ACCRA, TEMA, TEMA, KUMASI]
     written = [(await desk.open_job(anna, title=word, location=_at(place)))["id"] for place in places]
     assert await _pages(desk, f"q={word}&near={ACCRA[0]},{ACCRA[1]}&radiusKm=500&sort=nearest") == written
+
+
+async def test_a_long_tie_of_the_nearest_is_in_the_order_of_ids(desk: Desk) -> None:
+    anna, word = hirer(), _word()
+    written = [(await desk.open_job(anna, title=word))["id"] for _ in range(16)]
+    near = f"q={word}&near={ACCRA[0]},{ACCRA[1]}&sort=nearest"
+    assert await _ids(desk, f"{near}&limit=1") == written[:1]
+    assert await _pages(desk, near) == sorted(written)
 
 
 async def test_only_open_jobs_are_found(desk: Desk) -> None:
@@ -148,8 +158,12 @@ async def test_only_open_jobs_are_found(desk: Desk) -> None:
         ("near=0,0&sort=nearest&cursor=WzEsMl0", "cursor"),
         ("q=%2B%2B", "q"),
         ("q=" + "x" * 201, "q"),
-        ("q=" + "+".join("abcdefghijk"), "q"),
+        ("q=" + "+".join("bcdefghjklm"), "q"),
         ("category=%21", "category"),
+        ("category=astrology", "category"),
+        ("skill=astrology", "skill"),
+        ("urgent=perhaps", "urgent"),
+        ("sort=budget&cursor=WyJhIiwiYiJd", "cursor"),
         ("region=%21", "region"),
         ("status=draft", "status"),
         ("status=nothing", "status"),
@@ -161,14 +175,97 @@ async def test_a_query_that_does_not_fit_is_refused_by_name(desk: Desk, query: s
     assert [one["field"] for one in reply.data["errors"]] == [field]
 
 
-async def test_search_asks_the_index(desk: Desk) -> None:
-    await desk.open_job(hirer(), **JOB)
-    command = {
-        "find": "jobs",
-        "filter": {"status": "open"},
-        "sort": {"published_at": -1, "_id": -1},
-        "limit": 21,
+async def test_a_slip_of_the_finger_is_corrected_and_told(desk: Desk) -> None:
+    anna, place = hirer(), "Nkawkaw"
+    job = await desk.open_job(anna, title=f"Sagging {_word()} gate", location=_at(KUMASI) | {"city": place})
+    for typed, how in {"nkawkaw": "word", "nkawk": "beginning", "nkakwaw": "spelling", "nkawkav": "spelling"}.items():
+        (found,) = (await desk.ok("GET", f"/jobs?q=sagging+{typed}&explain=true"))["items"]
+        assert found["id"] == job["id"]
+        assert found["why"] == [
+            {"part": "q", "asked": "sagging", "found": "sagg", "where": "title", "how": "word", "points": 500},
+            {"part": "q", "asked": typed, "found": "nkawkaw", "where": "place", "how": how, "points": 100},
+        ]
+    (plain,) = (await desk.ok("GET", "/jobs?q=sagging+nkawkaw"))["items"]
+    assert plain["why"] is None
+
+
+async def test_trades_are_found_by_the_words_people_use_and_with_slips(desk: Desk) -> None:
+    anna, word = hirer(), _word()
+    job = await desk.open_job(anna, title=word, category="electrical", skills=["electrician"])
+    for query in (
+        "sparky",
+        "electrician",
+        "%C3%89lectricien",
+        "fundi+umeme",
+        "wiring",
+        "elektrician",
+        "a+sparky+in+Accra",
+    ):
+        assert await _ids(desk, f"q={word}+{query}") == [job["id"]], query
+    assert await _ids(desk, f"q={word}+barber") == []
+
+
+async def test_why_names_the_trade_and_the_distance(desk: Desk) -> None:
+    word = _word()
+    await desk.open_job(hirer(), title=word, location=_at(TEMA))
+    query = f"q={word}&category=water-sanitation&skill=plumber&near={ACCRA[0]},{ACCRA[1]}&sort=nearest&explain=true"
+    (found,) = (await desk.ok("GET", f"/jobs?{query}"))["items"]
+    assert [(one["part"], one["found"], one["where"]) for one in found["why"][1:]] == [
+        ("category", "Water and sanitation", "trade"),
+        ("category", "Plumber", "trade"),
+        ("category", "Pump technician", "trade"),
+        ("skill", "Plumber", "trade"),
+        ("near", "20.3 km away", "place"),
+    ]
+
+
+async def test_the_best_paid_first_in_pages_and_in_one_currency(desk: Desk) -> None:
+    anna, word = hirer(), _word()
+    jobs = [
+        await desk.open_job(anna, title=word, budget={"amount": amount, "currency": currency})
+        for amount, currency in ((10, "GHS"), (30, "GHS"), (30, "GHS"), (99, "USD"), (20, "GHS"))
+    ]
+    same = sorted((jobs[1]["id"], jobs[2]["id"]), reverse=True)
+    assert await _pages(desk, f"q={word}&sort=budget") == [*same, jobs[4]["id"], jobs[0]["id"]]
+
+
+async def test_urgent_jobs_can_be_asked_for(desk: Desk) -> None:
+    anna, word = hirer(), _word()
+    calm, urgent = await desk.open_job(anna, title=word), await desk.open_job(anna, title=word, urgent=True)
+    assert urgent["urgent"] is True
+    assert await _ids(desk, f"q={word}&urgent=true") == [urgent["id"]]
+    assert await _ids(desk, f"q={word}&urgent=false") == [calm["id"]]
+
+
+async def test_facets_count_what_the_search_finds(desk: Desk) -> None:
+    anna, word = hirer(), _word()
+    await desk.open_job(anna, title=word)
+    await desk.open_job(anna, title=word, urgent=True, location=_at(KUMASI, "Ashanti"))
+    await desk.open_job(anna, title=word, skills=["plumber"], category="plumber")
+    assert await desk.ok("GET", f"/jobs/facets?q={word}") == {
+        "count": 3,
+        "isComplete": True,
+        "urgent": 1,
+        "trades": [
+            {"value": "plumber", "name": "Plumber", "count": 3},
+            {"value": "pump-technician", "name": "Pump technician", "count": 2},
+            {"value": "water-sanitation", "name": "Water and sanitation", "count": 2},
+        ],
+        "regions": [
+            {"value": "Greater Accra", "name": "Greater Accra", "count": 2},
+            {"value": "Ashanti", "name": "Ashanti", "count": 1},
+        ],
     }
-    plan = await desk.service.context.mongo.database.command({"explain": command, "verbosity": "queryPlanner"})
-    assert "COLLSCAN" not in str(plan["queryPlanner"]["winningPlan"])
-    assert "'stage': 'SORT'" not in str(plan["queryPlanner"]["winningPlan"])
+    nothing = await desk.ok("GET", f"/jobs/facets?q={word}&skill=barber")
+    assert nothing == {"count": 0, "isComplete": True, "urgent": 0, "trades": [], "regions": []}
+    assert (await desk.call("GET", "/jobs/facets?near=1")).data["errors"][0]["field"] == "near"
+
+
+async def test_suggestions_complete_and_correct(desk: Desk) -> None:
+    await desk.open_job(hirer(), title="Zwieback oven")
+    assert (await desk.ok("GET", "/jobs/suggestions?q=zwie"))["items"] == ["zwieback"]
+    assert (await desk.ok("GET", "/jobs/suggestions?q=new+zwie"))["items"] == ["new zwieback"]
+    assert (await desk.ok("GET", "/jobs/suggestions?q=spark"))["items"][0] == "Electrician"
+    assert (await desk.ok("GET", "/jobs/suggestions?q=elektrician"))["items"] == ["Electrician", "Car electrician"]
+    assert (await desk.ok("GET", "/jobs/suggestions?q=%21"))["items"] == []
+    assert (await desk.call("GET", "/jobs/suggestions?q=")).status == 400

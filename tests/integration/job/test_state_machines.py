@@ -1,6 +1,7 @@
 """Random walks over the running service beside its tables of states: each step is legal in both or refused in both."""
 
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 
 from hypothesis import HealthCheck, example, given, settings
@@ -8,6 +9,8 @@ from hypothesis import strategies as st
 
 from kelmah.contracts.job import JobStatus, MilestoneMoneyState, MilestoneStatus
 from kelmah.contracts.payment import EscrowStatus
+from kelmah.kit import clock
+from kelmah.services.job import service
 from kelmah.services.job.service.states import (
     BY_MONEY_STATE,
     EDITABLE_JOB,
@@ -93,13 +96,15 @@ class JobModel:
         return True
 
 
-JOB_STEPS = ["publish", "pause", "close", "edit", "delete", "apply", "accept", "cancel", "finish"]
+JOB_STEPS = ["publish", "expire", "pause", "close", "edit", "delete", "apply", "accept", "cancel", "finish"]
 
 
 @WALKS
 @example(["publish", "apply", "accept", "cancel", "publish", "apply", "accept", "finish", "close"])
 @example(["publish", "apply", "pause", "accept", "publish", "accept", "edit", "delete"])
 @example(["publish", "apply", "close", "accept", "publish", "edit"])
+@example(["publish", "apply", "expire", "pause", "apply", "edit", "accept", "cancel", "expire"])
+@example(["publish", "apply", "expire", "publish", "expire", "close", "expire"])
 @example(["edit", "delete", "publish", "edit"])
 @given(st.lists(st.sampled_from(JOB_STEPS), max_size=14))
 async def test_jobs_follow_their_table(desk: Desk, steps: list[str]) -> None:
@@ -125,6 +130,11 @@ async def _walk(desk: Desk, anna: Any, job_id: str, model: JobModel, step: str) 
         assert (await desk.call("POST", f"{path}/{step}", by=anna)).status == (200 if legal else refused)
         if legal and step == "close":
             model.waiting.clear()
+    elif step == "expire":
+        clock.shift(timedelta(days=61))
+        await service.expire_job(desk.service.context, job_id)
+        clock.reset()
+        model.to(JobStatus.EXPIRED)
     elif step == "edit":
         tag = {"If-Match": f'"{model.version}"'}
         legal = model.status in EDITABLE_JOB

@@ -71,6 +71,21 @@ async def _send(mailer: Mailer, **changes: str) -> None:
     await mailer.send(**(mail | changes))
 
 
+async def test_a_mail_says_where_to_unsubscribe_at_one_click(mailer: Mailer, inbox: Inbox) -> None:
+    await _send(mailer, unsubscribe_url="https://kelmah.example/out?token=a-b_c.d")
+    message = inbox.only()
+    assert message["List-Unsubscribe"] == "<https://kelmah.example/out?token=a-b_c.d>"
+    assert message["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
+    for bad in (
+        "https://a.example/>,<mailto:b@c.example",
+        "https://a.example/\r\nBcc: b@c.example",
+        "mailto:a@b.example",
+    ):
+        with pytest.raises(MailPermanentError):
+            await _send(mailer, unsubscribe_url=bad)
+    assert len(inbox.mails) == 1
+
+
 async def test_a_mail_arrives_as_written(mailer: Mailer, inbox: Inbox) -> None:
     await _send(mailer, subject="Akwaaba, Ɔkyeame 👋", text="Wo ho te sɛn?\n.\nFrom us\n", html="<p>Ɛte sɛn?</p>\n")
     assert [(sender, to) for sender, to, _ in inbox.mails] == [("no-reply@kelmah.example", ["ama@example.com"])]

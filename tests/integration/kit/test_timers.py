@@ -61,3 +61,12 @@ async def test_a_cancelled_timer_never_fires(timers: Timers) -> None:
     await timers.set("k", "job.expire", [])
     await timers.cancel("k")
     assert await timers.take_due() is None
+
+
+async def test_a_timer_that_is_to_be_kept_stays_as_it_is(timers: Timers) -> None:
+    due = clock.now() - timedelta(seconds=1)
+    await timers.set("k", "job.expire", ["first"], due=due, keep=True)
+    await timers.set("k", "job.other", ["second"], keep=True)
+    timer = await timers.take_due()
+    assert timer is not None
+    assert (timer.actor, timer.args) == ("job.expire", ["first"])

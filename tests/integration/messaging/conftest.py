@@ -21,14 +21,21 @@ from kelmah.services.messaging.documents import DOCUMENTS
 from kelmah.services.messaging.settings import MessagingSettings
 from tests.fakes.messaging import FakePlatform
 from tests.fixtures.mailbox import Mailbox
+from tests.fixtures.outside import Outside, encoded, outside_world
 from tests.fixtures.service import KEY, Service, person, running, settings_for
 
 ORIGIN = "https://kelmah.example"
 
 
 @pytest.fixture(scope="session")
+async def outside() -> AsyncIterator[Outside]:
+    async with outside_world() as outside:
+        yield outside
+
+
+@pytest.fixture(scope="session")
 def settings(
-    mongo_url: str, mongo_prefix: str, redis_url: str, redis_prefix: str, mail_server: Mailbox
+    mongo_url: str, mongo_prefix: str, redis_url: str, redis_prefix: str, mail_server: Mailbox, outside: Outside
 ) -> MessagingSettings:
     return settings_for(
         MessagingSettings,
@@ -42,6 +49,11 @@ def settings(
         allowed_origins=[ORIGIN],
         service_urls={name: ["http://127.0.0.1:9"] for name in ("auth", "user", "job")},
         socket_frames_per_s=50,
+        messages_per_minute=100_000,
+        stranger_messages=10_000,
+        sms_url=outside.url.replace("http://", "http://AC1:secret@") + "?from=Kelmah",
+        vapid_private_key=encoded(bytes(31) + b"\x07"),
+        push_origins=[outside.url],
     )
 
 

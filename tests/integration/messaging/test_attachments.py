@@ -52,7 +52,8 @@ async def test_a_file_goes_from_one_to_the_other(
     assert reply.status == 201
     view = reply.data
     assert view == {
-        "id": view["id"], "fileName": "plan d'ébène № 1.PDF", "mediaType": "application/pdf", "size": len(PDF)
+        "id": view["id"], "fileName": "plan d'ébène № 1.PDF", "mediaType": "application/pdf", "size": len(PDF),
+        "state": "clean",
     }  # fmt: skip
     path = f"/api/v1/attachments/{view['id']}"
     # Until it is sent, it is its uploader's alone.

@@ -126,8 +126,9 @@ async def test_each_event_tells_whom_it_matters_to_once(
                 "reviewId",
             }  # fmt: skip
             assert one["data"]
-            timer = await service.context.mongo.collection("timers").find_one({"_id": f"notification-mail:{one['id']}"})
-            assert (timer["actor"], timer["args"]) == ("messaging.send_notification_mail", [one["id"]])
+            rows = service.context.mongo.collection("timers").find({"args": {"$regex": f"^{one['id']}"}})
+            timers = {(row["actor"], *row["args"]) for row in await rows.to_list()}
+            assert timers == {("messaging.send_delivery", f"{one['id']}:{channel}") for channel in ("email", "push")}
 
 
 async def funded(service: Service, worker: Principal) -> str:
@@ -135,6 +136,12 @@ async def funded(service: Service, worker: Principal) -> str:
     event = payment.EscrowFunded(**ESCROW, hirer_id="h", worker_id=worker.user_id, amount=AMOUNT)
     await rules.on_escrow_funded(service.context, envelope(event), event)
     return str((await service.call("GET", API, by=worker)).data["items"][0]["id"])
+
+
+async def log(service: Service, notification_id: str, by: Principal) -> dict[str, tuple[str, str | None]]:
+    """How it went out: state and reason by channel."""
+    detail = (await service.call("GET", f"{API}/{notification_id}", by=by)).data
+    return {one["channel"]: (one["state"], one["reason"]) for one in detail["deliveries"]}
 
 
 async def test_texts_follow_the_readers_language(service: Service, worker: Principal) -> None:
@@ -151,11 +158,11 @@ async def test_the_mail_goes_once(
     notification_id = await funded(service, worker)
     platform.is_away = True
     with pytest.raises(Unavailable):
-        await rules.send_notification_mail(service.context, notification_id)
+        await rules.send_delivery(service.context, f"{notification_id}:email")
     platform.is_away = False
 
     for _ in range(2):
-        await rules.send_notification_mail(service.context, notification_id)
+        await rules.send_delivery(service.context, f"{notification_id}:email")
 
     (mail,) = await mailbox.wait_for(f"{worker.user_id}@people.example")
     assert mail["Subject"] == "Money is held for you"
@@ -165,14 +172,13 @@ async def test_the_mail_goes_once(
     assert html is not None
     for part in (plain.get_content(), html.get_content()):
         assert "GHS 12,345.50 is held in escrow." in part
-    row = await service.context.mongo.collection("notifications").find_one({"_id": notification_id})
-    assert row["mail"] == "sent"
+    assert await log(service, notification_id, worker) == {"email": ("sent", None), "push": ("due", None)}
 
 
 async def test_the_mail_is_in_the_persons_language(service: Service, platform: FakePlatform, mailbox: Mailbox) -> None:
     who = person()
     platform.know(who, "Aya", locale="fr-CI")
-    await rules.send_notification_mail(service.context, await funded(service, who))
+    await rules.send_delivery(service.context, f"{await funded(service, who)}:email")
     (mail,) = await mailbox.wait_for(f"{who.user_id}@people.example")
     assert mail["Subject"] == "Fonds sous séquestre"
 
@@ -185,9 +191,9 @@ async def test_no_mail_goes_to_an_unverified_or_unknown_address(
     if known:
         platform.know(who, "Ama", email_verified=False)
     notification_id = await funded(service, who)
-    await rules.send_notification_mail(service.context, notification_id)
-    row = await service.context.mongo.collection("notifications").find_one({"_id": notification_id})
-    assert row["mail"] == "skipped"
+    await rules.send_delivery(service.context, f"{notification_id}:email")
+    told = {"email": ("skipped", "no_verified_address"), "push": ("due", None)}
+    assert await log(service, notification_id, who) == (told if known else {})
     assert mailbox.messages() == []
 
 
@@ -246,8 +252,7 @@ async def test_messages_collapse_while_unread(
     (row,) = (await service.call("GET", API, by=worker)).data["items"]
     assert (row["count"], row["body"]) == (4, "You have 4 new messages in a conversation.")
     assert row["data"] == {"conversationId": conversation_id, "messageId": event.message_id}
-    stored = await service.context.mongo.collection("notifications").find_one({"_id": row["id"]})
-    assert stored["mail"] == "none"
+    assert await log(service, row["id"], worker) == {"email": ("due", None), "push": ("due", None)}
 
     # Whoever has read the conversation has read the notification, also one that comes late.
     await service.call("POST", f"/api/v1/conversations/{conversation_id}/read", {"upTo": 4}, by=worker)

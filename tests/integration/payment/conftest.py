@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -64,6 +65,30 @@ class Payments:
         body = {"contractId": contract.id, "milestoneId": contract.milestones[index].id}
         return await self.post("/escrows", body, by=by, key=key)
 
+    async def account_of(self, by: Principal, account: str = "acct_mine") -> str:
+        """An account that this person can withdraw to."""
+        reply = await self.post("/methods", {"token": account}, by=by)
+        assert reply.status == 201
+        return str(reply.data["id"])
+
+    async def withdraw(
+        self, by: Principal, amount: int, method_id: str, *, currency: str = "GHS", key: str | None = None
+    ) -> Reply:
+        body = {"amount": {"amount": amount, "currency": currency}, "methodId": method_id}
+        return await self.post("/wallet/withdrawals", body, by=by, key=key)
+
+    async def rich(self, amount: int, role: Role = Role.WORKER) -> Principal:
+        """Somebody who signed in just now and whose money has been in the wallet for long."""
+        who = person(role)
+        assert (await self.deposit(who, amount)).status == 201
+        clock.shift(timedelta(hours=25))
+        now = int(clock.now().timestamp())
+        return Principal(user_id=who.user_id, role=role, session_id=who.session_id, authenticated_at=now)
+
+    async def held(self, by: Principal, currency: str = "GHS") -> int:
+        balances = (await self.get("/wallet", by=by)).data["balances"]
+        return next((int(one["held"]["amount"]) for one in balances if one["currency"] == currency), 0)
+
     async def funded(self, amount: int = 10_000) -> tuple[Principal, Principal, str]:
         """A hirer and a worker with an escrow of `amount` between them, and its id."""
         hirer, worker = await self.hirer_with(amount), person(Role.WORKER)
@@ -97,6 +122,7 @@ async def running_service(
         stripe_base_url="http://127.0.0.1:9",
         stripe_webhook_secrets=WEBHOOK_SECRETS,
         stripe_timeout_s=2,
+        max_waiting_requests=1000,
     )
     async with running(create_app, settings, DOCUMENTS) as service:
         yield service

@@ -44,6 +44,7 @@ async def test_currencies_are_kept_apart(payments: Payments) -> None:
             "currency": currency,
             "available": {"amount": amount, "currency": currency},
             "pending": {"amount": 0, "currency": currency},
+            "held": {"amount": 0, "currency": currency},
         }
         for currency, amount in (("GHS", 700), ("USD", 300))
     ]

@@ -7,7 +7,7 @@ import pytest
 
 from kelmah.contracts.common import Money, Role
 from kelmah.contracts.events import Envelope
-from kelmah.contracts.job import ContractStatus, MilestoneApproved, MilestoneStatus
+from kelmah.contracts.job import ContractCancelled, ContractStatus, MilestoneApproved, MilestoneStatus
 from kelmah.kit.errors import Unavailable
 from kelmah.kit.events import from_document
 from kelmah.kit.ids import new_id
@@ -233,7 +233,30 @@ async def test_an_approval_of_what_was_never_funded_is_let_go(payments: Payments
     assert await payments.events("escrow_released", contractId="none") == []
 
 
-async def _envelope(payments: Payments, event: MilestoneApproved) -> Envelope:
+async def test_a_cancelled_contract_gives_back_what_is_not_disputed(payments: Payments) -> None:
+    hirer, worker = await payments.hirer_with(6_000), person(Role.WORKER)
+    contract = payments.jobs.make_contract(hirer.user_id, worker.user_id, 1_000, 2_000, 3_000)
+    other = payments.jobs.make_contract(hirer.user_id, worker.user_id, 500)
+    ids = [(await payments.fund(contract, index, by=hirer)).data["id"] for index in range(3)]
+    assert (await payments.post("/disputes", {"escrowId": ids[1], "reason": "r"}, by=worker)).status == 201
+    assert (await payments.deposit(hirer, 500)).status == 201
+    kept = (await payments.fund(other, by=hirer)).data["id"]
+    event = ContractCancelled(
+        contract_id=contract.id,
+        job_id=contract.job_id,
+        hirer_id=hirer.user_id,
+        worker_id=worker.user_id,
+        cancelled_by=worker.user_id,
+    )
+    envelope = await _envelope(payments, event)
+    await asyncio.gather(*(service.on_contract_cancelled(payments.context, envelope, event) for _ in range(3)))
+    assert await payments.available(hirer) == 4_000
+    statuses = [(await payments.get(f"/escrows/{one}", by=hirer)).data["status"] for one in [*ids, kept]]
+    assert statuses == ["refunded", "disputed", "refunded", "funded"]
+    assert len(await payments.events("escrow_refunded", contractId=contract.id)) == 2
+
+
+async def _envelope(payments: Payments, event: MilestoneApproved | ContractCancelled) -> Envelope:
     async def append() -> Envelope:
         return await payments.context.events.append(event, subject=f"contract:{new_id()}")  # type: ignore[no-any-return]
 

@@ -159,6 +159,20 @@ async def test_bad_preferences_change_nothing(town: Town, channels: dict[str, An
     assert (await town.call("GET", PREFERENCES, by=kofi)).data == before
 
 
+async def test_a_mails_link_ends_mails_of_its_kind_alone(town: Town) -> None:
+    kofi = town.somebody(Role.HIRER)
+    before = (await town.call("GET", PREFERENCES, by=kofi)).data["channels"]
+    path = f"/internal/notification-preferences/{kofi.user_id}/unsubscribe"
+    for _ in range(2):
+        assert (await town.service.call("POST", f"{path}/contracts", caller="messaging")).status == 204
+    after = (await town.call("GET", PREFERENCES, by=kofi)).data["channels"]
+    assert after == before | {"contracts": {"inApp": True, "email": False, "sms": True, "push": True}}
+    for refused, status in (("security", 400), ("weather", 400)):
+        assert (await town.service.call("POST", f"{path}/{refused}", caller="messaging")).status == status
+    assert (await town.service.call("POST", f"{path}/news", caller="job")).status == 403
+    assert (await town.call("GET", PREFERENCES, by=kofi)).data["channels"] == after
+
+
 async def test_bookmarks(town: Town) -> None:
     kofi = town.somebody(Role.HIRER)
     workers = [await town.worker("plumbing", first_name=name) for name in ("Ama", "Esi", "Adwoa")]

@@ -84,8 +84,8 @@ async def test_entries_are_added_replaced_and_removed(town: Town, kind: str, bod
     added = await town.call("POST", f"/users/me/{kind}", body, by=ama)
     assert added.status == 201
     entry = added.data
-    expected = body | ({"skills": ["plumber"]} if kind == "portfolio" else {})
-    expected |= {"verification": "unverified"} if kind == "certificates" else {}
+    expected = body | ({"skills": ["plumber"], "images": []} if kind == "portfolio" else {})
+    expected |= {"verification": "unverified", "note": None} if kind == "certificates" else {}
     assert entry == expected | {"id": entry["id"]}
     listed = await town.call("GET", f"/users/me/{kind}", by=ama)
     assert listed.data == {"items": [entry], "nextCursor": None}

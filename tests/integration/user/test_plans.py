@@ -1,16 +1,18 @@
 """Every query that the service sends to MongoDB is planned on an index."""
 
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
 
 from kelmah.contracts.common import Role
+from kelmah.kit import clock
 from kelmah.kit.mongo import Mongo
 from tests.integration.user.conftest import Town
 
 EXPLAINED = {"find", "aggregate", "update", "delete", "findAndModify", "count", "distinct"}
 DRIVER_FIELDS = {"lsid", "txnNumber", "$clusterTime", "$db", "startTransaction", "autocommit", "readConcern",
                  "writeConcern", "$readPreference", "stmtId"}  # fmt: skip
-INDEXED = {"IXSCAN", "IDHACK", "GEO_NEAR_2DSPHERE"}
+INDEXED = {"COUNT_SCAN", "IXSCAN", "IDHACK", "GEO_NEAR_2DSPHERE"}
 WORKER_QUERIES = [
     "",
     "q=plumber",
@@ -24,6 +26,8 @@ WORKER_QUERIES = [
     "sort=rate&skill=electrical",
     "near=-0.18,5.6",
     "near=-0.18,5.6&skill=electrical",
+    "q=plumer&language=tw&verified=true",
+    f"availableOn={clock.now().date().isoformat()}&q=plumber",
     "near=-0.18,5.6&q=plumber&sort=rating",
     "near=-0.18,5.6&sort=rate&minRating=3&region=ashanti&skill=plumbing",
 ]
@@ -64,17 +68,31 @@ async def everything(town: Town) -> None:
         assert first.status == 200, query
         if cursor := first.data["nextCursor"]:
             assert (await town.call("GET", f"/workers?limit=1&{query}&cursor={cursor}")).status == 200
+    for query in ("q=plumber", "near=-0.18,5.6", "region=Bono+East"):
+        assert (await town.call("GET", f"/workers/facets?{query}")).status == 200
+    assert (await town.call("GET", "/workers?region=Atlantis")).status == 400
     for query in ("limit=9", "q=plumber", "region=ashanti", "q=plumber&region=ashanti"):
         assert (await town.call("GET", f"/hirers?{query}", by=ama)).status == 200
     for skills in ("skills=plumbing", "skills=plumbing&skills=electrical&lng=-0.18&lat=5.6"):
         assert (await town.service.call("GET", f"/internal/workers?limit=50&{skills}", caller="job")).status == 200
     await town.service.call("GET", f"/internal/people?ids={ama.user_id}&ids={kofi.user_id}", caller="job")
     await town.service.call("GET", f"/internal/workers/{ama.user_id}", caller="job")
+    ends = {"startsAt": clock.now() + timedelta(hours=1), "endsAt": clock.now() + timedelta(hours=2)}
+    path = f"/internal/workers/{ama.user_id}/bookings/one"
+    assert (await town.service.call("PUT", path, {"contractId": "c"} | ends, caller="job")).status == 200
+    assert (await town.service.call("DELETE", path, caller="job")).status == 204
+    private = {"parts": {"bio": "counterpart"}}
+    assert (await town.call("PUT", "/users/me/visibility", private, by=ama)).status == 200
+    assert (await town.call("GET", "/users/me/export", by=ama)).status == 200
+    assert (await town.call("GET", "/users/me/changes?limit=1", by=ama)).status == 200
+    assert (await town.call("GET", "/moderation/certificates", by=town.somebody(Role.MODERATOR))).status == 200
     await town.call("POST", "/users/me/bookmarks", {"userId": ama.user_id}, by=kofi)
     first = await town.call("GET", "/users/me/bookmarks?limit=1", by=kofi)
     assert len(first.data["items"]) == 1
     await town.call("DELETE", f"/users/me/bookmarks/{ama.user_id}", by=kofi)
     await town.call("GET", f"/users/{ama.user_id}", by=kofi)
+    assert (await town.call("GET", "/users/me/analytics", by=ama)).status == 200
+    assert (await town.call("GET", "/analytics/platform", by=town.somebody(Role.ADMIN))).status == 200
 
 
 async def test_no_query_scans_a_collection(town: Town) -> None:
@@ -87,6 +105,8 @@ async def test_no_query_scans_a_collection(town: Town) -> None:
         if name not in EXPLAINED or database != town.context.mongo.database.name:
             continue
         plain = {field: value for field, value in command.items() if field not in DRIVER_FIELDS}
+        if "updates" in plain:
+            plain["updates"] = plain["updates"][:1]  # one of a batch is explained; they differ in values only
         found = await winning(town.context.mongo, plain)
         assert found & INDEXED, plain
         assert "COLLSCAN" not in found, plain

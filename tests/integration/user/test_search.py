@@ -95,7 +95,9 @@ async def test_region(town: Town, word: str) -> None:
     await town.worker("tiling", profile={"headline": word, "location": at(ACCRA)})
     for region in ("ashanti", "ASHANTI region", " Ashanti "):
         assert await found(town, q=word, region=region) == [ashanti.user_id]
-    assert await found(town, q=word, region="Nowhere") == []
+    refused = await town.call("GET", "/workers?region=Ashantii")
+    assert refused.data["errors"] == [{"field": "region", "message": "unknown region: did you mean Ashanti?"}]
+    assert (await town.call("GET", "/workers?region=Nowhere")).status == 400
 
 
 async def test_rates_are_compared_in_one_currency(town: Town, word: str) -> None:

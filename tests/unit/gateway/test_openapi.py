@@ -80,6 +80,12 @@ def test_what_clients_can_reach_is_in_and_nothing_else() -> None:
     ]
 
 
+def test_routes_that_lead_nowhere_are_named() -> None:
+    assert openapi.unserved({"job": JOB, "auth": AUTH}, TABLE) == []
+    assert "GET /api/v1/auth/me (auth)" in openapi.unserved({"job": JOB}, TABLE)
+    assert openapi.unserved({"job": JOB, "user": AUTH}, TABLE) == openapi.unserved({"job": JOB}, TABLE)
+
+
 def test_names_that_mean_two_things_are_told_apart() -> None:
     merged = openapi.merge({"job": JOB, "auth": AUTH}, TABLE)
     schemas = merged["components"]["schemas"]

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from kelmah.contracts.job import ApplicationStatus, ContractStatus, JobStatus, MilestoneStatus
+from kelmah.contracts.job import ApplicationStatus, ContractStatus, InvitationStatus, JobStatus, MilestoneStatus
 from kelmah.services.job.documents.applications import LIVE
 from kelmah.services.job.service import states
 
@@ -18,6 +18,7 @@ TABLES: list[tuple[Any, Any, type[StrEnum], set[StrEnum]]] = [
         ApplicationStatus,
         {ApplicationStatus.ACCEPTED, ApplicationStatus.REJECTED, ApplicationStatus.WITHDRAWN},
     ),
+    (states.INVITATION_TRANSITIONS, InvitationStatus.SENT, InvitationStatus, {InvitationStatus.APPLIED}),
     (
         states.CONTRACT_TRANSITIONS,
         ContractStatus.AWAITING_SIGNATURES,

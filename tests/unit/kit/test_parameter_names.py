@@ -4,6 +4,7 @@ from typing import Annotated
 
 import pytest
 from litestar import Litestar, get
+from litestar.di import NamedDependency, Provide
 from litestar.params import QueryParameter
 
 from kelmah.kit import problem
@@ -16,6 +17,21 @@ async def find_places(
     page: Annotated[int, QueryParameter(ge=1)] = 1,
 ) -> None:
     """Find places."""
+
+
+async def provide_span(days_ago: Annotated[int, QueryParameter(name="daysAgo", ge=1)]) -> int:
+    return days_ago
+
+
+@get("/visits", dependencies={"span": Provide(provide_span)})
+async def find_visits(span: NamedDependency[int]) -> None:
+    """Find visits."""
+
+
+async def test_a_fault_in_a_dependency_is_named_as_it_was_sent() -> None:
+    app = Litestar([find_visits], exception_handlers={Exception: problem.render}, openapi_config=None)
+    reply = await request(app, "GET", "/visits?daysAgo=0", {}, b"")
+    assert (reply.status, [one["field"] for one in reply.data["errors"]]) == (400, ["daysAgo"])
 
 
 @pytest.mark.parametrize(

@@ -51,7 +51,7 @@ def test_a_language_is_found(wanted: str | None, locale: str) -> None:
 
 def test_the_html_of_a_mail_is_escaped() -> None:
     text = text_for(NotificationKind.APPLICATION_REJECTED, params={}, count=1, locale="fr")
-    plain, html = mail_for(text, url="https://kelmah.example/?a=1&b=<x>", locale="fr")
+    plain, html = mail_for(text, why="de", out=None, url="https://kelmah.example/?a=1&b=<x>", locale="fr")
     assert "<x>" in plain
     assert "<x>" not in html
     assert "&lt;x&gt;" in html

@@ -26,7 +26,3 @@ def test_a_long_text_is_cut_and_the_trades_stay() -> None:
     found = terms.index_terms(first=[], skill_ids=["tiler"], last=" ".join(f"word{n}" for n in range(2000)))
     assert len(found) == terms.MAX_TERMS
     assert "tiler" in found
-
-
-def test_regions() -> None:
-    assert terms.region_key("Greater-Accra Region") == terms.region_key(" greater accra ") == "greater accra"

@@ -5,7 +5,7 @@ import sys
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from datetime import UTC, date, datetime
+from datetime import date
 from typing import Any, NamedTuple
 
 from rich.console import Console
@@ -15,7 +15,7 @@ from rich.table import Table
 from kelmah.cli.development import found_environment
 from kelmah.cli.seed import deals, people, scene
 from kelmah.cli.seed.plan import Plan, Size, make_plan
-from kelmah.kit import logging
+from kelmah.kit import clock, logging
 from kelmah.kit.settings import Environment, SettingsError
 from kelmah.services.payment import service as payment
 from kelmah.workers.contexts import open_contexts
@@ -63,12 +63,16 @@ def seed(*, size: Size = Size.SMALL, seed: int = 1, as_of: date | None = None) -
 async def fill(environ: Mapping[str, str], *, seed: int, size: Size, as_of: date | None, tell: Tell) -> Result:
     """Make what is missing of a seed in the databases of an environment.
 
+    After a crash the person or deal at hand stays as far as it came, which is a state that real ones pass, too.
+
     Raises:
-        SeedError: this is production, or the seed was made for another day.
+        SeedError: this is production, the day is not here yet, or the seed was made for another day.
         SettingsError: the environment does not fit the services.
     """
     if environ.get("KELMAH_ENVIRONMENT") == Environment.PRODUCTION:
         raise SeedError("kelmah seed makes people up, and this is production (KELMAH_ENVIRONMENT): nothing was made")
+    if as_of is not None and as_of > clock.now().date():
+        raise SeedError(f"{as_of} is not here yet, and nothing may have happened after today")
     async with _services(environ) as contexts:
         plan = await _plan(contexts, seed, size, as_of)
         missing = await people.absent(contexts, plan)
@@ -103,7 +107,7 @@ async def _services(environ: Mapping[str, str]) -> AsyncIterator[Mapping[str, An
 
 
 async def _plan(contexts: Mapping[str, Any], seed: int, size: Size, as_of: date | None) -> Plan:
-    wanted = make_plan(seed, size, as_of or datetime.now(UTC).date())
+    wanted = make_plan(seed, size, as_of or clock.now().date())
     before = await people.made_on(contexts, wanted)
     if before is None or before.date() == wanted.as_of:
         return wanted

@@ -20,8 +20,10 @@ class PostponedTimers(Timers):
         self._inner = timers
         self._not_before = clock.now() + _PLAYING
 
-    async def set(self, key: str, actor: str, args: Sequence[str], *, due: datetime | None = None) -> None:
-        await self._inner.set(key, actor, args, due=max(due or clock.now(), self._not_before))
+    async def set(
+        self, key: str, actor: str, args: Sequence[str], *, due: datetime | None = None, keep: bool = False
+    ) -> None:
+        await self._inner.set(key, actor, args, due=max(due or clock.now(), self._not_before), keep=keep)
 
     async def cancel(self, key: str) -> None:
         await self._inner.cancel(key)

@@ -179,3 +179,75 @@ class ContractTermsChanged(Event, frozen=True, kw_only=True):
     worker_id: str
     changed_by: str
     terms_hash: str
+
+
+class JobExpired(Event, frozen=True, kw_only=True):
+    """A job's time for applications ended; its hirer may still accept one of them or publish it again."""
+
+    TYPE: ClassVar[str] = "job.job_expired.v1"
+    job_id: str
+    hirer_id: str
+
+
+class JobAlert(Event, frozen=True, kw_only=True):
+    """A job that may be something for this worker: `because` is `invitation`, `saved_search` or `urgent`."""
+
+    TYPE: ClassVar[str] = "job.job_alert.v1"
+    job_id: str
+    hirer_id: str
+    worker_id: str
+    because: str
+
+
+class AmendmentProposed(Event, frozen=True, kw_only=True):
+    """One side of an active contract proposed more milestones; the other may sign or decline."""
+
+    TYPE: ClassVar[str] = "job.amendment_proposed.v1"
+    contract_id: str
+    hirer_id: str
+    worker_id: str
+    proposed_by: str
+    terms_hash: str
+
+
+class AmendmentClosed(Event, frozen=True, kw_only=True):
+    """An amendment was signed by the other side and holds, or was declined or taken back."""
+
+    TYPE: ClassVar[str] = "job.amendment_closed.v1"
+    contract_id: str
+    hirer_id: str
+    worker_id: str
+    closed_by: str
+    signed: bool
+    terms_hash: str
+
+
+class InvitationDeclined(Event, frozen=True, kw_only=True):
+    """A worker said no to an invitation."""
+
+    TYPE: ClassVar[str] = "job.invitation_declined.v1"
+    invitation_id: str
+    job_id: str
+    hirer_id: str
+    worker_id: str
+
+
+class CounterOfferMade(Event, frozen=True, kw_only=True):
+    """The hirer offered other terms for an application."""
+
+    TYPE: ClassVar[str] = "job.counter_offer_made.v1"
+    application_id: str
+    job_id: str
+    hirer_id: str
+    worker_id: str
+
+
+class CounterOfferAnswered(Event, frozen=True, kw_only=True):
+    """The worker took the hirer's terms, which are now the application's, or left them."""
+
+    TYPE: ClassVar[str] = "job.counter_offer_answered.v1"
+    application_id: str
+    job_id: str
+    hirer_id: str
+    worker_id: str
+    taken: bool

@@ -5,8 +5,19 @@ from typing import Annotated
 
 from msgspec import UNSET, Meta, UnsetType
 
-from kelmah.contracts.common import MAX_SAFE_INTEGER, Location, Money, Request, Response
-from kelmah.contracts.job.states import ApplicationStatus, ContractStatus, JobStatus, MilestoneStatus
+from kelmah.contracts.common import (
+    DEFAULT_CURRENCY,
+    MAX_SAFE_INTEGER,
+    Currency,
+    Id,
+    Latitude,
+    Location,
+    Longitude,
+    Money,
+    Request,
+    Response,
+)
+from kelmah.contracts.job.states import ApplicationStatus, ContractStatus, InvitationStatus, JobStatus, MilestoneStatus
 
 #: Milestones that one contract may have.
 MAX_MILESTONES = 20
@@ -17,6 +28,10 @@ Label = Annotated[str, Meta(min_length=1, max_length=60, examples=["plumbing"])]
 Skills = Annotated[list[Label], Meta(min_length=1, max_length=20)]
 Note = Annotated[str, Meta(max_length=2_000)]
 Reason = Annotated[str, Meta(min_length=1, max_length=2_000)]
+Deadline = Annotated[
+    datetime,
+    Meta(tz=True, description="With a time zone; in the future, at most a year.", examples=["2026-12-24T12:00Z"]),
+]
 MinorUnits = Annotated[int, Meta(ge=1, le=MAX_SAFE_INTEGER, description="Minor units of the rate's currency.")]
 
 
@@ -29,6 +44,8 @@ class CreateJob(Request, frozen=True, kw_only=True):
     skills: Skills
     budget: Money
     location: Location
+    urgent: bool = False
+    application_deadline: Deadline | None = None
 
 
 class UpdateJob(Request, frozen=True, kw_only=True):
@@ -40,10 +57,31 @@ class UpdateJob(Request, frozen=True, kw_only=True):
     skills: Skills | UnsetType = UNSET
     budget: Money | UnsetType = UNSET
     location: Location | UnsetType = UNSET
+    urgent: bool | UnsetType = UNSET
+    application_deadline: Deadline | UnsetType | None = UNSET
+
+
+class Why(Response, frozen=True, kw_only=True):
+    """Why a search found a job: which `part` of the query was found in it, and where.
+
+    `how` a word was found: as the `word` itself, by its `beginning`, or with another `spelling`. `points` are more
+    for a word in a more prominent place.
+    """
+
+    part: str
+    found: str
+    where: str
+    asked: str | None = None
+    how: str | None = None
+    points: int = 0
 
 
 class JobView(Response, frozen=True, kw_only=True):
-    """A job. `distanceKm` is from the place that was searched near, rounded to 100 m."""
+    """A job. `category` and `skills` are ids of trades, as `GET /skills` lists them.
+
+    While it is open it takes applications until `expiresAt`, which is `applicationDeadline` if its hirer set one.
+    `distanceKm` is from the place that was searched near, rounded to 100 m; `why` is there if it was asked for.
+    """
 
     id: str
     hirer_id: str
@@ -59,7 +97,46 @@ class JobView(Response, frozen=True, kw_only=True):
     created_at: datetime
     updated_at: datetime
     published_at: datetime | None = None
+    urgent: bool = False
+    application_deadline: datetime | None = None
+    expires_at: datetime | None = None
     distance_km: float | None = None
+    why: list[Why] | None = None
+
+
+class JobVersion(Response, frozen=True, kw_only=True):
+    """A job as it read before it was changed at `replacedAt`."""
+
+    version: int
+    replaced_at: datetime
+    changed: list[str]
+    job: JobView
+
+
+class Facet(Response, frozen=True, kw_only=True):
+    """How many open jobs have this value."""
+
+    value: str
+    name: str
+    count: int
+
+
+class JobFacets(Response, frozen=True, kw_only=True):
+    """How the jobs that fit spread. A job counts for each of its trades. Of very many only the first are counted:
+    `isComplete` is then false and the counts are shares of `count`.
+    """
+
+    count: int
+    is_complete: bool
+    urgent: int
+    trades: list[Facet]
+    regions: list[Facet]
+
+
+class JobSuggestions(Response, frozen=True, kw_only=True):
+    """What the words that were typed may go on to, the most likely first."""
+
+    items: list[str]
 
 
 class ProposedMilestone(Request, frozen=True, kw_only=True):
@@ -77,6 +154,20 @@ class Apply(Request, frozen=True, kw_only=True):
     milestones: Annotated[list[ProposedMilestone], Meta(max_length=MAX_MILESTONES)] | None = None
 
 
+class CounterOffer(Request, frozen=True, kw_only=True):
+    """Other terms for an application, from the hirer. Milestones sum to the rate; without any, the whole is one."""
+
+    proposed_rate: Money
+    milestones: Annotated[list[ProposedMilestone], Meta(max_length=MAX_MILESTONES)] | None = None
+    note: Note | None = None
+
+
+class AnswerCounterOffer(Request, frozen=True, kw_only=True):
+    """Names the counter-offer that was read, so that no other one is answered."""
+
+    id: Id
+
+
 class GiveReason(Request, frozen=True, kw_only=True):
     """Why, in words that the other side reads. Optional."""
 
@@ -88,6 +179,16 @@ class MilestoneOffer(Response, frozen=True, kw_only=True):
 
     title: str
     amount: Money
+
+
+class CounterOfferView(Response, frozen=True, kw_only=True):
+    """Terms that the hirer offers and the worker may take or leave."""
+
+    id: str
+    proposed_rate: Money
+    milestones: list[MilestoneOffer]
+    offered_at: datetime
+    note: str | None = None
 
 
 class ApplicationView(Response, frozen=True, kw_only=True):
@@ -105,6 +206,7 @@ class ApplicationView(Response, frozen=True, kw_only=True):
     updated_at: datetime
     reason: str | None = None
     contract_id: str | None = None
+    counter_offer: CounterOfferView | None = None
 
 
 class MilestoneView(Response, frozen=True, kw_only=True):
@@ -132,6 +234,24 @@ class SignatureView(Response, frozen=True, kw_only=True):
     signed_at: datetime
 
 
+class ProposeAmendment(Request, frozen=True, kw_only=True):
+    """Milestones to add to an active contract, and why. Both sides sign before it holds; proposing signs for one."""
+
+    reason: Reason
+    milestones: Annotated[list[ProposedMilestone], Meta(min_length=1, max_length=MAX_MILESTONES)]
+
+
+class AmendmentView(Response, frozen=True, kw_only=True):
+    """A change of an active contract that the other side may sign or decline. `termsHash` is that of the new terms."""
+
+    proposed_by: str
+    proposed_at: datetime
+    reason: str
+    milestones: list[MilestoneOffer]
+    terms: str
+    terms_hash: str
+
+
 class ContractView(Response, frozen=True, kw_only=True):
     """A contract, for its two sides.
 
@@ -151,6 +271,7 @@ class ContractView(Response, frozen=True, kw_only=True):
     terms: str
     terms_hash: str
     signatures: list[SignatureView]
+    amendment: AmendmentView | None = None
     created_at: datetime
     updated_at: datetime
     signed_at: datetime | None = None
@@ -184,6 +305,22 @@ class RequestChanges(Request, frozen=True, kw_only=True):
     reason: Reason
 
 
+class NextStep(Response, frozen=True, kw_only=True):
+    """What one side is to do now, or what happens by itself at `at`. `by` is `hirer`, `worker` or `nobody`."""
+
+    by: str
+    action: str
+    text: str
+    milestone_id: str | None = None
+    at: datetime | None = None
+
+
+class NextSteps(Response, frozen=True, kw_only=True):
+    """What happens next under a contract; what has a time comes first, the earliest before."""
+
+    items: list[NextStep]
+
+
 class MilestoneList(Response, frozen=True, kw_only=True):
     """All milestones of a contract, in their order; there is never a second page."""
 
@@ -192,11 +329,15 @@ class MilestoneList(Response, frozen=True, kw_only=True):
 
 
 class Recommendation(Response, frozen=True, kw_only=True):
-    """A job for a worker. `score` is 0 to 1000; `contributions` sum to it, `reasons` say it in words."""
+    """A job for a worker. `score` is 0 to 1000; `contributions` sum to it, `reasons` say it in words.
+
+    `sides` are how likely the hirer takes the worker and the worker the job; the score is their geometric mean.
+    """
 
     job: JobView
     score: int
     contributions: dict[str, int]
+    sides: dict[str, int]
     reasons: list[str]
 
 
@@ -213,9 +354,61 @@ class MatchedWorker(Response, frozen=True, kw_only=True):
 
 
 class Match(Response, frozen=True, kw_only=True):
-    """A worker for a job. `score` is 0 to 1000; `contributions` sum to it, `reasons` say it in words."""
+    """A worker for a job, scored as in `Recommendation`."""
 
     worker: MatchedWorker
     score: int
     contributions: dict[str, int]
+    sides: dict[str, int]
     reasons: list[str]
+
+
+class SaveSearch(Request, frozen=True, kw_only=True):
+    """A search of which one wants to hear; its fields are those of `GET /jobs`, `near` is `[longitude, latitude]`."""
+
+    name: Annotated[str, Meta(min_length=1, max_length=80)]
+    q: Annotated[str, Meta(max_length=200)] | None = None
+    category: Label | None = None
+    skill: Annotated[tuple[Label, ...], Meta(max_length=20)] = ()
+    near: tuple[Longitude, Latitude] | None = None
+    radius_km: Annotated[float, Meta(gt=0, le=500)] | None = None
+    region: Annotated[str, Meta(min_length=1, max_length=80)] | None = None
+    min_budget: Annotated[int, Meta(ge=0, le=MAX_SAFE_INTEGER)] | None = None
+    max_budget: Annotated[int, Meta(ge=0, le=MAX_SAFE_INTEGER)] | None = None
+    currency: Currency = DEFAULT_CURRENCY
+    urgent: bool | None = None
+
+
+class SavedSearch(Response, frozen=True, kw_only=True):
+    """A saved search."""
+
+    id: str
+    created_at: datetime
+    search: SaveSearch
+
+
+class SavedSearchList(Response, frozen=True, kw_only=True):
+    """All saved searches of a worker; there is never a second page."""
+
+    items: list[SavedSearch]
+    next_cursor: None = None
+
+
+class Invite(Request, frozen=True, kw_only=True):
+    """Asks a worker to apply."""
+
+    worker_id: Id
+    note: Note | None = None
+
+
+class InvitationView(Response, frozen=True, kw_only=True):
+    """An invitation, for its worker and for the job's hirer."""
+
+    id: str
+    job_id: str
+    hirer_id: str
+    worker_id: str
+    status: InvitationStatus
+    created_at: datetime
+    updated_at: datetime
+    note: str | None = None

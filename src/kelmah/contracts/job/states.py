@@ -4,11 +4,12 @@ from enum import StrEnum
 
 
 class JobStatus(StrEnum):
-    """Where a job stands. Only an `open` one is found by search and takes applications."""
+    """Where a job stands. Only an `open` one is found and takes applications; an `expired` one may be answered."""
 
     DRAFT = "draft"
     OPEN = "open"
     PAUSED = "paused"
+    EXPIRED = "expired"
     IN_PROGRESS = "in_progress"
     COMPLETED = "completed"
     CANCELLED = "cancelled"
@@ -44,3 +45,11 @@ class MilestoneStatus(StrEnum):
     RELEASED = "released"
     DISPUTED = "disputed"
     REFUNDED = "refunded"
+
+
+class InvitationStatus(StrEnum):
+    """Where an invitation stands; applying answers it."""
+
+    SENT = "sent"
+    DECLINED = "declined"
+    APPLIED = "applied"

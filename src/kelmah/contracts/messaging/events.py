@@ -32,3 +32,36 @@ class StatusUpdated(Event, frozen=True, kw_only=True):
     TYPE: ClassVar[str] = "messaging.status_updated.v1"
     user_id: str
     status: str
+
+
+class MessageFlagged(Event, frozen=True, kw_only=True):
+    """A message between people without a contract seems to hold what leads away from the platform."""
+
+    TYPE: ClassVar[str] = "messaging.message_flagged.v1"
+    conversation_id: str
+    message_id: str
+    sender_id: str
+    flags: list[str]
+
+
+class ConversationReported(Event, frozen=True, kw_only=True):
+    """Somebody reported a message to staff."""
+
+    TYPE: ClassVar[str] = "messaging.conversation_reported.v1"
+    report_id: str
+    conversation_id: str
+    message_id: str
+    reporter_id: str
+    sender_id: str
+    reason: str
+
+
+class ReportDecided(Event, frozen=True, kw_only=True):
+    """Staff ruled on a report; `restricted_days` is 0 where the sender may go on writing."""
+
+    TYPE: ClassVar[str] = "messaging.report_decided.v1"
+    report_id: str
+    sender_id: str
+    decided_by: str
+    upheld: bool
+    restricted_days: int

@@ -6,6 +6,7 @@ from typing import Annotated
 from msgspec import Meta, field
 
 from kelmah.contracts.common import MAX_SAFE_INTEGER, Contract, FieldError, Id
+from kelmah.contracts.messaging.notifications import NotificationView
 from kelmah.contracts.messaging.values import MAX_ATTACHMENTS, MAX_TEXT_CHARS, MessageView, PresenceStatus, Sequence
 
 #: Conversations that one resume may name.
@@ -27,6 +28,7 @@ class SendFrame(FromClient, frozen=True, kw_only=True, tag="send"):
     client_id: Id
     text: Annotated[str, Meta(max_length=MAX_TEXT_CHARS)] = ""
     attachment_ids: Annotated[list[Id], Meta(max_length=MAX_ATTACHMENTS)] = field(default_factory=list)
+    reply_to: Id | None = None
 
 
 class ReadMarkFrame(FromClient, frozen=True, kw_only=True, tag="read"):
@@ -76,6 +78,12 @@ class MessageFrame(FromServer, frozen=True, kw_only=True, tag="message"):
     message: MessageView
 
 
+class ChangeFrame(FromServer, frozen=True, kw_only=True, tag="change"):
+    """A message was edited, deleted or reacted to. The higher `change` counts; missed ones are fetched over HTTP."""
+
+    message: MessageView
+
+
 class AckFrame(FromServer, frozen=True, kw_only=True, tag="ack"):
     """The message is stored."""
 
@@ -106,6 +114,13 @@ class PresenceFrame(FromServer, frozen=True, kw_only=True, tag="presence"):
     status: PresenceStatus
 
 
+class NotificationFrame(FromServer, frozen=True, kw_only=True, tag="notification"):
+    """Something happened, or happened again: a notification replaces the one of its id."""
+
+    notification: NotificationView
+    unread_count: int
+
+
 class ErrorFrame(FromServer, frozen=True, kw_only=True, tag="error", omit_defaults=True):
     """A frame was refused; `code` is one of the API's error codes."""
 
@@ -132,10 +147,12 @@ class GapFrame(FromServer, frozen=True, kw_only=True, tag="gap"):
 ServerFrame = (
     HelloFrame
     | MessageFrame
+    | ChangeFrame
     | AckFrame
     | ReadFrame
     | TypingNoticeFrame
     | PresenceFrame
+    | NotificationFrame
     | ErrorFrame
     | PongFrame
     | GapFrame

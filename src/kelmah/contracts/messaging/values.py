@@ -7,6 +7,7 @@ from typing import Annotated
 from msgspec import Meta, field
 
 from kelmah.contracts.common import MAX_SAFE_INTEGER, Id, Request, Response, Role
+from kelmah.contracts.messaging.safety import Flag
 
 MAX_TEXT_CHARS = 10_000
 MAX_ATTACHMENTS = 10
@@ -41,7 +42,15 @@ class ParticipantView(Response, frozen=True, kw_only=True):
     user_id: str
     role: Role | None
     display_name: str | None
-    read_up_to: int
+    read_up_to: Annotated[int, Meta(description="Null where receipts are private on either side.")] | None
+
+
+class FileState(StrEnum):
+    """Whether a file can be read: not while it is looked through for malware, and never where some was found."""
+
+    SCANNING = "scanning"
+    CLEAN = "clean"
+    INFECTED = "infected"
 
 
 class AttachmentView(Response, frozen=True, kw_only=True):
@@ -51,6 +60,7 @@ class AttachmentView(Response, frozen=True, kw_only=True):
     file_name: str
     media_type: str
     size: int
+    state: FileState = FileState.CLEAN
 
 
 class NewMessage(Request, frozen=True, kw_only=True):
@@ -59,6 +69,27 @@ class NewMessage(Request, frozen=True, kw_only=True):
     client_id: Annotated[Id, Meta(description="Chosen by the client, new for each message.")]
     text: Annotated[str, Meta(max_length=MAX_TEXT_CHARS, description="May be empty when there are attachments.")] = ""
     attachment_ids: Annotated[list[Id], Meta(max_length=MAX_ATTACHMENTS)] = field(default_factory=list)
+    reply_to: Annotated[Id, Meta(description="A message of the same conversation.")] | None = None
+
+
+class EditMessage(Request, frozen=True, kw_only=True):
+    """Another text for one's own message."""
+
+    text: Annotated[str, Meta(min_length=1, max_length=MAX_TEXT_CHARS)]
+
+
+class React(Request, frozen=True, kw_only=True):
+    """Put an emoji to a message, or take it away. Doing it twice changes nothing."""
+
+    emoji: Annotated[str, Meta(min_length=1, max_length=16, examples=["👍"])]
+    remove: bool = False
+
+
+class ReactionView(Response, frozen=True, kw_only=True):
+    """Who put an emoji to a message."""
+
+    emoji: str
+    user_ids: list[str]
 
 
 class MessageView(Response, frozen=True, kw_only=True):
@@ -72,6 +103,15 @@ class MessageView(Response, frozen=True, kw_only=True):
     text: str
     attachments: list[AttachmentView]
     sent_at: datetime
+    #: What it seems to hold that leads away from the platform; a client warns its reader.
+    flags: list[Flag] = field(default_factory=list)
+    reply_to: str | None = None
+    edited_at: datetime | None = None
+    #: Set where the sender took it back: there is no text and no file any more.
+    deleted_at: datetime | None = None
+    reactions: list[ReactionView] = field(default_factory=list)
+    #: Counts the edits, deletions and reactions of a conversation; 0 for a message as it was sent.
+    change: int = 0
 
 
 class ConversationView(Response, frozen=True, kw_only=True):
@@ -82,10 +122,14 @@ class ConversationView(Response, frozen=True, kw_only=True):
     contract_id: str | None
     participants: list[ParticipantView]
     last_sequence: int
+    last_change: int
     unread_count: int
     last_message: MessageView | None
     created_at: datetime
     active_at: datetime
+    muted: bool = False
+    archived: bool = False
+    private_receipts: bool = False
 
 
 class ReadMark(Request, frozen=True, kw_only=True):
@@ -121,61 +165,3 @@ class PresenceView(Response, frozen=True, kw_only=True):
 
     user_id: str
     status: PresenceStatus
-
-
-class NotificationKind(StrEnum):
-    """What a notification tells of."""
-
-    APPLICATION_RECEIVED = "application_received"
-    APPLICATION_ACCEPTED = "application_accepted"
-    APPLICATION_REJECTED = "application_rejected"
-    CONTRACT_SIGNED = "contract_signed"
-    CONTRACT_ACTIVE = "contract_active"
-    MILESTONE_SUBMITTED = "milestone_submitted"
-    CHANGES_REQUESTED = "changes_requested"
-    MILESTONE_APPROVED = "milestone_approved"
-    ESCROW_FUNDED = "escrow_funded"
-    ESCROW_RELEASED = "escrow_released"
-    ESCROW_REFUNDED = "escrow_refunded"
-    DISPUTE_RAISED = "dispute_raised"
-    DEPOSIT_PROCESSED = "deposit_processed"
-    WITHDRAWAL_PROCESSED = "withdrawal_processed"
-    MESSAGE_RECEIVED = "message_received"
-    REVIEW_REVEALED = "review_revealed"
-
-
-class NotificationView(Response, frozen=True, kw_only=True):
-    """Something that happened, in the reader's language. `data` names the things it is about.
-
-    `count` is above 1 where several events of one conversation were collapsed; `at` is the time of the latest.
-    """
-
-    id: str
-    kind: NotificationKind
-    title: str
-    body: str
-    data: dict[str, str]
-    count: int
-    at: datetime
-    read_at: datetime | None
-
-
-class NotificationPage(Response, frozen=True, kw_only=True):
-    """One page of notifications, newest first, and how many there are unread in all."""
-
-    items: list[NotificationView]
-    next_cursor: str | None
-    unread_count: int
-
-
-class ReadNotifications(Request, frozen=True, kw_only=True):
-    """Which notifications were read: these, or all up to and including one. One of the two is given."""
-
-    ids: Annotated[list[Id], Meta(min_length=1, max_length=100)] | None = None
-    up_to: Id | None = None
-
-
-class NotificationsRead(Response, frozen=True, kw_only=True):
-    """How many notifications are unread now."""
-
-    unread_count: int

@@ -14,14 +14,18 @@ from kelmah.kit.redis import key as redis_key
 from kelmah.kit.resources import Apps, Resources, open_resources
 from kelmah.services.auth.controllers import CONTROLLERS, POLICY
 from kelmah.services.auth.documents import DOCUMENTS
-from kelmah.services.auth.service import Context, Signer, open_hasher
+from kelmah.services.auth.service import Context, Signer, open_hasher, open_providers
 from kelmah.services.auth.settings import AuthSettings
 
 
 @asynccontextmanager
 async def open_context(settings: AuthSettings, *, apps: Apps | None = None) -> AsyncIterator[Context]:
     """Open what the service works with; makes the first signing keys when there are none."""
-    async with open_resources(settings, DOCUMENTS, apps=apps) as resources, open_hasher(settings) as hasher:
+    async with (
+        open_resources(settings, DOCUMENTS, apps=apps) as resources,
+        open_hasher(settings) as hasher,
+        open_providers(settings) as providers,
+    ):
         signer = Signer(resources.ring)
         await signer.keys()
         yield Context(
@@ -31,6 +35,7 @@ async def open_context(settings: AuthSettings, *, apps: Apps | None = None) -> A
             signer=signer,
             limiter=Limiter(resources.redis, redis_key(settings.redis_prefix, "auth", "limit")),
             mailer=Mailer(settings.smtp_url.get_secret_value(), settings.mail_sender),
+            providers=providers,
         )
 
 

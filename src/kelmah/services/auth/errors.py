@@ -15,6 +15,14 @@ class EmailNotVerified(errors.Forbidden):
     code, title = "auth.email_not_verified", "Verify the e-mail address first; a new mail can be asked for"
 
 
+class AccountDeactivated(errors.Forbidden):
+    code, title = "auth.account_deactivated", "This account is at rest; log in with reactivate to wake it"
+
+
+class RoleKept(errors.Conflict):
+    code, title = "auth.role_kept", "Nobody changes their own role, and this person may have that role already"
+
+
 class RefreshRefused(errors.Unauthenticated):
     """One answer for a forged, used, expired and revoked token, so that nothing is learned by trying."""
 
@@ -43,3 +51,53 @@ class Busy(errors.Unavailable):
 
 class KeyNotYetPublished(errors.Conflict):
     code, title = "auth.key_not_yet_published", "Verifiers may not have seen the next signing key yet"
+
+
+class ProviderUnknown(errors.NotFound):
+    code, title = "auth.provider_unknown", "One cannot sign in with this provider here"
+
+
+class OAuthRefused(errors.Unauthenticated):
+    """One answer for whatever does not fit, from a strange state to a forged token; the log says which."""
+
+    code, title = "auth.oauth_refused", "The sign-in with this provider was not completed; begin again"
+
+
+class ProviderUnavailable(errors.Unavailable):
+    code, title = "auth.provider_unavailable", "The provider does not answer at this moment"
+
+
+class ProviderEmailUnverified(errors.Forbidden):
+    code, title = "auth.provider_email_unverified", "Prove your e-mail address to the provider first"
+
+
+class LinkFirst(errors.Conflict):
+    code, title = "auth.link_first", "There is an account with this e-mail address: log in to it and link the provider"
+
+
+class RoleNeeded(errors.BadInput):
+    code, title = "auth.role_needed", "A new account needs a role: send the same code with one"
+
+
+class IdentityTaken(errors.Conflict):
+    code, title = "auth.identity_taken", "This identity, or another one of this provider, is linked already"
+
+
+class LastWayIn(errors.Conflict):
+    code, title = "auth.last_way_in", "Set a password first: nothing else lets you in"
+
+
+class MfaRefused(errors.Unauthenticated):
+    code, title = "auth.mfa_refused", "This code is wrong or was used"
+
+
+class ChallengeRefused(errors.Unauthenticated):
+    code, title = "auth.challenge_refused", "This log-in took too long or was used; begin again"
+
+
+class MfaAlreadyOn(errors.Conflict):
+    code, title = "auth.mfa_already_on", "The second factor is on; disable it first"
+
+
+class MfaNotOn(errors.Conflict):
+    code, title = "auth.mfa_not_on", "There is no second factor to prove or disable"

@@ -1,6 +1,7 @@
 """Documents of the auth service as contracts, with their sealed fields opened."""
 
 from kelmah.contracts.auth import AccountView, Contact, PublicKey, PublicKeys, SessionView
+from kelmah.kit.agents import browser_of, device_of, system_of
 from kelmah.kit.crypto import KeyRing
 from kelmah.services.auth.documents.accounts import AccountDocument
 from kelmah.services.auth.documents.keys import SigningKeysDocument
@@ -53,13 +54,17 @@ def session_view(session: SessionDocument, ring: KeyRing, *, current_id: str) ->
     def opened(sealed: str | None, field: str) -> str | None:
         return None if sealed is None else ring.open(sealed, context=place("sessions", field, session.id))
 
+    user_agent = opened(session.user_agent_sealed, "user_agent")
     return SessionView(
         id=session.id,
         created_at=session.created_at,
         last_seen_at=session.last_seen_at,
         expires_at=min(session.expires_at, session.idle_at),
         address=opened(session.address_sealed, "address"),
-        user_agent=opened(session.user_agent_sealed, "user_agent"),
+        user_agent=user_agent,
+        device=device_of(user_agent),
+        browser=browser_of(user_agent),
+        system=system_of(user_agent),
         current=session.id == current_id,
     )
 

@@ -1,14 +1,39 @@
 """What the auth service is told."""
 
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Literal, Self
 
-from pydantic import Field, SecretStr, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
 from kelmah.kit.settings import Environment, ServiceSettings
 
 #: Memory times passes of the weakest parameters that OWASP accepts (7 MiB, 5 passes), and its least memory.
 _LEAST_WORK_KIB = 7_168 * 5
 _LEAST_MEMORY_KIB = 7_168
+
+
+class OAuthProvider(BaseModel):
+    """One OpenID provider: who it is, who we are to it, and what it cannot do."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    issuer: str = Field(pattern=r"^https?://[^\s?#]+$")
+    client_id: str = Field(min_length=1)
+    client_secret: SecretStr
+    use_pkce: bool = True
+    use_nonce: bool = True
+    auth_method: Literal["client_secret_basic", "client_secret_post"] = "client_secret_basic"
+
+
+#: What is known of each provider beforehand. LinkedIn sends no nonce back, and refuses clients that use PKCE.
+_KNOWN_PROVIDERS: dict[str, dict[str, Any]] = {
+    "google": {"issuer": "https://accounts.google.com"},
+    "linkedin": {
+        "issuer": "https://www.linkedin.com/oauth",
+        "use_pkce": False,
+        "use_nonce": False,
+        "auth_method": "client_secret_post",
+    },
+}
 
 
 class AuthSettings(ServiceSettings):
@@ -32,7 +57,16 @@ class AuthSettings(ServiceSettings):
     )
     max_sessions: int = Field(50, ge=1, le=100, description="Sessions a person may have; a new one ends the oldest.")
     verification_token_s: int = Field(86_400, ge=600, description="Seconds that a mail's verification token lives.")
+    not_me_token_s: int = Field(7 * 86_400, ge=3600, description="Seconds that the link against a new device works.")
     reset_token_s: int = Field(1_800, ge=300, le=86_400, description="Seconds that a mail's reset token lives.")
+
+    oauth: dict[str, OAuthProvider] = Field(
+        default_factory=dict,
+        description='Providers to sign in with: {"google": {"client_id": "…", "client_secret": "…"}, "linkedin": {…}}; '
+        "each may also set issuer, use_pkce, use_nonce and auth_method.",
+    )
+    step_up_s: int = Field(600, ge=60, le=3600, description="Seconds for which an authentication counts as fresh.")
+    mfa_challenge_s: int = Field(300, ge=60, le=900, description="Seconds to answer for the second factor.")
 
     hash_memory_kib: int = Field(19_456, ge=8, le=1_048_576, description="Argon2id memory of one hash, in KiB.")
     hash_passes: int = Field(2, ge=1, le=20, description="Argon2id passes over that memory.")
@@ -47,9 +81,24 @@ class AuthSettings(ServiceSettings):
     mail_account_quota: int = Field(5, ge=1, description="Mails that may be asked for to one account in an hour.")
     mail_address_quota: int = Field(60, ge=1, description="Mails that an address may ask for in an hour.")
 
+    @field_validator("oauth", mode="before")
+    @classmethod
+    def _known_providers(cls, value: object) -> object:
+        if not isinstance(value, dict):
+            return value
+        if unknown := value.keys() - _KNOWN_PROVIDERS.keys():
+            raise ValueError(f"only {', '.join(_KNOWN_PROVIDERS)} are known, not {', '.join(sorted(unknown))}")
+        return {
+            name: _KNOWN_PROVIDERS[name] | given if isinstance(given, dict) else given for name, given in value.items()
+        }
+
     @model_validator(mode="after")
     def _strong_in_production(self) -> Self:
         weak = self.hash_memory_kib < _LEAST_MEMORY_KIB or self.hash_memory_kib * self.hash_passes < _LEAST_WORK_KIB
         if self.environment is Environment.PRODUCTION and weak:
             raise ValueError("hash_memory_kib and hash_passes are below what OWASP accepts: 19456 and 2")
+        if self.environment is Environment.PRODUCTION and any(
+            not one.issuer.startswith("https://") for one in self.oauth.values()
+        ):
+            raise ValueError("oauth: an issuer's address starts with https://")
         return self

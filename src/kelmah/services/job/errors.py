@@ -65,6 +65,10 @@ class ApplicationsFull(Conflict):
     code, title = "job.applications_full", "The job takes no more applications"
 
 
+class DeadlinePassed(Conflict):
+    code, title = "job.deadline_passed", "The time for applications is over"
+
+
 class AlreadySigned(Conflict):
     code, title = "job.already_signed", "You have signed these terms"
 
@@ -75,3 +79,47 @@ class TermsChanged(Conflict):
 
 class TooManyMilestones(Conflict):
     code, title = "job.too_many_milestones", "The contract has as many milestones as one may have"
+
+
+class NothingPaid(Conflict):
+    code, title = "job.nothing_paid", "Nothing was paid under this contract yet: cancel it instead"
+
+
+class AmendmentPending(Conflict):
+    code, title = "job.amendment_pending", "An amendment of this contract waits for an answer"
+
+
+class NoAmendment(NotFound):
+    code, title = "job.no_amendment", "No amendment of this contract waits for an answer"
+
+
+class OwnAmendment(Conflict):
+    code, title = "job.own_amendment", "The other side is to sign this amendment"
+
+
+class InvitationNotFound(NotFound):
+    code, title = "job.invitation_not_found", "There is no such invitation"
+
+
+class SearchNotFound(NotFound):
+    code, title = "job.search_not_found", "There is no such saved search"
+
+
+class AlreadyInvited(Conflict):
+    code, title = "job.already_invited", "This worker was invited to the job"
+
+
+class InvitationsFull(Conflict):
+    code, title = "job.invitations_full", "The job takes no more invitations"
+
+
+class TooManySaved(Conflict):
+    code, title = "job.too_many_saved", "You keep as many as one may"
+
+
+class CounterOfferNotFound(NotFound):
+    code, title = "job.counter_offer_not_found", "There is no such counter-offer, or it was answered"
+
+
+class TurnedDown(Conflict):
+    code, title = "job.turned_down", "The hirer turned you down: to apply again you need an invitation"

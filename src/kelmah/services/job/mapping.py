@@ -2,27 +2,34 @@
 
 from kelmah.contracts.common import Location, Money
 from kelmah.contracts.job import (
+    AmendmentView,
     ApplicationView,
     ContractFacts,
     ContractView,
+    CounterOfferView,
+    InvitationView,
+    JobVersion,
     JobView,
     MilestoneFacts,
     MilestoneOffer,
     MilestoneView,
     SignatureView,
+    Why,
 )
-from kelmah.services.job.documents.applications import ApplicationDocument
+from kelmah.services.job.documents.applications import ApplicationDocument, Counter
 from kelmah.services.job.documents.base import MoneyValue
-from kelmah.services.job.documents.contracts import ContractDocument, Milestone
-from kelmah.services.job.documents.jobs import JobDocument
+from kelmah.services.job.documents.contracts import Amendment, ContractDocument, Milestone
+from kelmah.services.job.documents.interest import InvitationDocument
+from kelmah.services.job.documents.jobs import JobDocument, JobVersionDocument
+from kelmah.services.job.documents.search import JobRow
 
 
-def money(value: MoneyValue) -> Money:
+def money(value: MoneyValue | Money) -> Money:
     """Stored money as a contract."""
     return Money(amount=value.amount, currency=value.currency)
 
 
-def job_view(job: JobDocument, *, distance_m: float | None = None) -> JobView:
+def job_view(job: JobDocument | JobRow, *, distance_m: float | None = None, why: list[Why] | None = None) -> JobView:
     """A job as people see it."""
     return JobView(
         id=job.id,
@@ -39,11 +46,25 @@ def job_view(job: JobDocument, *, distance_m: float | None = None) -> JobView:
         created_at=job.created_at,
         updated_at=job.updated_at,
         published_at=job.published_at,
+        urgent=job.urgent,
+        application_deadline=job.application_deadline,
+        expires_at=job.expires_at,
         distance_km=None if distance_m is None else round(distance_m / 1000, 1),
+        why=why,
     )
 
 
-def location(job: JobDocument) -> Location:
+def job_version(version: JobVersionDocument) -> JobVersion:
+    """A job as it read before an edit."""
+    return JobVersion(
+        version=version.version,
+        replaced_at=version.replaced_at,
+        changed=version.changed,
+        job=job_view(JobDocument.model_validate(version.job | {"terms": []})),
+    )
+
+
+def location(job: JobDocument | JobRow) -> Location:
     """Where the work is."""
     return Location(city=job.location.city, region=job.location.region, coordinates=job.location.point.coordinates)
 
@@ -67,6 +88,35 @@ def application_view(application: ApplicationDocument) -> ApplicationView:
         updated_at=application.updated_at,
         reason=application.reason,
         contract_id=application.contract_id,
+        counter_offer=None if application.counter_offer is None else _counter_offer(application.counter_offer),
+    )
+
+
+def _counter_offer(counter: Counter) -> CounterOfferView:
+    currency = counter.proposed_rate.currency
+    return CounterOfferView(
+        id=counter.id,
+        proposed_rate=money(counter.proposed_rate),
+        milestones=[
+            MilestoneOffer(title=one.title, amount=Money(amount=one.amount, currency=currency))
+            for one in counter.milestones
+        ],
+        offered_at=counter.offered_at,
+        note=counter.note,
+    )
+
+
+def invitation_view(invitation: InvitationDocument) -> InvitationView:
+    """An invitation as its two sides see it."""
+    return InvitationView(
+        id=invitation.id,
+        job_id=invitation.job_id,
+        hirer_id=invitation.hirer_id,
+        worker_id=invitation.worker_id,
+        status=invitation.status,
+        note=invitation.note,
+        created_at=invitation.created_at,
+        updated_at=invitation.updated_at,
     )
 
 
@@ -89,6 +139,7 @@ def contract_view(contract: ContractDocument) -> ContractView:
         signatures=[
             SignatureView(user_id=one.user_id, terms_hash=one.terms_hash, signed_at=one.signed_at) for one in signatures
         ],
+        amendment=None if contract.amendment is None else amendment_view(contract.amendment, contract.currency),
         created_at=contract.created_at,
         updated_at=contract.updated_at,
         signed_at=contract.signed_at,
@@ -96,6 +147,21 @@ def contract_view(contract: ContractDocument) -> ContractView:
         cancelled_at=contract.cancelled_at,
         cancelled_by=contract.cancelled_by,
         reason=contract.reason,
+    )
+
+
+def amendment_view(amendment: Amendment, currency: str) -> AmendmentView:
+    """An amendment as the two sides see it."""
+    return AmendmentView(
+        proposed_by=amendment.proposed_by,
+        proposed_at=amendment.proposed_at,
+        reason=amendment.reason,
+        milestones=[
+            MilestoneOffer(title=one.title, amount=Money(amount=one.amount, currency=currency))
+            for one in amendment.milestones
+        ],
+        terms=amendment.terms,
+        terms_hash=amendment.terms_hash,
     )
 
 

@@ -24,3 +24,6 @@ class JobSettings(ServiceSettings):
     max_applications_per_job: int = Field(
         500, ge=1, le=1000, description="Applications that one job takes; accepting one settles all in one transaction."
     )
+    job_open_days: int = Field(
+        60, ge=1, le=365, description="Days after which an open job without an application deadline expires."
+    )

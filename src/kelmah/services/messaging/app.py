@@ -16,6 +16,7 @@ from kelmah.kit.redis import key
 from kelmah.kit.resources import Apps, open_resources
 from kelmah.services.messaging.controllers import CONTROLLERS, POLICY
 from kelmah.services.messaging.documents import DOCUMENTS
+from kelmah.services.messaging.providers import Clamd, TwilioSms, WebPush
 from kelmah.services.messaging.service import Context
 from kelmah.services.messaging.settings import MessagingSettings
 from kelmah.services.messaging.socket import Hub, open_socket
@@ -43,8 +44,18 @@ async def open_context(settings: MessagingSettings, *, apps: Apps | None = None)
                 job=JobClient(resources.callers["job"]),
                 blobs=blobs,
                 mailer=Mailer(settings.smtp_url.get_secret_value(), settings.mail_sender),
+                sms=None if settings.sms_url is None else TwilioSms(settings.sms_url.get_secret_value()),
+                push=_push_sender(settings),
+                scanner=None if settings.clamd_url is None else Clamd(settings.clamd_url),
                 limiter=Limiter(resources.redis, key(settings.redis_prefix, "messaging", "limit")),
             )
+
+
+def _push_sender(settings: MessagingSettings) -> WebPush | None:
+    if settings.vapid_private_key is None:
+        return None
+    key = settings.vapid_private_key.get_secret_value()
+    return WebPush(key, contact=settings.push_contact, origins=settings.push_origins)
 
 
 def create_app(settings: MessagingSettings, *, apps: Apps | None = None) -> Litestar:

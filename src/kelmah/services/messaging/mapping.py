@@ -6,15 +6,18 @@ from typing import Any
 from kelmah.contracts.messaging import (
     AttachmentView,
     ConversationView,
+    DeliveryView,
     MessageView,
     NotificationView,
     ParticipantView,
+    ReactionView,
 )
 from kelmah.contracts.user import Person
 from kelmah.kit.crypto import KeyRing
 from kelmah.services.messaging.documents import (
     AttachmentDocument,
     ConversationDocument,
+    DeliveryDocument,
     MessageDocument,
     NotificationDocument,
 )
@@ -37,20 +40,33 @@ def attachment_view(attachment: AttachmentDocument, ring: KeyRing) -> Attachment
         file_name=ring.open(attachment.file_name, context=file_name_context(attachment.id)),
         media_type=attachment.media_type,
         size=attachment.size,
+        state=attachment.state,
     )
 
 
 def message_view(message: MessageDocument, attachments: Mapping[str, AttachmentDocument], ring: KeyRing) -> MessageView:
     """A message with the files it was sent with, in their order."""
+    is_deleted = message.deleted_at is not None
+    reactions: dict[str, list[str]] = {}
+    for one in message.reactions:
+        reactions.setdefault(one.emoji, []).append(one.user_id)
     return MessageView(
         id=message.id,
         conversation_id=message.conversation_id,
         sequence=message.sequence,
         sender_id=message.sender_id,
         client_id=message.client_id,
-        text=ring.open(message.text, context=text_context(message.id)),
-        attachments=[attachment_view(attachments[one], ring) for one in message.attachment_ids if one in attachments],
+        text="" if is_deleted else ring.open(message.text, context=text_context(message.id)),
+        attachments=[]
+        if is_deleted
+        else [attachment_view(attachments[one], ring) for one in message.attachment_ids if one in attachments],
         sent_at=message.sent_at,
+        flags=[] if is_deleted else message.flags,
+        reply_to=message.reply_to,
+        edited_at=message.edits[-1].at if message.edits else None,
+        deleted_at=message.deleted_at,
+        reactions=[ReactionView(emoji=emoji, user_ids=user_ids) for emoji, user_ids in reactions.items()],
+        change=message.change,
     )
 
 
@@ -62,6 +78,7 @@ def conversation_view(
     last_message: MessageView | None,
 ) -> ConversationView:
     """A conversation as `user_id` sees it."""
+    me = conversation.participant(user_id)
     return ConversationView(
         id=conversation.id,
         kind=conversation.kind,
@@ -71,15 +88,19 @@ def conversation_view(
                 user_id=one.user_id,
                 role=people[one.user_id].role if one.user_id in people else None,
                 display_name=people[one.user_id].display_name if one.user_id in people else None,
-                read_up_to=one.read_up_to,
+                read_up_to=one.read_up_to if one is me or not (one.private_receipts or me.private_receipts) else None,
             )
             for one in conversation.participants
         ],
         last_sequence=conversation.last_sequence,
+        last_change=conversation.last_change,
         unread_count=conversation.unread(user_id),
         last_message=last_message,
         created_at=conversation.created_at,
         active_at=conversation.active_at,
+        muted=me.muted,
+        archived=me.archived,
+        private_receipts=me.private_receipts,
     )
 
 
@@ -87,3 +108,10 @@ def notification_view(notification: NotificationDocument, *, title: str, body: s
     """A notification with its texts in the reader's language."""
     fields: dict[str, Any] = {name: getattr(notification, name) for name in ("id", "kind", "data", "at", "read_at")}
     return NotificationView(title=title, body=body, count=notification.times, **fields)
+
+
+def delivery_view(delivery: DeliveryDocument) -> DeliveryView:
+    """A line of the delivery log."""
+    return DeliveryView(
+        channel=delivery.channel, state=delivery.state, reason=delivery.reason, due_at=delivery.due_at, at=delivery.at
+    )

@@ -5,7 +5,9 @@ from contextlib import asynccontextmanager
 from dataclasses import fields
 from functools import partial
 
+import structlog
 from litestar import Litestar
+from pymongo.errors import PyMongoError
 
 from kelmah.clients.job import JobClient
 from kelmah.contracts.payment import Provider
@@ -13,21 +15,36 @@ from kelmah.kit.app import service_app
 from kelmah.kit.resources import Apps, Resources, open_resources
 from kelmah.services.payment.controllers import CONTROLLERS, POLICY
 from kelmah.services.payment.documents import DOCUMENTS
-from kelmah.services.payment.providers import stripe
-from kelmah.services.payment.service import Context
+from kelmah.services.payment.providers import paypal, stripe
+from kelmah.services.payment.providers.base import PaymentProvider
+from kelmah.services.payment.service import Context, schedule_check
 from kelmah.services.payment.settings import PaymentSettings
+
+log = structlog.get_logger(__name__)
 
 
 @asynccontextmanager
 async def open_context(settings: PaymentSettings, *, apps: Apps | None = None) -> AsyncIterator[Context]:
     """Open what the payment service works with, and close it."""
-    async with open_resources(settings, DOCUMENTS, apps=apps) as resources, stripe.connect(settings) as cards:
-        yield Context(
+    async with (
+        open_resources(settings, DOCUMENTS, apps=apps) as resources,
+        stripe.connect(settings) as cards,
+        paypal.connect(settings) as payers,
+    ):
+        providers: dict[Provider, PaymentProvider] = {Provider.STRIPE: cards}
+        if payers is not None:
+            providers[Provider.PAYPAL] = payers
+        context = Context(
             **{field.name: getattr(resources, field.name) for field in fields(Resources)},
             settings=settings,
             job=JobClient(resources.callers["job"]),
-            providers={Provider.STRIPE: cards},
+            providers=providers,
         )
+        try:
+            await schedule_check(context)
+        except PyMongoError as error:  # it is not ready, and says so
+            log.warning("payment.ledger.check_not_set", error=type(error).__name__)
+        yield context
 
 
 def create_app(settings: PaymentSettings, *, apps: Apps | None = None) -> Litestar:

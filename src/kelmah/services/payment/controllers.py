@@ -10,6 +10,7 @@ from litestar.params import FromPath, JSONBody, QueryParameter
 from kelmah.contracts.common import Page, Role
 from kelmah.contracts.payment import (
     CreateDeposit,
+    CreateWithdrawal,
     DepositView,
     DisputeView,
     EscrowFacts,
@@ -18,11 +19,13 @@ from kelmah.contracts.payment import (
     MethodView,
     Provider,
     RaiseDispute,
+    RefundDeposit,
     ResolveDispute,
     SaveMethod,
     TransactionView,
     WalletView,
     WebhookReceived,
+    WithdrawalView,
 )
 from kelmah.kit.context import Principal
 from kelmah.kit.pagination import DEFAULT_LIMIT, MAX_LIMIT
@@ -34,6 +37,11 @@ POLICY: Policy = {
     "GetWallet": SIGNED_IN,
     "CreateDeposit": roles(Role.HIRER, Role.WORKER),
     "GetDeposit": SIGNED_IN,
+    "CreateWithdrawal": roles(Role.HIRER, Role.WORKER),
+    "ListWithdrawals": SIGNED_IN,
+    "GetWithdrawal": SIGNED_IN,
+    "CancelWithdrawal": roles(Role.HIRER, Role.WORKER),
+    "RefundDeposit": roles(Role.SUPPORT, Role.ADMIN),
     "ListTransactions": SIGNED_IN,
     "FundEscrow": roles(Role.HIRER),
     "ListEscrows": SIGNED_IN,
@@ -49,6 +57,7 @@ POLICY: Policy = {
     "ListPaymentMethods": SIGNED_IN,
     "DeletePaymentMethod": SIGNED_IN,
     "ReceiveStripeWebhook": PUBLIC,  # signed by Stripe
+    "ReceivePayPalWebhook": PUBLIC,  # signed by PayPal
     "ReleaseMilestone": services("job"),
 }
 
@@ -88,6 +97,78 @@ async def get_deposit(
     deposit_id: FromPath[str], context: NamedDependency[Context], principal: NamedDependency[Principal]
 ) -> DepositView:
     return await service.get_deposit(context, deposit_id, by=principal)
+
+
+@post(
+    "/api/v1/payments/wallet/deposits/{deposit_id:str}/refund",
+    operation_id="RefundDeposit",
+    summary="Give a deposit back to its payer, out of the wallet; for support",
+    tags=["Payments"],
+    opt=MOVES_MONEY,
+)
+async def refund_deposit(
+    deposit_id: FromPath[str],
+    data: JSONBody[RefundDeposit],
+    context: NamedDependency[Context],
+    principal: NamedDependency[Principal],
+) -> WithdrawalView:
+    return await service.refund_deposit(context, deposit_id, data, by=principal)
+
+
+@post(
+    "/api/v1/payments/wallet/withdrawals",
+    operation_id="CreateWithdrawal",
+    summary="Pay out of one's own wallet to an account of one's own",
+    description="The money is held at once and sent after this answer. 403 `payment.step_up_needed` when signing in "
+    "was too long ago.",
+    tags=["Payments"],
+    opt=MOVES_MONEY,
+)
+async def create_withdrawal(
+    data: JSONBody[CreateWithdrawal], context: NamedDependency[Context], principal: NamedDependency[Principal]
+) -> WithdrawalView:
+    return await service.create_withdrawal(context, data, by=principal)
+
+
+@get(
+    "/api/v1/payments/wallet/withdrawals",
+    operation_id="ListWithdrawals",
+    summary="List one's own withdrawals, the latest first",
+    tags=["Payments"],
+)
+async def list_withdrawals(
+    context: NamedDependency[Context],
+    principal: NamedDependency[Principal],
+    cursor: Cursor = None,
+    limit: Limit = DEFAULT_LIMIT,
+) -> Page[WithdrawalView]:
+    return await service.list_withdrawals(context, by=principal, cursor=cursor, limit=limit)
+
+
+@get(
+    "/api/v1/payments/wallet/withdrawals/{withdrawal_id:str}",
+    operation_id="GetWithdrawal",
+    summary="See where a withdrawal stands",
+    tags=["Payments"],
+)
+async def get_withdrawal(
+    withdrawal_id: FromPath[str], context: NamedDependency[Context], principal: NamedDependency[Principal]
+) -> WithdrawalView:
+    return await service.get_withdrawal(context, withdrawal_id, by=principal)
+
+
+@post(
+    "/api/v1/payments/wallet/withdrawals/{withdrawal_id:str}/cancel",
+    operation_id="CancelWithdrawal",
+    status_code=200,
+    summary="Take a withdrawal back before it is sent",
+    tags=["Payments"],
+    opt=MOVES_MONEY,
+)
+async def cancel_withdrawal(
+    withdrawal_id: FromPath[str], context: NamedDependency[Context], principal: NamedDependency[Principal]
+) -> WithdrawalView:
+    return await service.cancel_withdrawal(context, withdrawal_id, by=principal)
 
 
 @get(
@@ -271,12 +352,26 @@ async def delete_method(
 async def receive_stripe_webhook(
     request: Request[None, None, State], context: NamedDependency[Context]
 ) -> WebhookReceived:
-    return await service.receive_webhook(
-        context,
-        Provider.STRIPE,
-        body=await request.body(),
-        signature=request.headers.get("stripe-signature", ""),
-    )
+    return await _receive(context, Provider.STRIPE, request)
+
+
+@post(
+    "/api/v1/payments/webhooks/paypal",
+    operation_id="ReceivePayPalWebhook",
+    status_code=200,
+    summary="Take a notice of PayPal's, signed in the headers PayPal-Transmission-…",
+    tags=["Webhooks"],
+    opt={"idempotency": "off"},
+)
+async def receive_paypal_webhook(
+    request: Request[None, None, State], context: NamedDependency[Context]
+) -> WebhookReceived:
+    return await _receive(context, Provider.PAYPAL, request)
+
+
+async def _receive(context: Context, provider: Provider, request: Request[None, None, State]) -> WebhookReceived:
+    headers = {name.lower(): value for name, value in request.headers.items()}
+    return await service.receive_webhook(context, provider, body=await request.body(), headers=headers)
 
 
 @post(
@@ -297,6 +392,11 @@ CONTROLLERS = [
     get_wallet,
     create_deposit,
     get_deposit,
+    refund_deposit,
+    create_withdrawal,
+    list_withdrawals,
+    get_withdrawal,
+    cancel_withdrawal,
     list_transactions,
     fund_escrow,
     list_escrows,
@@ -311,5 +411,6 @@ CONTROLLERS = [
     list_methods,
     delete_method,
     receive_stripe_webhook,
+    receive_paypal_webhook,
     release_milestone,
 ]

@@ -1,6 +1,6 @@
 """What can go wrong with money."""
 
-from kelmah.kit.errors import BadInput, Conflict, KelmahError, NotFound, Unavailable
+from kelmah.kit.errors import BadInput, Conflict, Forbidden, KelmahError, NotFound, Unavailable
 
 
 class Declined(KelmahError):
@@ -13,6 +13,34 @@ class InsufficientFunds(KelmahError):
 
 class DepositClosed(Conflict):
     code, title = "payment.deposit_closed", "This deposit ended without a payment"
+
+
+class StepUpNeeded(Forbidden):
+    code, title = "payment.step_up_needed", "Sign in again to move money out"
+
+
+class WithdrawalNotFound(NotFound):
+    code, title = "payment.withdrawal_not_found", "There is no such withdrawal"
+
+
+class WithdrawalNotCancelable(Conflict):
+    code, title = "payment.withdrawal_not_cancelable", "This withdrawal is on its way or over"
+
+
+class WithdrawalLimit(Conflict):
+    code, title = "payment.withdrawal_limit", "This is more than may be withdrawn in 24 hours"
+
+
+class HoldingPeriod(Conflict):
+    code, title = "payment.holding_period", "Some of this money came in too recently to be withdrawn"
+
+
+class DepositNotRefundable(Conflict):
+    code, title = "payment.deposit_not_refundable", "This deposit is not paid, or less of it is left than this"
+
+
+class Halted(Unavailable):
+    code, title = "payment.halted", "Money does not move until a fault in the ledger is looked into"
 
 
 class EscrowNotFound(NotFound):

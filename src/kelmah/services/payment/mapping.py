@@ -7,11 +7,13 @@ from kelmah.contracts.payment import (
     EscrowFacts,
     EscrowStatus,
     EscrowView,
+    MethodKind,
     MethodView,
     Provider,
     TransactionDirection,
     TransactionKind,
     TransactionView,
+    WithdrawalView,
 )
 from kelmah.services.payment.documents import (
     DepositDocument,
@@ -19,10 +21,13 @@ from kelmah.services.payment.documents import (
     EntryDocument,
     EscrowDocument,
     MethodDocument,
+    WithdrawalDocument,
 )
 
 
-def deposit_view(deposit: DepositDocument, *, client_secret: str | None = None) -> DepositView:
+def deposit_view(
+    deposit: DepositDocument, *, client_secret: str | None = None, action_url: str | None = None
+) -> DepositView:
     return DepositView(
         id=deposit.id,
         status=deposit.status,
@@ -30,7 +35,22 @@ def deposit_view(deposit: DepositDocument, *, client_secret: str | None = None) 
         provider=Provider(deposit.provider),
         created_at=deposit.created_at,
         client_secret=client_secret,
+        action_url=action_url,
         failure_code=deposit.failure_code,
+    )
+
+
+def withdrawal_view(withdrawal: WithdrawalDocument) -> WithdrawalView:
+    return WithdrawalView(
+        id=withdrawal.id,
+        status=withdrawal.status,
+        amount=Money(amount=withdrawal.amount, currency=withdrawal.currency),
+        provider=Provider(withdrawal.provider),
+        created_at=withdrawal.created_at,
+        updated_at=withdrawal.updated_at,
+        method_id=withdrawal.method_id,
+        deposit_id=withdrawal.deposit_id,
+        failure_code=withdrawal.failure_code,
     )
 
 
@@ -89,6 +109,7 @@ def method_view(method: MethodDocument) -> MethodView:
     return MethodView(
         id=method.id,
         provider=Provider(method.provider),
+        kind=MethodKind(method.kind),
         brand=method.brand,
         last4=method.last4,
         expires_month=method.expires_month,
@@ -110,4 +131,6 @@ def transaction_view(entry: EntryDocument, wallets: set[str]) -> TransactionView
         deposit_id=entry.facts.get("deposit_id"),
         escrow_id=entry.facts.get("escrow_id"),
         dispute_id=entry.facts.get("dispute_id"),
+        withdrawal_id=entry.facts.get("withdrawal_id"),
+        chargeback_id=entry.facts.get("chargeback_id"),
     )

@@ -1,6 +1,6 @@
 """What the payment service is told."""
 
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from pydantic import Field, SecretStr
 
@@ -24,6 +24,18 @@ class PaymentSettings(ServiceSettings):
     deposit_max: int = Field(
         99_999_999, ge=1, le=99_999_999, description="Largest deposit, in minor units; Stripe takes eight digits."
     )
+    withdrawal_min: int = Field(500, ge=1, description="Smallest withdrawal, in minor units.")
+    withdrawal_max: int = Field(5_000_000, ge=1, description="Largest withdrawal, in minor units.")
+    withdrawal_daily_max: int = Field(
+        10_000_000, ge=1, description="What a person may withdraw in 24 hours, in minor units of a currency."
+    )
+    holding_hours: int = Field(
+        24, ge=0, le=2160, description="Hours that deposits and earnings stay in the wallet before they may leave it."
+    )
+    step_up_minutes: int = Field(
+        10, ge=1, le=1440, description="How long ago a person may have signed in to move money out."
+    )
+    ledger_check_minutes: int = Field(15, ge=1, le=1440, description="Minutes between two checks of the whole ledger.")
     stripe_api_key: SecretStr = Field(description="Stripe's secret key (sk_…).")
     stripe_base_url: str | None = Field(None, description="Another address than Stripe's own, for a stand-in.")
     stripe_webhook_secrets: list[SecretStr] = Field(
@@ -32,3 +44,17 @@ class PaymentSettings(ServiceSettings):
         description="Secrets that Stripe's notices are signed with, two during a rotation; none turns notices off.",
     )
     stripe_timeout_s: float = Field(8.0, gt=0, le=60, description="Seconds that one call to Stripe may take.")
+    paypal_client_id: str | None = Field(None, description="PayPal's client id; none turns PayPal off.")
+    paypal_client_secret: SecretStr | None = Field(None, description="PayPal's client secret.")
+    paypal_mode: Literal["sandbox", "live"] = Field("sandbox", description="Which of PayPal's worlds is used.")
+    paypal_base_url: str | None = Field(None, description="Another address than PayPal's own, for a stand-in.")
+    paypal_webhook_ids: list[str] = Field(
+        default_factory=list,
+        max_length=2,
+        description="PayPal's ids of our webhook, two during a rotation; none turns notices off.",
+    )
+    paypal_certificate_hosts: list[str] = Field(
+        ["api.paypal.com", "api.sandbox.paypal.com"],
+        description="Hosts from which certificates of PayPal's notices are fetched.",
+    )
+    paypal_timeout_s: float = Field(8.0, gt=0, le=60, description="Seconds that one call to PayPal may take.")

@@ -1,14 +1,14 @@
 """The user service's app."""
 
-import dataclasses
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from functools import partial
 
 from litestar import Litestar
 
 from kelmah.clients.auth import AuthClient
 from kelmah.kit.app import service_app
+from kelmah.kit.blobs import GridFSBlobStore
 from kelmah.kit.resources import Apps, open_resources
 from kelmah.services.user.controllers import CONTROLLERS, POLICY
 from kelmah.services.user.documents import DOCUMENTS
@@ -19,9 +19,13 @@ from kelmah.services.user.settings import UserSettings
 @asynccontextmanager
 async def open_context(settings: UserSettings, *, apps: Apps | None = None) -> AsyncIterator[Context]:
     """Open what the service works with; workers use it too."""
-    async with open_resources(settings, DOCUMENTS, apps=apps) as resources:
-        opened = {field.name: getattr(resources, field.name) for field in dataclasses.fields(resources)}
-        yield Context(**opened, settings=settings, auth=AuthClient(resources.callers["auth"]))
+    # A small picture may grow when it is encoded anew, within what the pixels allow.
+    blobs = GridFSBlobStore(
+        settings.mongo_url, database=settings.mongo_database, bucket="images", max_bytes=2 * settings.image_max_bytes
+    )
+    with closing(blobs):
+        async with open_resources(settings, DOCUMENTS, apps=apps) as resources:
+            yield Context(**vars(resources), settings=settings, auth=AuthClient(resources.callers["auth"]), blobs=blobs)
 
 
 def create_app(settings: UserSettings, *, apps: Apps | None = None) -> Litestar:

@@ -1,6 +1,9 @@
 """Turns stored profiles into what clients and other services see."""
 
+from collections.abc import Container
 from datetime import date
+
+from msgspec import UNSET
 
 from kelmah.contracts import taxonomy
 from kelmah.contracts.common import Location, Money
@@ -16,10 +19,13 @@ from kelmah.contracts.user import (
     NotificationKind,
     NotificationPreferences,
     Person,
+    PortfolioImage,
     PortfolioItem,
+    ProfilePart,
     ProfileSkill,
     PublicProfile,
     UserSettings,
+    Visibility,
     WeeklySlot,
     WorkerFacts,
     WorkerHit,
@@ -42,7 +48,7 @@ _IN_APP = Channels(in_app=True, email=False, sms=False, push=True)
 _URGENT = Channels(in_app=True, email=True, sms=True, push=True)
 #: What a person is told of, and how, until the person says otherwise. SMS costs money: only where work or money waits.
 DEFAULT_CHANNELS = {
-    NotificationKind.MESSAGES: _IN_APP,
+    NotificationKind.MESSAGES: _TOLD,  # by mail only when it stays unread
     NotificationKind.INVITATIONS: _TOLD,
     NotificationKind.APPLICATIONS: _TOLD,
     NotificationKind.CONTRACTS: _URGENT,
@@ -54,6 +60,11 @@ DEFAULT_CHANNELS = {
     NotificationKind.SECURITY: _TOLD,
     NotificationKind.NEWS: Channels(in_app=True, email=False, sms=False, push=False),
 }
+
+
+#: The parts that are stored sealed: private unless the person says otherwise.
+SEALED_PARTS = frozenset({ProfilePart.PHONE, ProfilePart.ADDRESS, ProfilePart.FULL_NAME, ProfilePart.EXACT_LOCATION})
+DEFAULT_VISIBILITY = {part: Visibility.PRIVATE if part in SEALED_PARTS else Visibility.PUBLIC for part in ProfilePart}
 
 
 def my_profile(profile: ProfileDocument, private: Private) -> MyProfile:
@@ -81,25 +92,42 @@ def my_profile(profile: ProfileDocument, private: Private) -> MyProfile:
     )
 
 
-def public_profile(profile: ProfileDocument) -> PublicProfile:
+def visibility(profile: ProfileDocument) -> dict[ProfilePart, Visibility]:
+    """Who sees each part, defaults filled in."""
+    return DEFAULT_VISIBILITY | {ProfilePart(part): Visibility(to) for part, to in profile.visibility.items()}
+
+
+def public_profile(
+    profile: ProfileDocument, *, shown: Container[ProfilePart], private: Private | None = None
+) -> PublicProfile:
+    """The parts that are shown; `private` is needed for those that are stored sealed."""
+    full_name = f"{private.first_name} {private.last_name}".strip() if private else None
     return PublicProfile(
         user_id=profile.id,
         role=profile.role,
         display_name=profile.display_name,
         headline=profile.headline,
-        bio=profile.bio,
-        company=profile.company,
+        bio=profile.bio if ProfilePart.BIO in shown else None,
+        company=profile.company if ProfilePart.COMPANY in shown else None,
         languages=profile.languages,
-        location=_location(profile.place),
+        location=_location(
+            profile.place,
+            exactly=private.coordinates if private and ProfilePart.EXACT_LOCATION in shown else None,
+        ),
         hourly_rate=_money(profile.hourly_rate),
         skills=profile_skills(profile),
         status=profile.availability.status,
         rating_milli=_rating(profile),
         review_count=profile.review_count,
-        experience=[experience(entry) for entry in profile.experience],
-        portfolio=[portfolio_item(entry) for entry in profile.portfolio],
-        certificates=[certificate(entry) for entry in profile.certificates],
+        experience=[experience(entry) for entry in profile.experience] if ProfilePart.EXPERIENCE in shown else [],
+        portfolio=[portfolio_item(entry) for entry in profile.portfolio] if ProfilePart.PORTFOLIO in shown else [],
+        certificates=[certificate(entry) for entry in profile.certificates]
+        if ProfilePart.CERTIFICATES in shown
+        else [],
         created_at=profile.created_at,
+        full_name=full_name if full_name and ProfilePart.FULL_NAME in shown else UNSET,
+        phone=private.phone if private and private.phone and ProfilePart.PHONE in shown else UNSET,
+        address=private.address if private and private.address and ProfilePart.ADDRESS in shown else UNSET,
     )
 
 
@@ -125,10 +153,11 @@ def portfolio_item(entry: PortfolioEntry) -> PortfolioItem:
         description=entry.description,
         skills=entry.skills,
         completed_on=_day(entry.completed_on),
+        images=[PortfolioImage(id=image.id, size=image.size) for image in entry.images],
     )
 
 
-def certificate(entry: CertificateEntry, *, number: str | None = None) -> Certificate:
+def certificate(entry: CertificateEntry, *, number: str | None = None, is_own: bool = False) -> Certificate:
     return Certificate(
         id=entry.id,
         title=entry.title,
@@ -137,6 +166,7 @@ def certificate(entry: CertificateEntry, *, number: str | None = None) -> Certif
         expires_on=_day(entry.expires_on),
         verification=entry.verification,
         number=number,
+        note=entry.note if is_own else None,
     )
 
 
@@ -209,7 +239,7 @@ def hirer_hit(row: Row) -> HirerHit:
         user_id=row.id,
         display_name=row.display_name,
         headline=row.headline,
-        company=row.company,
+        company=row.company if row.visibility.get(ProfilePart.COMPANY, "public") == "public" else None,
         city=row.place.city if row.place else None,
         region=row.place.region if row.place else None,
         rating_milli=_rating(row),
@@ -230,10 +260,14 @@ def worker_facts(worker: ProfileDocument | Row) -> WorkerFacts:
     )
 
 
-def _skill(skill_id: str, years: int | None) -> ProfileSkill:
-    # A trade that left the taxonomy keeps its id as its name until the person chooses anew.
+def skill_name(skill_id: str) -> str:
+    """A trade that left the taxonomy keeps its id as its name until the person chooses anew."""
     known = taxonomy.skills().get(skill_id)
-    return ProfileSkill(id=skill_id, name=known.name if known else skill_id, years=years)
+    return known.name if known else skill_id
+
+
+def _skill(skill_id: str, years: int | None) -> ProfileSkill:
+    return ProfileSkill(id=skill_id, name=skill_name(skill_id), years=years)
 
 
 def _rating(rated: ProfileDocument | Row) -> int | None:

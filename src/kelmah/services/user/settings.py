@@ -12,4 +12,7 @@ class UserSettings(ServiceSettings):
 
     SERVICE: ClassVar[str] = "user"
     port: int = Field(3002, ge=0, le=65535, description="The port to listen on; 0 takes a free one.")
+    max_body_bytes: int = Field(10_489_856, ge=1024, le=67_108_864, description="Largest request body: a picture.")
+    image_max_bytes: int = Field(10_485_760, ge=1024, le=67_104_768, description="Largest picture that is taken.")
+    image_max_pixels: int = Field(40_000_000, ge=10_000, le=100_000_000, description="Most pixels of a picture.")
     mongo_database: str = Field("kelmah_user", description="The service's own database.")

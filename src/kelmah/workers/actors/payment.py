@@ -1,10 +1,24 @@
 """Actors of the payment service."""
 
-from kelmah.contracts.job import MilestoneApproved
+from kelmah.contracts.job import ContractCancelled, MilestoneApproved
 from kelmah.services.payment import service
+from kelmah.workers import metrics
 from kelmah.workers.registry import on_event, on_timer
 
+on_event("payment.refund_contract", ContractCancelled, service.on_contract_cancelled)
 on_event("payment.release_escrow", MilestoneApproved, service.on_milestone_approved)
 on_timer("payment.requery_deposit", service.requery_deposit)
 on_timer("payment.handle_webhook", service.handle_webhook)
 on_timer("payment.forget_method", service.forget_method)
+
+
+async def check_ledger(context: service.Context) -> None:
+    """Verify the ledger, and show how it stands."""
+    report = await service.check_ledger(context)
+    metrics.ledger_faults.set(len(report.faults))
+    metrics.ledger_entries.set(report.entries)
+
+
+on_timer("payment.check_ledger", check_ledger)
+on_timer("payment.send_withdrawal", service.send_withdrawal)
+on_timer("payment.requery_withdrawal", service.requery_withdrawal)

@@ -4,14 +4,20 @@ from beanie import Document
 
 from kelmah.services.auth.documents.accounts import AccountDocument
 from kelmah.services.auth.documents.devices import DeviceDocument
+from kelmah.services.auth.documents.factors import FactorDocument
+from kelmah.services.auth.documents.identities import IdentityDocument
 from kelmah.services.auth.documents.keys import SigningKeysDocument
 from kelmah.services.auth.documents.proofs import ProofDocument
+from kelmah.services.auth.documents.role_changes import RoleChangeDocument
 from kelmah.services.auth.documents.sessions import SessionDocument
 
 DOCUMENTS: tuple[type[Document], ...] = (
     AccountDocument,
     DeviceDocument,
+    FactorDocument,
+    IdentityDocument,
     ProofDocument,
+    RoleChangeDocument,
     SessionDocument,
     SigningKeysDocument,
 )

@@ -29,10 +29,15 @@ class AccountDocument(Document):
     last_name_sealed: str
     role: Role
     locale: str = "en"
-    password_hash: str
+    #: None: the person signs in with a provider and never set one.
+    password_hash: str | None
     password_changed_at: datetime
     last_login_at: datetime | None = None
+    identities_changed_at: datetime | None = None
+    acted_at: datetime | None = None
     created_at: datetime
+    #: At rest: nobody gets in but the person, who wakes it by logging in and saying so.
+    deactivated_at: datetime | None = None
 
     class Settings:
         name = "accounts"
@@ -86,7 +91,7 @@ async def set_password(account_id: str, *, email_index: str, new_hash: str, at: 
     return result.modified_count == 1
 
 
-async def change_password(account_id: str, *, old_hash: str, new_hash: str, at: datetime) -> bool:
+async def change_password(account_id: str, *, old_hash: str | None, new_hash: str, at: datetime) -> bool:
     """Whether the password was still `old_hash` and is now `new_hash`."""
     result = await AccountDocument.get_pymongo_collection().update_one(
         {"_id": account_id, "password_hash": old_hash},
@@ -96,7 +101,7 @@ async def change_password(account_id: str, *, old_hash: str, new_hash: str, at: 
     return result.modified_count == 1
 
 
-async def note_login(account_id: str, *, password_hash: str, stored_hash: str, at: datetime) -> bool:
+async def note_login(account_id: str, *, password_hash: str | None, stored_hash: str | None, at: datetime) -> bool:
     """Whether the password is still the one that was checked; `stored_hash` may be the same under new parameters.
 
     It writes in any case, so that a login and a password change conflict and one sees the other.
@@ -107,3 +112,54 @@ async def note_login(account_id: str, *, password_hash: str, stored_hash: str, a
         session=session(),
     )
     return result.matched_count == 1
+
+
+async def touch_identities(account_id: str, *, at: datetime) -> None:
+    """Write to the account, so that two changes of its identities at once conflict and one sees the other."""
+    await AccountDocument.get_pymongo_collection().update_one(
+        {"_id": account_id}, {"$set": {"identities_changed_at": at}}, session=session()
+    )
+
+
+async def clear_password(account_id: str, *, at: datetime) -> None:
+    """Make the password useless: only a mail's token, or a provider, lets the person in again."""
+    await AccountDocument.get_pymongo_collection().update_one(
+        {"_id": account_id}, {"$set": {"password_hash": None, "password_changed_at": at}}, session=session()
+    )
+
+
+async def change_role(account_id: str, *, role: Role) -> AccountDocument | None:
+    """Give another role; the account as it was before, or None where it is gone or has that role."""
+    row = await AccountDocument.get_pymongo_collection().find_one_and_update(
+        {"_id": account_id, "role": {"$ne": role}}, {"$set": {"role": role}}, session=session()
+    )
+    return None if row is None else AccountDocument.model_validate(row)
+
+
+async def hold_role(account_id: str, *, role: Role, at: datetime) -> bool:
+    """Whether the account has this role; written to, so that it conflicts with whoever takes the role away now."""
+    result = await AccountDocument.get_pymongo_collection().update_one(
+        {"_id": account_id, "role": role, "deactivated_at": None}, {"$set": {"acted_at": at}}, session=session()
+    )
+    return result.matched_count == 1
+
+
+async def deactivate(account_id: str, *, at: datetime) -> bool:
+    """Whether the account was in use and is at rest now."""
+    result = await AccountDocument.get_pymongo_collection().update_one(
+        {"_id": account_id, "deactivated_at": None}, {"$set": {"deactivated_at": at}}, session=session()
+    )
+    return result.modified_count == 1
+
+
+async def reactivate(account_id: str) -> bool:
+    """Whether the account was at rest and is in use now."""
+    result = await AccountDocument.get_pymongo_collection().update_one(
+        {"_id": account_id, "deactivated_at": {"$ne": None}}, {"$set": {"deactivated_at": None}}, session=session()
+    )
+    return result.modified_count == 1
+
+
+async def remove(account_id: str) -> bool:
+    result = await AccountDocument.get_pymongo_collection().delete_one({"_id": account_id}, session=session())
+    return result.deleted_count == 1

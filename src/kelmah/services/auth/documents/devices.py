@@ -23,6 +23,7 @@ class DeviceDocument(Document):
     class Settings:
         name = "devices"
         indexes: ClassVar = [
+            IndexModel([("account_id", ASCENDING)], name="account"),
             IndexModel(
                 [("last_seen_at", ASCENDING)],
                 name="expiry",
@@ -40,6 +41,20 @@ async def is_known(account_id: str, device_hash: str) -> bool:
         {"_id": _device_id(account_id, device_hash)}, {"_id": 1}, session=session()
     )
     return found is not None
+
+
+async def forget(account_id: str, device_hash: str | None = None) -> None:
+    """Take one device, or every one, for a stranger's from now on."""
+    collection = DeviceDocument.get_pymongo_collection()
+    if device_hash is None:
+        await collection.delete_many({"account_id": account_id}, session=session())
+    else:
+        await collection.delete_one({"_id": _device_id(account_id, device_hash)}, session=session())
+
+
+async def of_account(account_id: str) -> list["DeviceDocument"]:
+    found = DeviceDocument.find({"account_id": account_id}, session=session())
+    return await found.sort("-last_seen_at").to_list(1_000)
 
 
 async def remember(account_id: str, device_hash: str, *, at: datetime) -> bool:

@@ -12,6 +12,7 @@ from kelmah.kit.mongo import session
 
 class Purpose(StrEnum):
     VERIFY_EMAIL = "verify_email"
+    NOT_ME = "not_me"
     RESET_PASSWORD = "reset_password"  # noqa: S105  # a purpose, not a password
 
 
@@ -22,6 +23,8 @@ class ProofDocument(Document):
     account_id: str
     email_index: str
     purpose: Purpose
+    #: Of which session the mail told.
+    session_id: str | None = None
     expires_at: datetime
 
     class Settings:
@@ -53,6 +56,18 @@ async def use(token_hash: str, *, purpose: Purpose, now: datetime) -> ProofDocum
     await drop(row["account_id"], purpose=purpose)
     proof: ProofDocument = ProofDocument.model_validate(row)
     return proof
+
+
+async def use_one(token_hash: str, *, purpose: Purpose, now: datetime) -> ProofDocument | None:
+    """Take this proof alone; None when it is not there any more."""
+    row = await ProofDocument.get_pymongo_collection().find_one_and_delete(
+        {"_id": token_hash, "purpose": purpose, "expires_at": {"$gt": now}}, session=session()
+    )
+    return None if row is None else ProofDocument.model_validate(row)
+
+
+async def drop_all(account_id: str) -> None:
+    await ProofDocument.get_pymongo_collection().delete_many({"account_id": account_id}, session=session())
 
 
 async def drop(account_id: str, *, purpose: Purpose) -> None:

@@ -20,6 +20,8 @@ class SessionDocument(Document):
     user_agent_sealed: str | None
     device_hash: str | None
     created_at: datetime
+    #: When the person last proved who they are, where that was after the session began.
+    authenticated_at: datetime | None = None
     last_seen_at: datetime
     #: However much it is used, the session ends here.
     expires_at: datetime
@@ -84,6 +86,15 @@ async def rotate(
     )
 
 
+async def step_up(session_id: str, *, account_id: str, methods: list[str], now: datetime) -> SessionDocument | None:
+    """Note that the person proved who they are once more; None when the session has ended."""
+    return await change(
+        SessionDocument,
+        {"_id": session_id, "account_id": account_id, **_live(now)},
+        {"$set": {"authenticated_at": now}, "$addToSet": {"methods": {"$each": methods}}},
+    )
+
+
 async def revoke(session_id: str, *, account_id: str, reason: str, now: datetime) -> bool:
     """Whether the session was live and ended now."""
     result = await SessionDocument.get_pymongo_collection().update_one(
@@ -92,6 +103,16 @@ async def revoke(session_id: str, *, account_id: str, reason: str, now: datetime
         session=session(),
     )
     return result.modified_count == 1
+
+
+async def remove_all(account_id: str) -> None:
+    """Erase what the sessions of a person told of the person; they stay as bare ids, so that gateways still hear of
+    their end."""
+    await SessionDocument.get_pymongo_collection().update_many(
+        {"account_id": account_id},
+        {"$set": {"address_sealed": None, "user_agent_sealed": None, "device_hash": None, "successor_sealed": None}},
+        session=session(),
+    )
 
 
 async def live_ids(account_id: str, *, now: datetime, but: str | None) -> list[str]:

@@ -69,43 +69,35 @@ async def create_account(
         EmailTaken: there is an account with this address.
     """
     email = email.strip()
-    indexes = email_indexes(context, email)
+    email_indexes(context, email)  # refuses what is no address
     names = (_name("firstName", first_name), _name("lastName", last_name))
     await strength.check(context, password, field="password", email=email, names=names)
     password_hash = await context.hasher.hash(password)
 
     async def change() -> AccountDocument:
-        account = _new_account(context, email, indexes[0], names, role, password_hash, verified=verified)
-        await documents.insert(account, email_indexes=indexes)
-        await context.events.append(UserRegistered(user_id=account.id, role=role), subject=subject(account.id))
-        if verified:
-            await context.events.append(EmailVerified(user_id=account.id), subject=subject(account.id))
-        else:
-            await context.timers.set(f"auth.send_verification:{account.id}", "auth.send_verification", [account.id])
-        return account
+        return await make_account(context, email, names, role, password_hash, verified=verified)
 
     return mapping.account_view(await context.mongo.transact(change), context.ring)
 
 
-def _new_account(
-    context: Context,
-    email: str,
-    email_index: str,
-    names: tuple[str, str],
-    role: Role,
-    password_hash: str,
-    *,
-    verified: bool,
+async def make_account(
+    context: Context, email: str, names: tuple[str, str], role: Role, password_hash: str | None, *, verified: bool
 ) -> AccountDocument:
+    """Make an account in the open transaction. All that is given was checked.
+
+    Raises:
+        EmailTaken: there is an account with this address.
+    """
+    indexes = email_indexes(context, email)
     account_id, now = new_id(), clock.now()
 
     def sealed(field: str, text: str) -> str:
         return context.ring.seal(text, context=mapping.place("accounts", field, account_id))
 
-    return AccountDocument(
+    account = AccountDocument(
         id=account_id,
         email_sealed=sealed("email", email),
-        email_index=email_index,
+        email_index=indexes[0],
         email_verified_at=now if verified else None,
         first_name_sealed=sealed("first_name", names[0]),
         last_name_sealed=sealed("last_name", names[1]),
@@ -114,6 +106,13 @@ def _new_account(
         password_changed_at=now,
         created_at=now,
     )
+    await documents.insert(account, email_indexes=indexes)
+    await context.events.append(UserRegistered(user_id=account.id, role=role), subject=subject(account.id))
+    if verified:
+        await context.events.append(EmailVerified(user_id=account.id), subject=subject(account.id))
+    else:
+        await context.timers.set(f"auth.send_verification:{account.id}", "auth.send_verification", [account.id])
+    return account
 
 
 def email_indexes(context: Context, email: str) -> list[str]:

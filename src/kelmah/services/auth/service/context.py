@@ -1,5 +1,6 @@
 """What the auth service works with, and who calls it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 
@@ -9,6 +10,7 @@ from kelmah.kit.ratelimit import Limiter
 from kelmah.kit.resources import Resources
 from kelmah.kit.text import normalize_email
 from kelmah.services.auth.service.hashing import PasswordHasher
+from kelmah.services.auth.service.oidc import Provider
 from kelmah.services.auth.service.signing import Signer
 from kelmah.services.auth.settings import AuthSettings
 
@@ -25,6 +27,7 @@ class Context(Resources):
     signer: Signer
     limiter: Limiter
     mailer: Mailer
+    providers: Mapping[str, Provider]
 
     def email_indexes(self, email: str) -> list[str]:
         """The values by which an account with this address is found; the first is the one to store.

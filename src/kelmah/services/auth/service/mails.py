@@ -10,7 +10,7 @@ import structlog
 from kelmah.kit import clock
 from kelmah.kit.crypto import digest_token, random_token
 from kelmah.services.auth import mapping
-from kelmah.services.auth.documents import accounts, proofs
+from kelmah.services.auth.documents import accounts, proofs, sessions
 from kelmah.services.auth.documents.accounts import AccountDocument
 from kelmah.services.auth.documents.proofs import ProofDocument, Purpose
 from kelmah.services.auth.service.context import Context
@@ -23,10 +23,34 @@ NOTICES = {
         "Your Kelmah password was changed",
         "The password of your Kelmah account was changed. If this was not you, set a new one at once:",
     ),
-    "new_device": (
-        "A new device signed in to Kelmah",
-        "Somebody signed in to your Kelmah account on a device that we had not seen before. If this was not you, "
+    "role_changed": (
+        "Your role at Kelmah changed",
+        "An administrator changed what your Kelmah account may do, and you were signed out everywhere. If you did not "
+        "expect this, write to our support. You can set a new password here:",
+    ),
+    "account_deactivated": (
+        "Your Kelmah account is at rest",
+        "Your Kelmah account was deactivated and nobody can find it. Log in again to wake it. If this was not you, set "
+        "a new password:",
+    ),
+    "mfa_enabled": (
+        "Your second factor for Kelmah is on",
+        "From now on Kelmah asks for a code of your authenticator app when you log in. If this was not you, set a new "
+        "password at once:",
+    ),
+    "mfa_disabled": (
+        "Your second factor for Kelmah is off",
+        "Kelmah does not ask for a code any more when you log in. If this was not you, set a new password at once:",
+    ),
+    "identity_linked": (
+        "You can sign in to Kelmah in another way",
+        "An account of another provider was linked to your Kelmah account and can sign in to it. If this was not you, "
         "set a new password at once:",
+    ),
+    "identity_unlinked": (
+        "A way to sign in to Kelmah was removed",
+        "An account of another provider cannot sign in to your Kelmah account any more. If this was not you, set a new "
+        "password at once:",
     ),
     "session_reused": (
         "We ended one of your Kelmah sessions",
@@ -81,9 +105,43 @@ async def send_notice(context: Context, account_id: str, notice: str, cause_id: 
     account = await accounts.by_id(account_id)
     if account is None:
         return
+    if notice == "new_device":
+        await _send_new_device(context, account, session_id=cause_id)
+        return
     subject, sentence = NOTICES[notice]
     link = f"{context.settings.public_url}/forgot-password"
     await _send(context, account, subject, [sentence, link], link, mail_id=f"{notice}.{cause_id}")
+
+
+async def _send_new_device(context: Context, account: AccountDocument, *, session_id: str) -> None:
+    """Tell of a first log-in on a device, with a link that undoes it."""
+    session = await sessions.by_id(session_id)
+    if session is None or session.revoked_at is not None:
+        return
+    token = random_token()
+    life_s = context.settings.not_me_token_s
+    proof = ProofDocument(
+        id=digest_token(token),
+        account_id=account.id,
+        email_index=account.email_index,
+        purpose=Purpose.NOT_ME,
+        session_id=session_id,
+        expires_at=clock.now() + timedelta(seconds=life_s),
+    )
+    await proofs.insert(proof)
+    view = mapping.session_view(session, context.ring, current_id="")
+    link = f"{context.settings.public_url}/not-me?token={quote(token)}"
+    paragraphs = [
+        "Somebody signed in to your Kelmah account on a device that we had not seen before: "
+        f"{view.device}, at {view.created_at:%Y-%m-%d %H:%M} UTC. If it was you, there is nothing to do.",
+        "If this was not you, open this address. It ends every session, makes the password useless and sends you a "
+        "mail to set a new one:",
+        link,
+        f"Token: {token}",
+    ]
+    await _send(
+        context, account, "A new device signed in to Kelmah", paragraphs, link, mail_id=f"new_device.{session_id}"
+    )
 
 
 async def _send_token(

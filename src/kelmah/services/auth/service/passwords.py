@@ -12,6 +12,7 @@ from kelmah.services.auth.errors import TokenRefused, WrongPassword
 from kelmah.services.auth.service import revocations, strength, throttle
 from kelmah.services.auth.service.accounts import email_indexes, note_verified, own_account, subject
 from kelmah.services.auth.service.context import Client, Context
+from kelmah.services.auth.service.logins import check_password
 from kelmah.services.auth.service.sessions import end_in_transaction
 
 
@@ -69,12 +70,7 @@ async def change(context: Context, request: ChangePasswordRequest, *, by: Princi
     """
     account = await own_account(by)
     await _check(context, request.new_password, account)
-    bucket = f"change/{account.id}"
-    await throttle.charge_login(context, client, bucket=bucket)
-    if not await context.hasher.verify(request.current_password, account.password_hash):
-        await throttle.note_failure(context, bucket=bucket)
-        raise WrongPassword
-    await throttle.note_success(context, bucket=bucket)
+    await check_password(context, account, request.current_password, client=client)
     new_hash = await context.hasher.hash(request.new_password)
 
     async def replace() -> list[str]:

@@ -1,20 +1,11 @@
-"""Sessions: logging in, refreshing, and ending. A session is a family of refresh tokens, each good once."""
+"""Sessions: refreshing and ending. A session is a family of refresh tokens, each good once."""
 
 from dataclasses import dataclass
 from datetime import timedelta
 
 import structlog
 
-from kelmah.contracts.auth import (
-    AccountView,
-    LoggedIn,
-    LoginRefused,
-    LoginRequest,
-    SessionRevoked,
-    SessionView,
-    SignedIn,
-    Tokens,
-)
+from kelmah.contracts.auth import SessionRevoked, SessionView, Tokens
 from kelmah.contracts.common import Page
 from kelmah.kit import clock
 from kelmah.kit.context import Principal
@@ -22,37 +13,36 @@ from kelmah.kit.crypto import DecryptionError, digest_token, random_token
 from kelmah.kit.errors import NotFound, Unauthenticated
 from kelmah.kit.ids import new_id
 from kelmah.services.auth import mapping
-from kelmah.services.auth.documents import accounts, devices
+from kelmah.services.auth.documents import accounts
 from kelmah.services.auth.documents import sessions as documents
 from kelmah.services.auth.documents.accounts import AccountDocument
 from kelmah.services.auth.documents.sessions import SessionDocument
-from kelmah.services.auth.errors import EmailNotVerified, InvalidCredentials, RefreshRefused
-from kelmah.services.auth.service import revocations, throttle
-from kelmah.services.auth.service.accounts import email_indexes, subject
+from kelmah.services.auth.errors import RefreshRefused
+from kelmah.services.auth.service import revocations
+from kelmah.services.auth.service.accounts import subject
 from kelmah.services.auth.service.context import Client, Context
 
 log = structlog.get_logger(__name__)
 
 AUDIENCE = "kelmah"
-PASSWORD_METHOD = "pwd"  # noqa: S105  # RFC 8176's name for it
 #: Two tabs of one device that use one refresh token within this time get the same successor.
 RACE = timedelta(seconds=10)
 _REFRESH = b"auth.sessions.refresh"
 
 
 @dataclass(frozen=True)
-class _Refresh:
+class RefreshToken:
     """A refresh token and what it says: whose family it is of. Sealed, so that a forged one is told from a used one."""
 
     token: str
     session_id: str
 
     @classmethod
-    def make(cls, context: Context, session_id: str) -> "_Refresh":
+    def make(cls, context: Context, session_id: str) -> "RefreshToken":
         return cls(context.ring.seal(f"{session_id}.{random_token()}", context=_REFRESH), session_id)
 
     @classmethod
-    def read(cls, context: Context, token: str) -> "_Refresh":
+    def read(cls, context: Context, token: str) -> "RefreshToken":
         try:
             session_id, _, _ = context.ring.open(token, context=_REFRESH).partition(".")
         except DecryptionError:
@@ -64,112 +54,10 @@ class _Refresh:
         return digest_token(self.token)
 
 
-async def login(context: Context, request: LoginRequest, *, client: Client) -> SignedIn:
-    """Begin a session. An unknown address takes as long and answers the same as a wrong password.
-
-    Raises:
-        BadInput: not a mail address.
-        InvalidCredentials: no such account, or another password.
-        EmailNotVerified: the password is right, and the address not proven yet.
-        TooManyAttempts: with the seconds to wait.
-        Busy: too many passwords are being checked.
-    """
-    indexes = email_indexes(context, request.email)
-    account = await accounts.by_email(indexes)
-    bucket = await _bucket(account, indexes[0], client)
-    await throttle.charge_login(context, client, bucket=bucket)
-    right = await context.hasher.verify(request.password, account.password_hash if account else None)
-    if account is None or not right:
-        await throttle.note_failure(context, bucket=bucket)
-        await _tell_of_refusal(context, account, "wrong_credentials")
-        raise InvalidCredentials
-    await throttle.note_success(context, bucket=bucket)
-    if account.email_verified_at is None:
-        await _tell_of_refusal(context, account, "email_not_verified")
-        raise EmailNotVerified
-    stored_hash = account.password_hash
-    if context.hasher.is_outdated(stored_hash):
-        stored_hash = await context.hasher.hash(request.password)
-    return await _begin(context, account, client, stored_hash=stored_hash)
-
-
-async def _bucket(account: AccountDocument | None, email_index: str, client: Client) -> str:
-    """Whose wrong passwords are counted: the account's, or the device's on which its owner logged in before."""
-    # Asked for an unknown address too, where nothing is found: neither answer is slower.
-    owner = account.id if account else email_index
-    if client.device_hash and await devices.is_known(owner, client.device_hash):
-        return f"device/{owner}/{client.device_hash}"
-    return f"account/{email_index}"
-
-
-async def _tell_of_refusal(context: Context, account: AccountDocument | None, reason: str) -> None:
-    """One event in a stream of its own, for a known and an unknown address alike: neither is slower."""
-
-    async def change() -> None:
-        event = LoginRefused(user_id=account.id if account else None, reason=reason)
-        await context.events.append(event, subject=f"login:{new_id()}")
-
-    await context.mongo.transact(change)
-
-
-async def _begin(context: Context, account: AccountDocument, client: Client, *, stored_hash: str) -> SignedIn:
-    refresh = _Refresh.make(context, new_id())
-
-    async def change() -> tuple[SessionDocument, list[str]]:
-        now = clock.now()
-        if not await accounts.note_login(
-            account.id, password_hash=account.password_hash, stored_hash=stored_hash, at=now
-        ):
-            raise InvalidCredentials  # the password was changed a moment ago
-        surplus = await documents.list_live(
-            account.id, now=now, limit=context.settings.max_sessions, skip=context.settings.max_sessions - 1
-        )
-        ended = await _end_in_transaction(context, account.id, [one.id for one in surplus], reason="too_many")
-        session = _new_session(context, account, client, refresh)
-        await documents.insert(session)
-        is_new = client.device_hash and await devices.remember(account.id, client.device_hash, at=now)
-        if is_new and account.last_login_at is not None:
-            await context.timers.set(
-                f"auth.send_notice:new_device:{session.id}", "auth.send_notice", [account.id, "new_device", session.id]
-            )
-        event = LoggedIn(user_id=account.id, session_id=session.id, methods=session.methods)
-        await context.events.append(event, subject=f"session:{session.id}", actor=account.id)
-        return session, ended
-
-    session, ended = await context.mongo.transact(change)
-    await revocations.publish(context, ended)
-    tokens = await _tokens(context, session, account, refresh.token)
-    view: AccountView = mapping.account_view(account, context.ring)
-    return SignedIn(
-        access_token=tokens.access_token, refresh_token=tokens.refresh_token, expires_in=tokens.expires_in, user=view
-    )
-
-
-def _new_session(context: Context, account: AccountDocument, client: Client, refresh: _Refresh) -> SessionDocument:
-    now, settings = clock.now(), context.settings
-
-    def sealed(field: str, text: str | None) -> str | None:
-        place = mapping.place("sessions", field, refresh.session_id)
-        return None if text is None else context.ring.seal(text, context=place)
-
-    return SessionDocument(
-        id=refresh.session_id,
-        account_id=account.id,
-        methods=[PASSWORD_METHOD],
-        address_sealed=sealed("address", client.address),
-        user_agent_sealed=sealed("user_agent", client.user_agent),
-        device_hash=client.device_hash,
-        created_at=now,
-        last_seen_at=now,
-        expires_at=now + timedelta(seconds=settings.session_absolute_s),
-        idle_at=now + timedelta(seconds=settings.session_idle_s),
-        refresh_hash=refresh.digest,
-    )
-
-
-async def _tokens(context: Context, session: SessionDocument, account: AccountDocument, refresh_token: str) -> Tokens:
-    now, life_s = int(clock.now().timestamp()), context.settings.access_token_s
-    access_token = await context.signer.sign(
+async def access_token(context: Context, session: SessionDocument, account: AccountDocument) -> str:
+    """A token that says who the person is, for `access_token_s` seconds."""
+    now = int(clock.now().timestamp())
+    return await context.signer.sign(
         {
             "iss": context.settings.token_issuer,
             "aud": AUDIENCE,
@@ -179,12 +67,11 @@ async def _tokens(context: Context, session: SessionDocument, account: AccountDo
             "jti": new_id(),
             "iat": now,
             "nbf": now,
-            "exp": now + life_s,
-            "auth_time": int(session.created_at.timestamp()),
+            "exp": now + context.settings.access_token_s,
+            "auth_time": int((session.authenticated_at or session.created_at).timestamp()),
             "amr": session.methods,
         }
     )
-    return Tokens(access_token=access_token, refresh_token=refresh_token, expires_in=life_s)
 
 
 async def refresh(context: Context, token: str, *, client: Client) -> Tokens:
@@ -193,8 +80,8 @@ async def refresh(context: Context, token: str, *, client: Client) -> Tokens:
     Raises:
         RefreshRefused: forged, used, expired or revoked.
     """
-    given = _Refresh.read(context, token)
-    successor = _Refresh.make(context, given.session_id)
+    given = RefreshToken.read(context, token)
+    successor = RefreshToken.make(context, given.session_id)
     now = clock.now()
     session = await documents.rotate(
         given.session_id,
@@ -210,10 +97,14 @@ async def refresh(context: Context, token: str, *, client: Client) -> Tokens:
     account = await accounts.by_id(session.account_id)
     if account is None:
         raise RefreshRefused
-    return await _tokens(context, session, account, next_token)
+    return Tokens(
+        access_token=await access_token(context, session, account),
+        refresh_token=next_token,
+        expires_in=context.settings.access_token_s,
+    )
 
 
-async def _lost_race(context: Context, given: _Refresh, client: Client) -> tuple[SessionDocument, str]:
+async def _lost_race(context: Context, given: RefreshToken, client: Client) -> tuple[SessionDocument, str]:
     """The successor that a twin of this request was given, or the end of the session."""
     now = clock.now()
     session = await documents.by_id(given.session_id)
@@ -263,7 +154,7 @@ async def logout(context: Context, token: str | None, *, by: Principal | None) -
     if by is not None:
         await end(context, by.user_id, [by.session_id], reason="logout")
     if token is not None:
-        session = await documents.by_id(_Refresh.read(context, token).session_id)
+        session = await documents.by_id(RefreshToken.read(context, token).session_id)
         if session is not None:
             await end(context, session.account_id, [session.id], reason="logout")
 
@@ -313,10 +204,11 @@ async def end_in_transaction(
     """As `end`, in the open transaction; the caller publishes the revocations after it committed."""
     if session_ids is None:
         session_ids = await documents.live_ids(account_id, now=clock.now(), but=but)
-    return await _end_in_transaction(context, account_id, session_ids, reason=reason)
+    return await end_these(context, account_id, session_ids, reason=reason)
 
 
-async def _end_in_transaction(context: Context, account_id: str, session_ids: list[str], *, reason: str) -> list[str]:
+async def end_these(context: Context, account_id: str, session_ids: list[str], *, reason: str) -> list[str]:
+    """As `end_in_transaction`, for these and no others."""
     now, ended = clock.now(), []
     for session_id in session_ids:
         if await documents.revoke(session_id, account_id=account_id, reason=reason, now=now):

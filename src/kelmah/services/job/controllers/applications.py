@@ -6,11 +6,19 @@ from litestar.handlers import BaseRouteHandler
 from litestar.params import FromPath, FromQuery, JSONBody
 
 from kelmah.contracts.common import Page
-from kelmah.contracts.job import AcceptedApplication, ApplicationStatus, ApplicationView, Apply, GiveReason
+from kelmah.contracts.job import (
+    AcceptedApplication,
+    AnswerCounterOffer,
+    ApplicationStatus,
+    ApplicationView,
+    Apply,
+    CounterOffer,
+    GiveReason,
+)
 from kelmah.kit.context import Principal
 from kelmah.kit.pagination import DEFAULT_LIMIT
 from kelmah.services.job.controllers.parameters import Cursor, Limit
-from kelmah.services.job.service import Context, applications
+from kelmah.services.job.service import Context, applications, counter_offers
 
 
 @post("/api/v1/jobs/{job_id:str}/applications", operation_id="ApplyToJob", summary="Apply", tags=["Applications"])
@@ -120,6 +128,54 @@ async def withdraw(
     return await applications.withdraw(context, application_id, by=principal)
 
 
+@post(
+    "/api/v1/applications/{application_id:str}/counter-offer",
+    operation_id="MakeCounterOffer",
+    summary="Offer other terms",
+    tags=["Applications"],
+)
+async def offer_counter(
+    application_id: FromPath[str],
+    data: JSONBody[CounterOffer],
+    context: NamedDependency[Context],
+    principal: NamedDependency[Principal],
+) -> ApplicationView:
+    return await counter_offers.offer(context, application_id, data, by=principal)
+
+
+@post(
+    "/api/v1/applications/{application_id:str}/counter-offer/accept",
+    operation_id="TakeCounterOffer",
+    status_code=200,
+    summary="Take the hirer's terms",
+    tags=["Applications"],
+)
+async def take_counter(
+    application_id: FromPath[str],
+    data: JSONBody[AnswerCounterOffer],
+    context: NamedDependency[Context],
+    principal: NamedDependency[Principal],
+) -> ApplicationView:
+    return await counter_offers.answer(context, application_id, data.id, taken=True, by=principal)
+
+
+@post(
+    "/api/v1/applications/{application_id:str}/counter-offer/decline",
+    operation_id="LeaveCounterOffer",
+    status_code=200,
+    summary="Leave the hirer's terms",
+    tags=["Applications"],
+)
+async def leave_counter(
+    application_id: FromPath[str],
+    data: JSONBody[AnswerCounterOffer],
+    context: NamedDependency[Context],
+    principal: NamedDependency[Principal],
+) -> ApplicationView:
+    return await counter_offers.answer(context, application_id, data.id, taken=False, by=principal)
+
+
 HANDLERS: list[BaseRouteHandler] = [
     apply, list_job_applications, list_own_applications, get_application, accept, reject, shortlist, withdraw,
+    offer_counter, take_counter, leave_counter,
 ]  # fmt: skip

@@ -1,6 +1,6 @@
 """Operations on contracts and their milestones."""
 
-from litestar import get, post
+from litestar import delete, get, post
 from litestar.di import NamedDependency
 from litestar.handlers import BaseRouteHandler
 from litestar.params import FromPath, FromQuery, JSONBody
@@ -14,6 +14,8 @@ from kelmah.contracts.job import (
     MilestoneList,
     MilestoneMoney,
     MilestoneView,
+    NextSteps,
+    ProposeAmendment,
     ProposedMilestone,
     RequestChanges,
     SignContract,
@@ -22,7 +24,7 @@ from kelmah.contracts.job import (
 from kelmah.kit.context import Principal
 from kelmah.kit.pagination import DEFAULT_LIMIT
 from kelmah.services.job.controllers.parameters import Cursor, Limit
-from kelmah.services.job.service import Context, contracts, milestones
+from kelmah.services.job.service import Context, amendments, contracts, milestones, next_steps
 
 
 @get("/api/v1/contracts", operation_id="ListContracts", summary="My contracts", tags=["Contracts"])
@@ -75,6 +77,73 @@ async def cancel(
     data: JSONBody[GiveReason | None] = None,
 ) -> ContractView:
     return await contracts.cancel(context, contract_id, reason=data.reason if data else None, by=principal)
+
+
+@post(
+    "/api/v1/contracts/{contract_id:str}/end",
+    operation_id="EndContract",
+    status_code=200,
+    summary="End a part-paid contract of which no money is held",
+    tags=["Contracts"],
+)
+async def end(
+    contract_id: FromPath[str], context: NamedDependency[Context], principal: NamedDependency[Principal]
+) -> ContractView:
+    return await contracts.end(context, contract_id, by=principal)
+
+
+@get(
+    "/api/v1/contracts/{contract_id:str}/next",
+    operation_id="GetNextSteps",
+    summary="What happens next, and when",
+    tags=["Contracts"],
+)
+async def next_steps_of(contract_id: FromPath[str], principal: NamedDependency[Principal]) -> NextSteps:
+    return await next_steps.next_steps(contract_id, by=principal)
+
+
+@post(
+    "/api/v1/contracts/{contract_id:str}/amendment",
+    operation_id="ProposeAmendment",
+    summary="Propose more milestones for an active contract",
+    tags=["Contracts"],
+)
+async def propose_amendment(
+    contract_id: FromPath[str],
+    data: JSONBody[ProposeAmendment],
+    context: NamedDependency[Context],
+    principal: NamedDependency[Principal],
+) -> ContractView:
+    return await amendments.propose(context, contract_id, data, by=principal)
+
+
+@post(
+    "/api/v1/contracts/{contract_id:str}/amendment/sign",
+    operation_id="SignAmendment",
+    status_code=200,
+    summary="Sign the other side's amendment",
+    tags=["Contracts"],
+)
+async def sign_amendment(
+    contract_id: FromPath[str],
+    context: NamedDependency[Context],
+    principal: NamedDependency[Principal],
+    data: JSONBody[SignContract | None] = None,
+) -> ContractView:
+    return await amendments.sign(context, contract_id, terms_hash=data.terms_hash if data else None, by=principal)
+
+
+@delete(
+    "/api/v1/contracts/{contract_id:str}/amendment",
+    operation_id="DropAmendment",
+    status_code=200,
+    summary="Decline an amendment, or take one's own back",
+    tags=["Contracts"],
+)
+async def drop_amendment(
+    contract_id: FromPath[str], context: NamedDependency[Context], principal: NamedDependency[Principal]
+) -> ContractView:
+    return await amendments.drop(context, contract_id, by=principal)
 
 
 @post(
@@ -181,5 +250,5 @@ async def note_money(
 
 HANDLERS: list[BaseRouteHandler] = [
     list_contracts, get_contract, sign, cancel, add_milestone, list_milestones, submit, approve, request_changes,
-    contract_facts, note_money,
+    contract_facts, note_money, end, next_steps_of, propose_amendment, sign_amendment, drop_amendment,
 ]  # fmt: skip

@@ -8,13 +8,34 @@ from litestar.handlers import BaseRouteHandler
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 
 from kelmah.contracts.common import MAX_SAFE_INTEGER, Page, Role
-from kelmah.contracts.job import CreateJob, GiveReason, JobStatus, JobView, Match, Recommendation, UpdateJob
+from kelmah.contracts.job import (
+    CreateJob,
+    GiveReason,
+    JobFacets,
+    JobStatus,
+    JobSuggestions,
+    JobVersion,
+    JobView,
+    Match,
+    Recommendation,
+    UpdateJob,
+)
 from kelmah.kit.context import Principal, current_principal
 from kelmah.kit.errors import BadInput, Forbidden, Unauthenticated
 from kelmah.kit.pagination import DEFAULT_LIMIT
 from kelmah.services.job.controllers.parameters import Cursor, IfMatch, Limit, expected_version, tagged
 from kelmah.services.job.service import Context, jobs, matching, search
 from kelmah.services.job.service.search import MAX_RADIUS_KM, JobSearch, Sort
+
+Text = Annotated[str | None, QueryParameter(max_length=200)]
+Category = Annotated[str | None, QueryParameter(max_length=60, description="A trade, or a family of them.")]
+Skills = Annotated[list[str] | None, QueryParameter(max_items=20, description="Any of these trades.")]
+Near = Annotated[str | None, QueryParameter(max_length=80, description="longitude,latitude")]
+Radius = Annotated[float | None, QueryParameter(name="radiusKm", gt=0, le=MAX_RADIUS_KM)]
+Region = Annotated[str | None, QueryParameter(max_length=80)]
+MinBudget = Annotated[int | None, QueryParameter(name="minBudget", ge=0, le=MAX_SAFE_INTEGER)]
+MaxBudget = Annotated[int | None, QueryParameter(name="maxBudget", ge=0, le=MAX_SAFE_INTEGER)]
+BudgetCurrency = Annotated[str, QueryParameter(pattern="^[A-Z]{3}$", description="Of the budget bounds.")]
 
 
 @post("/api/v1/jobs", operation_id="CreateJob", summary="Write a job, as a draft", tags=["Jobs"])
@@ -27,16 +48,18 @@ async def create_job(
 @get("/api/v1/jobs", operation_id="ListJobs", summary="Search open jobs, or list one's own", tags=["Jobs"])
 async def list_jobs(
     context: NamedDependency[Context],
-    q: Annotated[str | None, QueryParameter(max_length=200)] = None,
-    category: Annotated[str | None, QueryParameter(max_length=60)] = None,
-    skill: Annotated[list[str] | None, QueryParameter(max_items=20, description="Any of these.")] = None,
-    near: Annotated[str | None, QueryParameter(max_length=80, description="longitude,latitude")] = None,
-    radius_km: Annotated[float | None, QueryParameter(name="radiusKm", gt=0, le=MAX_RADIUS_KM)] = None,
-    region: Annotated[str | None, QueryParameter(max_length=80)] = None,
-    min_budget: Annotated[int | None, QueryParameter(name="minBudget", ge=0, le=MAX_SAFE_INTEGER)] = None,
-    max_budget: Annotated[int | None, QueryParameter(name="maxBudget", ge=0, le=MAX_SAFE_INTEGER)] = None,
-    currency: Annotated[str, QueryParameter(pattern="^[A-Z]{3}$", description="Of the budget bounds.")] = "GHS",
+    q: Text = None,
+    category: Category = None,
+    skill: Skills = None,
+    near: Near = None,
+    radius_km: Radius = None,
+    region: Region = None,
+    min_budget: MinBudget = None,
+    max_budget: MaxBudget = None,
+    currency: BudgetCurrency = "GHS",
+    urgent: FromQuery[bool | None] = None,
     sort: FromQuery[Sort] = Sort.NEWEST,
+    explain: Annotated[bool, QueryParameter(description="Say of each job why it is there.")] = False,
     mine: Annotated[bool, QueryParameter(description="A hirer's own jobs in any state; takes `status`.")] = False,
     status: FromQuery[JobStatus | None] = None,
     cursor: Cursor = None,
@@ -56,9 +79,50 @@ async def list_jobs(
         min_budget=min_budget,
         max_budget=max_budget,
         currency=currency,
+        urgent=urgent,
         sort=sort,
+        explain=explain,
     )
     return await search.search_jobs(context.settings, asked, cursor=cursor, limit=limit)
+
+
+@get(
+    "/api/v1/jobs/facets",
+    operation_id="CountJobs",
+    summary="How the open jobs that fit spread over trades and regions",
+    tags=["Jobs"],
+)
+async def count_jobs(
+    context: NamedDependency[Context],
+    q: Text = None,
+    category: Category = None,
+    skill: Skills = None,
+    near: Near = None,
+    radius_km: Radius = None,
+    region: Region = None,
+    min_budget: MinBudget = None,
+    max_budget: MaxBudget = None,
+    currency: BudgetCurrency = "GHS",
+    urgent: FromQuery[bool | None] = None,
+) -> JobFacets:
+    asked = JobSearch(
+        q=q,
+        category=category,
+        skill=tuple(skill or ()),
+        near=near,
+        radius_km=radius_km,
+        region=region,
+        min_budget=min_budget,
+        max_budget=max_budget,
+        currency=currency,
+        urgent=urgent,
+    )
+    return await search.count_jobs(context.settings, asked)
+
+
+@get("/api/v1/jobs/suggestions", operation_id="SuggestWords", summary="Complete a query", tags=["Jobs"])
+async def suggest_words(q: Annotated[str, QueryParameter(min_length=1, max_length=80)]) -> JobSuggestions:
+    return await search.suggest(q)
 
 
 @get("/api/v1/jobs/recommendations", operation_id="ListRecommendedJobs", summary="Jobs that fit me", tags=["Jobs"])
@@ -145,6 +209,18 @@ async def match_workers(
     return await matching.match_workers(context, job_id, by=principal, limit=limit)
 
 
+@get(
+    "/api/v1/jobs/{job_id:str}/versions",
+    operation_id="ListJobVersions",
+    summary="How one's own job read before its edits",
+    tags=["Jobs"],
+)
+async def list_versions(
+    job_id: FromPath[str], principal: NamedDependency[Principal], cursor: Cursor = None, limit: Limit = DEFAULT_LIMIT
+) -> Page[JobVersion]:
+    return await jobs.list_versions(job_id, by=principal, cursor=cursor, limit=limit)
+
+
 def _hirer() -> Principal:
     """The signed-in hirer; this operation's rule lets everybody in, because search is public."""
     principal = current_principal.get()
@@ -157,5 +233,5 @@ def _hirer() -> Principal:
 
 HANDLERS: list[BaseRouteHandler] = [
     create_job, list_jobs, recommend_jobs, get_job, update_job, delete_job, publish_job, pause_job, close_job,
-    match_workers,
+    match_workers, count_jobs, suggest_words, list_versions,
 ]  # fmt: skip

@@ -2,6 +2,23 @@
 
 from kelmah.services.job.documents.applications import ApplicationDocument
 from kelmah.services.job.documents.contracts import ContractDocument
-from kelmah.services.job.documents.jobs import JobDocument
+from kelmah.services.job.documents.interest import (
+    AlertDocument,
+    InvitationDocument,
+    SavedJobDocument,
+    SavedSearchDocument,
+)
+from kelmah.services.job.documents.jobs import JobDocument, JobVersionDocument
+from kelmah.services.job.documents.lexicon import WordDocument
 
-DOCUMENTS = (JobDocument, ApplicationDocument, ContractDocument)
+DOCUMENTS = (
+    JobDocument,
+    JobVersionDocument,
+    ApplicationDocument,
+    ContractDocument,
+    WordDocument,
+    SavedJobDocument,
+    SavedSearchDocument,
+    AlertDocument,
+    InvitationDocument,
+)

@@ -5,13 +5,13 @@ from datetime import datetime
 from typing import Any, ClassVar
 
 from beanie import Document
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 from pymongo import ASCENDING, DESCENDING, IndexModel
 from pymongo.errors import DuplicateKeyError
 
 from kelmah.contracts.job import ApplicationStatus
-from kelmah.kit.mongo import session
-from kelmah.services.job.documents.base import MoneyValue, Position, change, newest
+from kelmah.kit.mongo import change, session
+from kelmah.services.job.documents.base import MoneyValue, Position, newest
 from kelmah.services.job.errors import AlreadyApplied
 
 #: States in which an application still waits for an answer.
@@ -23,6 +23,16 @@ class Offer(BaseModel):
 
     title: str
     amount: int
+
+
+class Counter(BaseModel):
+    """Terms that the hirer offers for an application."""
+
+    id: str
+    proposed_rate: MoneyValue
+    milestones: list[Offer]
+    offered_at: datetime
+    note: str | None = None
 
 
 class ApplicationDocument(Document):
@@ -40,6 +50,8 @@ class ApplicationDocument(Document):
     updated_at: datetime
     reason: str | None = None
     contract_id: str | None = None
+    counter_offer: Counter | None = None
+    turned_down: bool = Field(False, description="Rejected by the hirer's own hand.")
 
     class Settings:
         name = "applications"
@@ -50,6 +62,11 @@ class ApplicationDocument(Document):
                 unique=True,
                 partialFilterExpression={"status": {"$in": [status.value for status in LIVE]}},
                 name="one_live",
+            ),
+            IndexModel(
+                [("job_id", ASCENDING), ("worker_id", ASCENDING)],
+                partialFilterExpression={"turned_down": True},
+                name="turned_down",
             ),
             IndexModel([("job_id", ASCENDING), ("created_at", DESCENDING), ("_id", DESCENDING)], name="job"),
             IndexModel([("worker_id", ASCENDING), ("created_at", DESCENDING), ("_id", DESCENDING)], name="worker"),
@@ -74,6 +91,40 @@ async def has_live_application(job_id: str, *, worker_id: str) -> bool:
     return await ApplicationDocument.find_one(query, session=session()) is not None
 
 
+async def was_turned_down(job_id: str, *, worker_id: str) -> bool:
+    """Whether the hirer rejected this worker's application by hand."""
+    query = {"job_id": job_id, "worker_id": worker_id, "turned_down": True}
+    return await ApplicationDocument.find_one(query, session=session()) is not None
+
+
+async def offer_counter(
+    application_id: str, *, hirer_id: str, counter: Counter, at: datetime
+) -> ApplicationDocument | None:
+    """Put other terms before the worker of a live application, in place of those offered before."""
+    return await change(
+        ApplicationDocument,
+        {"_id": application_id, "hirer_id": hirer_id, "status": {"$in": list(LIVE)}},
+        {"$set": {"counter_offer": counter.model_dump(exclude_none=True), "updated_at": at}},
+    )
+
+
+async def answer_counter(
+    application_id: str, counter: Counter, *, worker_id: str, taken: bool, at: datetime
+) -> ApplicationDocument | None:
+    """Take exactly these offered terms, or leave them, while the application is live."""
+    terms = counter.model_dump(include={"proposed_rate", "milestones"}) if taken else {}
+    return await change(
+        ApplicationDocument,
+        {
+            "_id": application_id,
+            "worker_id": worker_id,
+            "status": {"$in": list(LIVE)},
+            "counter_offer.id": counter.id,
+        },
+        {"$set": terms | {"updated_at": at}, "$unset": {"counter_offer": ""}},
+    )
+
+
 async def get_application(application_id: str, *, party: str) -> ApplicationDocument | None:
     """An application that this person made or received."""
     query = {"_id": application_id, "$or": [{"worker_id": party}, {"hirer_id": party}]}
@@ -93,7 +144,8 @@ async def move_application(
     return await change(
         ApplicationDocument,
         {"_id": application_id, "status": {"$in": list(sources)}, **party},
-        {"$set": {"status": to, "updated_at": at, **(changes or {})}},
+        {"$set": {"status": to, "updated_at": at, **(changes or {})}}
+        | ({} if to in LIVE else {"$unset": {"counter_offer": ""}}),
     )
 
 
@@ -102,8 +154,9 @@ async def reject_live(job_id: str, *, at: datetime, reason: str) -> list[Applica
     live = {"job_id": job_id, "status": {"$in": list(LIVE)}}
     waiting = await ApplicationDocument.find(live, session=session()).to_list()
     changes = {"status": ApplicationStatus.REJECTED, "updated_at": at, "reason": reason}
-    await ApplicationDocument.get_pymongo_collection().update_many(live, {"$set": changes}, session=session())
-    return [one.model_copy(update=changes) for one in waiting]
+    update = {"$set": changes, "$unset": {"counter_offer": ""}}
+    await ApplicationDocument.get_pymongo_collection().update_many(live, update, session=session())
+    return [one.model_copy(update=changes | {"counter_offer": None}) for one in waiting]
 
 
 async def applications_to_job(

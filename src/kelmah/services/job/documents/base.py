@@ -6,7 +6,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from beanie import Document
 from pydantic import BaseModel
-from pymongo import DESCENDING, ReturnDocument
+from pymongo import DESCENDING
 
 from kelmah.contracts.common import Money
 from kelmah.kit.mongo import session
@@ -31,14 +31,6 @@ class Position(NamedTuple):
 
     at: datetime
     id: str
-
-
-async def change(document: type[DocumentT], query: Query, update: Query) -> DocumentT | None:
-    """Change the one document that fits `query`, and give it as it is afterwards; None if none fits."""
-    row = await document.get_pymongo_collection().find_one_and_update(
-        query, update, return_document=ReturnDocument.AFTER, session=session()
-    )
-    return None if row is None else document.model_validate(row)
 
 
 async def newest(

@@ -2,15 +2,15 @@
 
 from collections.abc import Collection, Mapping
 from datetime import datetime
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 from beanie import Document
 from pydantic import BaseModel, Field
 from pymongo import ASCENDING, DESCENDING, IndexModel
 
 from kelmah.contracts.job import ContractStatus, MilestoneStatus
-from kelmah.kit.mongo import session
-from kelmah.services.job.documents.base import Position, change, newest
+from kelmah.kit.mongo import change, session
+from kelmah.services.job.documents.base import Position, newest
 
 
 class Signature(BaseModel):
@@ -44,6 +44,17 @@ class Milestone(BaseModel):
     escrow_id: str | None = None
 
 
+class Amendment(BaseModel):
+    """Milestones that one side wants to add to an active contract, and the whole terms as they would then read."""
+
+    proposed_by: str
+    proposed_at: datetime
+    reason: str
+    milestones: list[Milestone]
+    terms: str
+    terms_hash: str
+
+
 class ContractDocument(Document):
     """A contract. Milestones live in it, so that each of their steps is one atomic change. Shard key: hashed `_id`.
 
@@ -67,6 +78,7 @@ class ContractDocument(Document):
     terms_hash: str
     hirer_signature: Signature | None = None
     worker_signature: Signature | None = None
+    amendment: Amendment | None = None
     created_at: datetime
     updated_at: datetime
     signed_at: datetime | None = None
@@ -88,6 +100,7 @@ class ContractDocument(Document):
                 },
                 name="one_live_per_job",
             ),
+            IndexModel([("worker_id", ASCENDING), ("status", ASCENDING)], name="worker"),
             IndexModel([("parties", ASCENDING), ("created_at", DESCENDING), ("_id", DESCENDING)], name="parties"),
         ]
 
@@ -113,6 +126,29 @@ async def contracts_of(
     """A person's contracts, the last first."""
     query = {"parties": party} | ({"status": status.value} if status else {})
     return await newest(ContractDocument, query, time_field="created_at", after=after, limit=limit)
+
+
+class Workload(NamedTuple):
+    """How many contracts a worker has completed, and has now."""
+
+    completed: int = 0
+    active: int = 0
+
+
+async def workloads(worker_ids: Collection[str]) -> dict[str, Workload]:
+    """What these workers have done and do; those without any contract are left out."""
+    states = [ContractStatus.COMPLETED.value, ContractStatus.ACTIVE.value]
+    rows = await ContractDocument.get_pymongo_collection().aggregate(
+        [
+            {"$match": {"worker_id": {"$in": list(worker_ids)}, "status": {"$in": states}}},
+            {"$group": {"_id": {"worker": "$worker_id", "status": "$status"}, "count": {"$sum": 1}}},
+        ]
+    )
+    found: dict[str, Workload] = {}
+    async for row in rows:
+        before = found.get(row["_id"]["worker"], Workload())
+        found[row["_id"]["worker"]] = before._replace(**{row["_id"]["status"]: row["count"]})
+    return found
 
 
 async def sign(contract_id: str, *, side: str, user_id: str, terms_hash: str, at: datetime) -> ContractDocument | None:
@@ -164,7 +200,87 @@ async def cancel(
             "status": {"$in": list(sources)},
             "milestones.status": {"$nin": list(without)},
         },
-        {"$set": changes | ({"reason": reason} if reason else {}), "$inc": {"version": 1}},
+        {
+            "$set": changes | ({"reason": reason} if reason else {}),
+            "$unset": {"amendment": ""},
+            "$inc": {"version": 1},
+        },
+    )
+
+
+async def end(contract_id: str, *, party: str, at: datetime) -> ContractDocument | None:
+    """Complete a person's active contract of which part was paid, no money is held and the rest is unfunded."""
+    over = [MilestoneStatus.RELEASED, MilestoneStatus.REFUNDED, MilestoneStatus.AGREED]
+    return await change(
+        ContractDocument,
+        {
+            "_id": contract_id,
+            "parties": party,
+            "status": ContractStatus.ACTIVE,
+            "milestones": {"$not": {"$elemMatch": {"status": {"$nin": over}}}},
+            "milestones.status": MilestoneStatus.RELEASED,
+        },
+        {
+            "$set": {"status": ContractStatus.COMPLETED, "completed_at": at, "updated_at": at},
+            "$unset": {"amendment": ""},
+            "$inc": {"version": 1},
+        },
+    )
+
+
+async def propose(contract_id: str, *, version: int, amendment: Amendment, at: datetime) -> ContractDocument | None:
+    """Put an amendment before the other side, if the contract is active, at this version and has none."""
+    return await change(
+        ContractDocument,
+        {
+            "_id": contract_id,
+            "version": version,
+            "parties": amendment.proposed_by,
+            "status": ContractStatus.ACTIVE,
+            "amendment": None,
+        },
+        {"$set": {"amendment": amendment.model_dump(exclude_none=True), "updated_at": at}, "$inc": {"version": 1}},
+    )
+
+
+async def adopt(contract: ContractDocument, *, by: str, at: datetime) -> ContractDocument | None:
+    """Make the amendment that was read part of the contract; both sides' signatures are then under the new terms."""
+    amendment = contract.amendment
+    assert amendment is not None  # noqa: S101  # the service looked
+    signed = {"terms_hash": amendment.terms_hash}
+    proposed = signed | {"user_id": amendment.proposed_by, "signed_at": amendment.proposed_at}
+    agreed = signed | {"user_id": by, "signed_at": at}
+    hirer, worker = (proposed, agreed) if amendment.proposed_by == contract.hirer_id else (agreed, proposed)
+    return await change(
+        ContractDocument,
+        {
+            "_id": contract.id,
+            "parties": by,
+            "status": ContractStatus.ACTIVE,
+            "amendment.terms_hash": amendment.terms_hash,
+            "amendment.proposed_by": {"$ne": by},
+        },
+        {
+            "$push": {"milestones": {"$each": [one.model_dump(exclude_none=True) for one in amendment.milestones]}},
+            "$set": {
+                "terms": amendment.terms,
+                "terms_hash": amendment.terms_hash,
+                "hirer_signature": hirer,
+                "worker_signature": worker,
+                "updated_at": at,
+            },
+            "$unset": {"amendment": ""},
+            "$inc": {"version": 1},
+        },
+    )
+
+
+async def drop_amendment(contract_id: str, *, party: str, terms_hash: str, at: datetime) -> ContractDocument | None:
+    """Decline an amendment, or take it back."""
+    return await change(
+        ContractDocument,
+        {"_id": contract_id, "parties": party, "amendment.terms_hash": terms_hash},
+        {"$unset": {"amendment": ""}, "$set": {"updated_at": at}, "$inc": {"version": 1}},
     )
 
 
@@ -179,7 +295,11 @@ async def complete(contract_id: str, *, at: datetime) -> ContractDocument | None
             "milestones": {"$not": {"$elemMatch": {"status": {"$nin": settled}}}},
             "milestones.status": MilestoneStatus.RELEASED,
         },
-        {"$set": {"status": ContractStatus.COMPLETED, "completed_at": at, "updated_at": at}, "$inc": {"version": 1}},
+        {
+            "$set": {"status": ContractStatus.COMPLETED, "completed_at": at, "updated_at": at},
+            "$unset": {"amendment": ""},
+            "$inc": {"version": 1},
+        },
     )
 
 

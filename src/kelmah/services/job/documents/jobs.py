@@ -1,20 +1,23 @@
 """Jobs: the documents and their queries."""
 
-import re
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection
 from datetime import datetime
-from typing import Any, ClassVar, Literal, NamedTuple
+from typing import Any, ClassVar, Literal
 
 from beanie import Document
 from pydantic import BaseModel, Field
 from pymongo import ASCENDING, DESCENDING, GEOSPHERE, IndexModel
 
 from kelmah.contracts.job import JobStatus
-from kelmah.kit.mongo import session
-from kelmah.services.job.documents.base import MoneyValue, Position, change, newest, with_position
+from kelmah.kit.mongo import change, session
+from kelmah.services.job.documents.base import MoneyValue, Position, newest
 
-EARTH_RADIUS_M = 6_378_137.0
+#: Invitations that one job may send.
+MAX_INVITATIONS = 50
+#: States in which a job takes applications.
+TAKES_APPLICATIONS = (JobStatus.OPEN,)
+#: How lists of open jobs are sorted.
+NEWEST = [("published_at", DESCENDING), ("_id", DESCENDING)]
 
 
 class Point(BaseModel):
@@ -36,7 +39,7 @@ class Place(BaseModel):
 class JobDocument(Document):
     """A job. Shard key: hashed `_id`; a job is mostly read by id, and searches ask every shard anyway.
 
-    The `…_key` fields and `terms` are what search compares: folded words without accents or case.
+    `category` and `skills` are ids of the taxonomy, and `trades` has both, for search; `terms` are the stems of words.
     """
 
     id: str  # type: ignore[assignment]  # ours, not an ObjectId
@@ -46,13 +49,16 @@ class JobDocument(Document):
     title: str
     description: str
     category: str
-    category_key: str
     skills: list[str]
-    skill_keys: list[str]
+    trades: list[str]
     terms: list[str]
     budget: MoneyValue
     location: Place
+    urgent: bool = False
+    application_deadline: datetime | None = None
+    expires_at: datetime | None = Field(None, description="Set while it is open: when it stops taking applications.")
     application_count: int = 0
+    invitation_count: int = 0
     created_at: datetime
     updated_at: datetime
     published_at: datetime | None = None
@@ -64,43 +70,40 @@ class JobDocument(Document):
         keep_nulls = False
         indexes: ClassVar[list[IndexModel]] = [
             IndexModel([("hirer_id", ASCENDING), ("created_at", DESCENDING), ("_id", DESCENDING)], name="hirer"),
-            IndexModel([("status", ASCENDING), ("published_at", DESCENDING), ("_id", DESCENDING)], name="newest"),
-            IndexModel([("status", ASCENDING), ("terms", ASCENDING)], name="terms"),
-            IndexModel([("status", ASCENDING), ("skill_keys", ASCENDING), ("published_at", DESCENDING)], name="skills"),
+            IndexModel([("status", ASCENDING), *NEWEST], name="newest"),
+            IndexModel([("status", ASCENDING), ("terms", ASCENDING), *NEWEST], name="terms"),
+            IndexModel([("status", ASCENDING), ("trades", ASCENDING), *NEWEST], name="trades"),
+            IndexModel([("status", ASCENDING), ("location.region_key", ASCENDING), *NEWEST], name="region"),
+            IndexModel([("status", ASCENDING), ("urgent", ASCENDING), *NEWEST], name="urgent"),
             IndexModel(
-                [("status", ASCENDING), ("category_key", ASCENDING), ("published_at", DESCENDING)], name="category"
+                [
+                    ("status", ASCENDING),
+                    ("budget.currency", ASCENDING),
+                    ("budget.amount", DESCENDING),
+                    ("_id", DESCENDING),
+                ],
+                name="budget",
             ),
             IndexModel([("location.point", GEOSPHERE), ("status", ASCENDING)], name="place"),
         ]
 
 
-@dataclass(frozen=True, kw_only=True)
-class JobFilter:
-    """What open jobs are searched for; amounts are minor units, the radius metres."""
+class JobVersionDocument(Document):
+    """A job as it read before an edit. Shard key: `job_id`."""
 
-    words: Sequence[str] = ()
-    category_key: str | None = None
-    skill_keys: Sequence[str] = ()
-    region_key: str | None = None
-    currency: str | None = None
-    min_budget: int | None = None
-    max_budget: int | None = None
-    near: tuple[float, float] | None = None
-    radius_m: float = 0
+    id: str  # type: ignore[assignment]  # job id and version
+    job_id: str
+    version: int
+    replaced_at: datetime
+    changed: list[str]
+    job: dict[str, Any]
 
-
-class Found(NamedTuple):
-    """A job that was found, and how far it is in metres where that was asked."""
-
-    job: JobDocument
-    distance_m: float | None = None
-
-
-class Distance(NamedTuple):
-    """Where a page of the nearest ended."""
-
-    distance_m: float
-    id: str
+    class Settings:
+        name = "job_versions"
+        keep_nulls = False
+        indexes: ClassVar[list[IndexModel]] = [
+            IndexModel([("job_id", ASCENDING), ("replaced_at", DESCENDING), ("_id", DESCENDING)], name="job")
+        ]
 
 
 async def insert_job(job: JobDocument) -> None:
@@ -136,6 +139,34 @@ async def update_job(
     )
 
 
+async def keep_version(job: JobDocument, *, changed: list[str], at: datetime) -> None:
+    """Keep a job as it reads before an edit."""
+    content = job.model_dump(exclude={"terms"}, exclude_none=True)
+    version = JobVersionDocument(
+        id=f"{job.id}:{job.version}",
+        job_id=job.id,
+        version=job.version,
+        replaced_at=at,
+        changed=changed,
+        job=content,
+    )
+    await version.insert(session=session())
+
+
+async def versions_of(job_id: str, *, after: Position | None, limit: int) -> list[JobVersionDocument]:
+    """How a job read before its edits, the last edit first."""
+    return await newest(JobVersionDocument, {"job_id": job_id}, time_field="replaced_at", after=after, limit=limit)
+
+
+async def expire(job_id: str, *, at: datetime) -> JobDocument | None:
+    """End an open job's time for applications, if it is over."""
+    return await change(
+        JobDocument,
+        {"_id": job_id, "status": JobStatus.OPEN, "expires_at": {"$lte": at}},
+        {"$set": {"status": JobStatus.EXPIRED, "updated_at": at}, "$inc": {"version": 1}},
+    )
+
+
 async def move_job(
     job_id: str,
     *,
@@ -163,17 +194,33 @@ async def delete_draft(job_id: str, *, hirer_id: str) -> bool:
     return result.deleted_count == 1
 
 
-async def count_application(job_id: str, *, worker_id: str, most: int) -> JobDocument | None:
-    """Take one of the places for applications of an open job of somebody else."""
+async def count_application(job_id: str, *, worker_id: str, most: int, at: datetime) -> JobDocument | None:
+    """Take one of the places for applications of an open job of somebody else, before its time is over."""
     return await change(
         JobDocument,
         {
             "_id": job_id,
             "status": JobStatus.OPEN,
+            "expires_at": {"$gt": at},
             "hirer_id": {"$ne": worker_id},
             "application_count": {"$lt": most},
         },
         {"$inc": {"application_count": 1}},
+    )
+
+
+async def count_invitation(job_id: str, *, hirer_id: str, at: datetime) -> JobDocument | None:
+    """Take one of the places for invitations of a hirer's open job, before its time is over."""
+    return await change(
+        JobDocument,
+        {
+            "_id": job_id,
+            "hirer_id": hirer_id,
+            "status": JobStatus.OPEN,
+            "expires_at": {"$gt": at},
+            "invitation_count": {"$lt": MAX_INVITATIONS},
+        },
+        {"$inc": {"invitation_count": 1}},
     )
 
 
@@ -183,74 +230,3 @@ async def jobs_of_hirer(
     """A hirer's jobs, the last written first."""
     query = {"hirer_id": hirer_id} | ({"status": status.value} if status else {})
     return await newest(JobDocument, query, time_field="created_at", after=after, limit=limit)
-
-
-async def newest_open_jobs(wanted: JobFilter, *, after: Position | None, limit: int) -> list[Found]:
-    """Open jobs that fit, the last published first."""
-    query = _open(wanted)
-    if wanted.near is not None:
-        radians = wanted.radius_m / EARTH_RADIUS_M
-        query["location.point"] = {"$geoWithin": {"$centerSphere": [list(wanted.near), radians]}}
-    rows = JobDocument.get_pymongo_collection().find(
-        with_position(query, "published_at", after),
-        sort=[("published_at", DESCENDING), ("_id", DESCENDING)],
-        limit=limit,
-    )
-    return [Found(JobDocument.model_validate(row)) async for row in rows]
-
-
-async def nearest_open_jobs(wanted: JobFilter, *, after: Distance | None, limit: int) -> list[Found]:
-    """Open jobs that fit, the nearest first."""
-    assert wanted.near is not None  # noqa: S101  # the service asks for a place before it sorts by distance
-    near: dict[str, Any] = {
-        "near": {"type": "Point", "coordinates": list(wanted.near)},
-        "key": "location.point",
-        "distanceField": "distance_m",
-        "maxDistance": wanted.radius_m,
-        "query": _open(wanted),
-    }
-    stages: list[dict[str, Any]] = [{"$geoNear": near}]
-    if after is not None:
-        # A metre of slack, because the server's bound is not exact to the last bit; the match below is.
-        near["minDistance"] = max(0.0, after.distance_m - 1)
-        beyond = [{"distance_m": {"$gt": after.distance_m}}, {"distance_m": after.distance_m, "_id": {"$gt": after.id}}]
-        stages.append({"$match": {"$or": beyond}})
-    stages += [{"$sort": {"distance_m": 1, "_id": 1}}, {"$limit": limit}]
-    rows = await JobDocument.get_pymongo_collection().aggregate(stages)
-    return [Found(JobDocument.model_validate(row), row["distance_m"]) async for row in rows]
-
-
-async def open_jobs_for_skills(
-    skill_keys: Collection[str], *, not_of: str, near: tuple[float, float] | None, radius_m: float, limit: int
-) -> list[JobDocument]:
-    """Open jobs that ask for any of these skills: the nearest, or the newest when no place is given."""
-    keys = list(skill_keys)
-    query: dict[str, Any] = {
-        "status": JobStatus.OPEN,
-        "hirer_id": {"$ne": not_of},
-        "$or": [{"skill_keys": {"$in": keys}}, {"category_key": {"$in": keys}}],
-    }
-    if near is None:
-        return await newest(JobDocument, query, time_field="published_at", after=None, limit=limit)
-    place = {"type": "Point", "coordinates": list(near)}
-    query["location.point"] = {"$nearSphere": {"$geometry": place, "$maxDistance": radius_m}}
-    rows = JobDocument.get_pymongo_collection().find(query, limit=limit)
-    return [JobDocument.model_validate(row) async for row in rows]
-
-
-def _open(wanted: JobFilter) -> dict[str, Any]:
-    query: dict[str, Any] = {"status": JobStatus.OPEN.value}
-    if wanted.words:
-        # A word finds all that begin with it; anchored, so the index serves it.
-        query["$and"] = [{"terms": {"$regex": "^" + re.escape(word)}} for word in wanted.words]
-    if wanted.category_key is not None:
-        query["category_key"] = wanted.category_key
-    if wanted.skill_keys:
-        query["skill_keys"] = {"$in": list(wanted.skill_keys)}
-    if wanted.region_key is not None:
-        query["location.region_key"] = wanted.region_key
-    budget = {"$gte": wanted.min_budget, "$lte": wanted.max_budget}
-    if bounds := {operator: amount for operator, amount in budget.items() if amount is not None}:
-        query["budget.amount"] = bounds
-        query["budget.currency"] = wanted.currency
-    return query

@@ -1,5 +1,6 @@
 """The rules of the job service."""
 
+from kelmah.services.job.service.alerts import alert_workers
 from kelmah.services.job.service.consumers import (
     on_dispute_raised,
     on_dispute_resolved,
@@ -8,11 +9,14 @@ from kelmah.services.job.service.consumers import (
     on_escrow_released,
 )
 from kelmah.services.job.service.context import Context
+from kelmah.services.job.service.jobs import expire_job
 from kelmah.services.job.service.milestones import auto_approve_milestone
 
 __all__ = [
     "Context",
+    "alert_workers",
     "auto_approve_milestone",
+    "expire_job",
     "on_dispute_raised",
     "on_dispute_resolved",
     "on_escrow_funded",

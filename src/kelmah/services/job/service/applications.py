@@ -1,5 +1,7 @@
 """Applications: workers apply, hirers answer; accepting one makes the contract."""
 
+from typing import Any
+
 from msgspec.structs import asdict
 
 from kelmah.contracts.common import MAX_SAFE_INTEGER, Event, Money, Page
@@ -13,6 +15,8 @@ from kelmah.contracts.job import (
     ApplicationView,
     ApplicationWithdrawn,
     Apply,
+    CounterOffer,
+    InvitationStatus,
     JobStatus,
     ProposedMilestone,
 )
@@ -22,6 +26,7 @@ from kelmah.kit.errors import BadInput, KelmahError
 from kelmah.kit.ids import new_id
 from kelmah.services.job import mapping
 from kelmah.services.job.documents import applications as documents
+from kelmah.services.job.documents import interest as interest_documents
 from kelmah.services.job.documents import jobs as job_documents
 from kelmah.services.job.documents.applications import ApplicationDocument, Offer
 from kelmah.services.job.documents.base import MoneyValue
@@ -30,17 +35,19 @@ from kelmah.services.job.errors import (
     AlreadyApplied,
     ApplicationNotFound,
     ApplicationsFull,
+    DeadlinePassed,
     IllegalStep,
     JobNotFound,
     JobNotOpen,
     OwnJob,
+    TurnedDown,
 )
 from kelmah.services.job.service import words
 from kelmah.services.job.service.context import Context
 from kelmah.services.job.service.drafting import draft_contract
 from kelmah.services.job.service.jobs import reject_waiting
 from kelmah.services.job.service.paging import page, position
-from kelmah.services.job.service.states import APPLICATION_TRANSITIONS, JOB_TRANSITIONS, sources
+from kelmah.services.job.service.states import APPLICATION_TRANSITIONS, INVITATION_TRANSITIONS, JOB_TRANSITIONS, sources
 
 #: What the others read when one application was accepted.
 ANOTHER_ACCEPTED = "The hirer accepted another application."
@@ -50,14 +57,17 @@ async def apply(context: Context, job_id: str, data: Apply, *, by: Principal) ->
     """Apply to somebody else's open job."""
     words.check_currency(context.settings, "proposedRate", data.proposed_rate)
     letter = words.lines("coverLetter", data.cover_letter, 5_000)
-    offers = _offers(data)
+    offers = checked_offers(data)
     now = clock.now()
 
     async def change() -> ApplicationView:
         if await documents.has_live_application(job_id, worker_id=by.user_id):
             raise AlreadyApplied
+        turned_down = await documents.was_turned_down(job_id, worker_id=by.user_id)
+        if turned_down and not await interest_documents.is_awaited(job_id, worker_id=by.user_id):
+            raise TurnedDown
         job = await job_documents.count_application(
-            job_id, worker_id=by.user_id, most=context.settings.max_applications_per_job
+            job_id, worker_id=by.user_id, most=context.settings.max_applications_per_job, at=now
         )
         if job is None:
             raise await _why_not_apply(job_id, by)
@@ -75,6 +85,12 @@ async def apply(context: Context, job_id: str, data: Apply, *, by: Principal) ->
             updated_at=now,
         )
         await documents.insert_application(application)
+        await interest_documents.answer_invitation(
+            {"job_id": job_id, "worker_id": by.user_id},
+            sources=sources(INVITATION_TRANSITIONS, InvitationStatus.APPLIED),
+            to=InvitationStatus.APPLIED,
+            at=now,
+        )
         await _tell(context, ApplicationReceived, application)
         return mapping.application_view(application)
 
@@ -159,11 +175,16 @@ async def shortlist(context: Context, application_id: str, *, by: Principal) -> 
 
 
 async def reject(context: Context, application_id: str, *, reason: str | None, by: Principal) -> ApplicationView:
-    """Turn a received application down."""
+    """Turn a received application down. The worker may apply again only when invited."""
     reason = words.optional_lines("reason", reason, 2_000)
     party = {"hirer_id": by.user_id}
     return await _move(
-        context, application_id, ApplicationStatus.REJECTED, ApplicationRejected, party=party, reason=reason
+        context,
+        application_id,
+        ApplicationStatus.REJECTED,
+        ApplicationRejected,
+        party=party,
+        changes={"turned_down": True} | ({"reason": reason} if reason else {}),
     )
 
 
@@ -184,7 +205,7 @@ async def _move(
     event_type: _Told,
     *,
     party: dict[str, str],
-    reason: str | None = None,
+    changes: dict[str, Any] | None = None,
 ) -> ApplicationView:
     async def change() -> ApplicationView:
         application = await documents.move_application(
@@ -193,7 +214,7 @@ async def _move(
             to=to,
             at=clock.now(),
             party=party,
-            changes={"reason": reason} if reason else None,
+            changes=changes,
         )
         if application is None:
             (person,) = party.values()
@@ -241,10 +262,12 @@ async def _why_not_apply(job_id: str, by: Principal) -> KelmahError:
         return OwnJob()
     if job.status is not JobStatus.OPEN:
         return JobNotOpen.of("job", job.status)
+    if job.expires_at is not None and job.expires_at <= clock.now():
+        return DeadlinePassed()
     return ApplicationsFull()
 
 
-def _offers(data: Apply) -> list[Offer]:
+def checked_offers(data: Apply | CounterOffer) -> list[Offer]:
     """The proposed milestones, if any; they sum to the rate."""
     offers = [
         Offer(

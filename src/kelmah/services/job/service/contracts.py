@@ -4,6 +4,7 @@ from kelmah.contracts.common import MAX_SAFE_INTEGER, Page
 from kelmah.contracts.job import (
     MAX_MILESTONES,
     ContractCancelled,
+    ContractCompleted,
     ContractFacts,
     ContractSigned,
     ContractStatus,
@@ -12,6 +13,7 @@ from kelmah.contracts.job import (
     JobPaused,
     JobStatus,
     MilestoneList,
+    MilestoneStatus,
     MilestoneView,
     ProposedMilestone,
 )
@@ -26,8 +28,10 @@ from kelmah.services.job.documents.contracts import ContractDocument, Milestone
 from kelmah.services.job.errors import (
     AlreadySigned,
     ContractHasMoney,
+    ContractNotActive,
     ContractNotFound,
     IllegalStep,
+    NothingPaid,
     TermsChanged,
     TooManyMilestones,
 )
@@ -130,6 +134,34 @@ async def cancel(context: Context, contract_id: str, *, reason: str | None, by: 
     return await context.mongo.transact(change)
 
 
+async def end(context: Context, contract_id: str, *, by: Principal) -> ContractView:
+    """End a part-paid contract of which no money is held: what was paid stays paid, what is unfunded falls away."""
+
+    async def change() -> ContractView:
+        now = clock.now()
+        contract = await documents.end(contract_id, party=by.user_id, at=now)
+        if contract is None:
+            raise await _why_not_end(contract_id, by)
+        await tell_completed(context, contract)
+        return mapping.contract_view(contract)
+
+    return await context.mongo.transact(change)
+
+
+async def tell_completed(context: Context, contract: ContractDocument) -> None:
+    """Complete the job of a contract that was just completed and tell of it, in the open transaction."""
+    await job_documents.move_job(
+        contract.job_id,
+        sources=sources(JOB_TRANSITIONS, JobStatus.COMPLETED),
+        to=JobStatus.COMPLETED,
+        at=clock.now(),
+    )
+    event = ContractCompleted(
+        contract_id=contract.id, job_id=contract.job_id, hirer_id=contract.hirer_id, worker_id=contract.worker_id
+    )
+    await context.events.append(event, subject=subject(contract.id))
+
+
 async def add_milestone(context: Context, contract_id: str, data: ProposedMilestone, *, by: Principal) -> MilestoneView:
     """Add a milestone while signatures are awaited. Both sides then sign the new terms."""
     title = words.line("title", data.title, 120)
@@ -194,6 +226,15 @@ def _why_not_sign(seen: ContractDocument, by: Principal, terms_hash: str | None)
     if seen.status is not ContractStatus.AWAITING_SIGNATURES:
         return IllegalStep.of("contract", seen.status)
     return TermsChanged() if terms_hash is not None else PreconditionFailed()
+
+
+async def _why_not_end(contract_id: str, by: Principal) -> KelmahError:
+    contract = await own_contract(contract_id, by)
+    if contract.status is not ContractStatus.ACTIVE:
+        return ContractNotActive.of("contract", contract.status)
+    if any(one.status is MilestoneStatus.RELEASED for one in contract.milestones):
+        return ContractHasMoney("A contract with money in escrow cannot be ended")
+    return NothingPaid()
 
 
 async def _why_not_cancel(contract_id: str, by: Principal) -> KelmahError:

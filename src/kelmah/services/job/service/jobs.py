@@ -1,10 +1,12 @@
 """Jobs: writing, publishing, changing and closing them."""
 
+from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
 from msgspec import UNSET
 
+from kelmah.contracts import taxonomy
 from kelmah.contracts.common import Event, Location, Page
 from kelmah.contracts.job import (
     ApplicationRejected,
@@ -12,10 +14,12 @@ from kelmah.contracts.job import (
     JobClosed,
     JobCreated,
     JobDeleted,
+    JobExpired,
     JobPaused,
     JobPublished,
     JobStatus,
     JobUpdated,
+    JobVersion,
     JobView,
     UpdateJob,
 )
@@ -29,11 +33,17 @@ from kelmah.services.job.documents import jobs as documents
 from kelmah.services.job.documents.base import MoneyValue
 from kelmah.services.job.documents.jobs import JobDocument, Place, Point
 from kelmah.services.job.errors import IllegalStep, JobNotFound
-from kelmah.services.job.service import words
+from kelmah.services.job.service import lexicon, words
 from kelmah.services.job.service.context import Context
 from kelmah.services.job.service.paging import page, position
 from kelmah.services.job.service.states import EDITABLE_JOB, JOB_TRANSITIONS, sources
 
+#: The actor that ends a job's time for applications.
+EXPIRE = "job.expire_job"
+#: The actor that tells workers of a job that was just published.
+ALERT = "job.alert_workers"
+#: How far ahead a deadline may be.
+MAX_DEADLINE = timedelta(days=365)
 #: What the worker reads whose application a closed job leaves behind.
 CLOSED_REASON = "The job was closed."
 
@@ -42,8 +52,8 @@ async def create_job(context: Context, data: CreateJob, *, by: Principal) -> Job
     """Write a job; it is a draft."""
     content = _content(context, msgspec.structs.asdict(data))
     now = clock.now()
-    job = JobDocument(id=new_id(), hirer_id=by.user_id, created_at=now, updated_at=now, terms=[], **content)
-    job.terms = _terms(job)
+    job = JobDocument(id=new_id(), hirer_id=by.user_id, created_at=now, updated_at=now, trades=[], terms=[], **content)
+    job.trades, job.terms = _trades(job), _terms(job)
 
     async def change() -> JobView:
         await documents.insert_job(job)
@@ -74,7 +84,7 @@ async def update_job(context: Context, job_id: str, data: UpdateJob, *, version:
         raise BadInput("There is nothing to change.")
     content = _content(context, given)
 
-    async def change() -> JobView:
+    async def change() -> JobDocument:
         found = await documents.get_own_job(job_id, hirer_id=by.user_id)
         if found is None:
             raise JobNotFound
@@ -82,22 +92,36 @@ async def update_job(context: Context, job_id: str, data: UpdateJob, *, version:
             raise PreconditionFailed
         if found.status not in EDITABLE_JOB:
             raise IllegalStep.of("job", found.status)
-        terms = _terms(found.model_copy(update=content))
+        now = clock.now()
+        after = found.model_copy(update=content)
         changes = {name: _plain(value) for name, value in content.items()}
+        changes |= {"terms": _terms(after), "trades": _trades(after), "updated_at": now}
+        if after.status is JobStatus.OPEN and "application_deadline" in given:
+            changes["expires_at"] = _expiry(context, after, now=now)
         job = await documents.update_job(
-            job_id,
-            hirer_id=by.user_id,
-            version=version,
-            states=EDITABLE_JOB,
-            changes=changes | {"terms": terms, "updated_at": clock.now()},
+            job_id, hirer_id=by.user_id, version=version, states=EDITABLE_JOB, changes=changes
         )
         if job is None:
             raise PreconditionFailed
+        await documents.keep_version(found, changed=sorted(given), at=now)
+        if "expires_at" in changes:
+            await _expire_later(context, job)
         event = JobUpdated(job_id=job.id, hirer_id=job.hirer_id, changed=sorted(given))
         await context.events.append(event, subject=subject(job.id))
-        return mapping.job_view(job)
+        return job
 
-    return await context.mongo.transact(change)
+    changed = await context.mongo.transact(change)
+    if changed.status is JobStatus.OPEN:
+        await lexicon.learn(changed.title, changed.location.city)
+    return mapping.job_view(changed)
+
+
+async def list_versions(job_id: str, *, by: Principal, cursor: str | None, limit: int) -> Page[JobVersion]:
+    """How one's own job read before each of its edits, the last edit first."""
+    if await documents.get_own_job(job_id, hirer_id=by.user_id) is None:
+        raise JobNotFound
+    found = await documents.versions_of(job_id, after=position(cursor), limit=limit + 1)
+    return page(found, limit, view=mapping.job_version, last=lambda one: (one.replaced_at, one.id))
 
 
 async def delete_job(context: Context, job_id: str, *, by: Principal) -> None:
@@ -112,9 +136,48 @@ async def delete_job(context: Context, job_id: str, *, by: Principal) -> None:
 
 
 async def publish_job(context: Context, job_id: str, *, by: Principal) -> JobView:
-    """Open a draft or paused job for applications."""
-    event = JobPublished(job_id=job_id, hirer_id=by.user_id)
-    return await _move(context, job_id, JobStatus.OPEN, event, by=by)
+    """Open a draft, paused or expired job for applications, until its deadline or for the usual days.
+
+    Raises:
+        BadInput: the deadline has passed.
+    """
+
+    async def change() -> JobDocument:
+        now = clock.now()
+        found = await documents.get_own_job(job_id, hirer_id=by.user_id)
+        if found is None:
+            raise JobNotFound
+        job = await documents.move_job(
+            job_id,
+            sources=sources(JOB_TRANSITIONS, JobStatus.OPEN),
+            to=JobStatus.OPEN,
+            at=now,
+            hirer_id=by.user_id,
+            changes={"expires_at": _expiry(context, found, now=now)},
+        )
+        if job is None:
+            raise IllegalStep.of("job", found.status)
+        if job.application_deadline is not None and job.application_deadline <= now:
+            raise BadInput.of("applicationDeadline", "has passed: change it before the job is published again")
+        await _expire_later(context, job)
+        await context.timers.set(f"alert-workers:{job_id}", ALERT, [job_id])
+        await context.events.append(JobPublished(job_id=job_id, hirer_id=by.user_id), subject=subject(job_id))
+        return job
+
+    published = await context.mongo.transact(change)
+    await lexicon.learn(published.title, published.location.city)
+    return mapping.job_view(published)
+
+
+async def expire_job(context: Context, job_id: str) -> None:
+    """End the time for applications, if it is over. Run twice or for a job that went another way, it does nothing."""
+
+    async def change() -> None:
+        job = await documents.expire(job_id, at=clock.now())
+        if job is not None:
+            await context.events.append(JobExpired(job_id=job_id, hirer_id=job.hirer_id), subject=subject(job_id))
+
+    await context.mongo.transact(change)
 
 
 async def pause_job(context: Context, job_id: str, *, by: Principal) -> JobView:
@@ -190,17 +253,36 @@ def _content(context: Context, given: dict[str, Any]) -> dict[str, Any]:
     if "description" in given:
         content["description"] = words.lines("description", given["description"], 10_000)
     if "category" in given:
-        content["category"] = words.line("category", given["category"], 60)
-        content["category_key"] = words.key(content["category"], field="category")
+        content["category"] = words.trade("category", given["category"])
     if "skills" in given:
-        content["skills"] = words.labels("skills", given["skills"], 60)
-        content["skill_keys"] = [words.key(one, field="skills") for one in content["skills"]]
+        content["skills"] = words.trades("skills", given["skills"])
     if "budget" in given:
         words.check_currency(context.settings, "budget", given["budget"])
         content["budget"] = MoneyValue.of(given["budget"])
     if "location" in given:
         content["location"] = _place(given["location"])
+    if "urgent" in given:
+        content["urgent"] = given["urgent"]
+    if "application_deadline" in given:
+        content["application_deadline"] = _deadline(given["application_deadline"])
     return content
+
+
+def _deadline(given: datetime | None) -> datetime | None:
+    if given is None:
+        return None
+    now = clock.now()
+    if not now < given <= now + MAX_DEADLINE:
+        raise BadInput.of("applicationDeadline", f"must be in the future, at most {MAX_DEADLINE.days} days")
+    return given.replace(microsecond=given.microsecond // 1000 * 1000)  # what MongoDB keeps
+
+
+def _expiry(context: Context, job: JobDocument, *, now: datetime) -> datetime:
+    return job.application_deadline or now + timedelta(days=context.settings.job_open_days)
+
+
+async def _expire_later(context: Context, job: JobDocument) -> None:
+    await context.timers.set(f"expire-job:{job.id}", EXPIRE, [job.id], due=job.expires_at)
 
 
 def _place(given: Location) -> Place:
@@ -208,13 +290,19 @@ def _place(given: Location) -> Place:
     return Place(
         city=words.line("location.city", given.city, 80),
         region=region,
-        region_key=words.key(region, field="location.region"),
+        region_key=words.region_key(region, field="location.region"),
         point=Point(coordinates=given.coordinates),
     )
 
 
 def _terms(job: JobDocument) -> list[str]:
-    return words.terms(job.title, job.category, *job.skills, job.location.city, job.description)
+    trades = [skill for one in _trades(job) for skill in taxonomy.lineage(one)]
+    names = [name for skill in trades for name in (skill.name, *skill.synonyms)]
+    return words.stems(job.title, *names, job.location.city, job.description)
+
+
+def _trades(job: JobDocument) -> list[str]:
+    return list(dict.fromkeys([job.category, *job.skills]))
 
 
 def _plain(value: Any) -> Any:

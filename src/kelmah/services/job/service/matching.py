@@ -1,23 +1,38 @@
-"""Who fits whom: jobs for a worker, workers for a job. Without the skill there is no match, however near."""
+"""Who fits whom: jobs for a worker, workers for a job. Without the trade there is no match, however near."""
 
-from kelmah.contracts.common import Location, Page
-from kelmah.contracts.job import JobStatus, Match, MatchedWorker, Recommendation
+from typing import NamedTuple
+
+from kelmah.contracts import taxonomy
+from kelmah.contracts.common import Page
+from kelmah.contracts.job import Match, MatchedWorker, Recommendation
 from kelmah.contracts.user import WorkerFacts
 from kelmah.kit import clock
 from kelmah.kit.context import Principal
 from kelmah.kit.errors import NotFound
 from kelmah.services.job import mapping
 from kelmah.services.job.documents import applications as application_documents
+from kelmah.services.job.documents import contracts as contract_documents
 from kelmah.services.job.documents import jobs as documents
+from kelmah.services.job.documents import search as search_documents
+from kelmah.services.job.documents.contracts import Workload
 from kelmah.services.job.documents.jobs import JobDocument
+from kelmah.services.job.documents.search import JobRow
 from kelmah.services.job.errors import IllegalStep, JobNotFound
-from kelmah.services.job.service import ranking, words
+from kelmah.services.job.service import ranking
 from kelmah.services.job.service.context import Context
+from kelmah.services.job.service.ranking import Need, Offer, Score
 from kelmah.services.job.service.search import MAX_RADIUS_KM
 from kelmah.services.job.service.states import EDITABLE_JOB
 
 #: Candidates that are scored for one answer.
 CANDIDATES = 200
+
+
+class Candidate(NamedTuple):
+    """A worker with the score for a job."""
+
+    worker: WorkerFacts
+    score: Score
 
 
 async def recommend_jobs(context: Context, *, by: Principal, limit: int) -> Page[Recommendation]:
@@ -26,70 +41,89 @@ async def recommend_jobs(context: Context, *, by: Principal, limit: int) -> Page
         worker = await context.user.get_worker(user_id=by.user_id)
     except NotFound:
         return Page(items=[])
-    offered = _keys(worker)
-    candidates = await documents.open_jobs_for_skills(
-        offered,
+    offered = _offer(worker, (await contract_documents.workloads([by.user_id])).get(by.user_id, Workload()))
+    rows = await search_documents.open_for_trades(
+        {one for trade in offered.skills for one in ranking.related(trade)},
         not_of=by.user_id,
-        near=worker.location.coordinates if worker.location else None,
+        near=offered.place,
         radius_m=MAX_RADIUS_KM * 1000,
         limit=CANDIDATES,
     )
-    applied = await application_documents.jobs_applied_to([job.id for job in candidates], worker_id=by.user_id)
-    found = [_recommendation(job, worker, offered) for job in candidates if job.id not in applied]
-    ranked = sorted((one for one in found if one is not None), key=lambda one: (-one.score, one.job.id))
-    return Page(items=ranked[:limit])
+    applied = await application_documents.jobs_applied_to([row.id for row in rows], worker_id=by.user_id)
+    now = clock.now()
+    found = [(row, ranking.fit(need(row), offered, now=now)) for row in rows if row.id not in applied]
+    scored = [(row, score) for row, score in found if score is not None]
+    scored.sort(key=lambda pair: (-pair[1].total, pair[0].id))
+    return Page(items=[_recommendation(row, score, offered) for row, score in scored[:limit]])
 
 
 async def match_workers(context: Context, job_id: str, *, by: Principal, limit: int) -> Page[Match]:
-    """The available workers that fit one's own job best."""
+    """The available workers that fit one's own job best, with a fair chance for newcomers."""
     job = await documents.get_own_job(job_id, hirer_id=by.user_id)
     if job is None:
         raise JobNotFound
     if job.status not in EDITABLE_JOB:
         raise IllegalStep.of("job", job.status)
-    skills = list(dict.fromkeys([*job.skills, job.category]))
-    workers = await context.user.find_workers(skills=skills, near=mapping.location(job), limit=CANDIDATES)
-    found = [_match(job, worker) for worker in workers if worker.is_available and worker.user_id != by.user_id]
-    ranked = sorted((one for one in found if one is not None), key=lambda one: (-one.score, one.worker.user_id))
-    return Page(items=ranked[:limit])
+    return Page(items=[_match(job, one) for one in (await candidates(context, job))[:limit]])
 
 
-def _recommendation(job: JobDocument, worker: WorkerFacts, offered: frozenset[str]) -> Recommendation | None:
-    skill = ranking.skills(job.skill_keys, job.category_key, offered)
-    if skill is None or job.status is not JobStatus.OPEN or job.published_at is None:
-        return None
-    km = _kilometres(job, worker.location)
-    score = ranking.combine(
-        ranking.JOB_WEIGHTS,
-        {
-            "skills": skill,
-            "distance": ranking.distance(km),
-            "budget": ranking.budget(mapping.money(job.budget), worker.hourly_rate),
-            "recency": ranking.recency(job.published_at, clock.now()),
-        },
+async def candidates(context: Context, job: JobDocument) -> list[Candidate]:
+    """The available workers that fit a job, the best first."""
+    wanted = sorted({one for trade in job.trades for one in ranking.related(trade)})
+    found = await context.user.find_workers(skills=wanted[:100], near=mapping.location(job), limit=CANDIDATES)
+    workers = [one for one in found if one.is_available and one.user_id != job.hirer_id]
+    loads = await contract_documents.workloads([one.user_id for one in workers])
+    now, asked = clock.now(), need(job)
+    scored = [
+        Candidate(worker, score)
+        for worker in workers
+        if (score := ranking.fit(asked, _offer(worker, loads.get(worker.user_id, Workload())), now=now)) is not None
+    ]
+    scored.sort(key=lambda one: (-one.score.total, one.worker.user_id))
+    return ranking.with_newcomers(scored, is_newcomer=lambda one: not one.worker.review_count)
+
+
+def need(job: JobDocument | JobRow) -> Need:
+    """What a job asks for, as it is ranked."""
+    return Need(
+        category=job.category,
+        skills=job.skills,
+        budget=mapping.money(job.budget),
+        place=job.location.point.coordinates,
+        published_at=job.published_at,
+        urgent=job.urgent,
     )
+
+
+def _offer(worker: WorkerFacts, load: Workload) -> Offer:
+    known = [skill.id for skill in map(taxonomy.resolve, worker.skills) if skill]
+    return Offer(
+        skills=frozenset(known),
+        place=worker.location.coordinates if worker.location else None,
+        hourly_rate=worker.hourly_rate,
+        rating_milli=worker.rating_milli,
+        review_count=worker.review_count,
+        completed=load.completed,
+        active=load.active,
+        is_available=worker.is_available,
+    )
+
+
+def _recommendation(row: JobRow, score: Score, offered: Offer) -> Recommendation:
+    km = None if offered.place is None else ranking.kilometres(row.location.point.coordinates, offered.place)
     return Recommendation(
-        job=mapping.job_view(job, distance_m=None if km is None else km * 1000),
+        job=mapping.job_view(row, distance_m=None if km is None else km * 1000),
         score=score.total,
         contributions=score.contributions,
+        sides=score.sides,
         reasons=score.reasons,
     )
 
 
-def _match(job: JobDocument, worker: WorkerFacts) -> Match | None:
-    skill = ranking.skills(job.skill_keys, job.category_key, _keys(worker))
-    if skill is None:
-        return None
-    km = _kilometres(job, worker.location)
-    score = ranking.combine(
-        ranking.WORKER_WEIGHTS,
-        {
-            "skills": skill,
-            "distance": ranking.distance(km),
-            "reputation": ranking.reputation(worker.rating_milli, worker.review_count),
-            "budget": ranking.budget(mapping.money(job.budget), worker.hourly_rate),
-        },
-    )
+def _match(job: JobDocument, found: Candidate) -> Match:
+    worker, score = found
+    place = worker.location.coordinates if worker.location else None
+    km = None if place is None else ranking.kilometres(job.location.point.coordinates, place)
     shown = MatchedWorker(
         user_id=worker.user_id,
         display_name=worker.display_name,
@@ -99,12 +133,10 @@ def _match(job: JobDocument, worker: WorkerFacts) -> Match | None:
         review_count=worker.review_count,
         distance_km=None if km is None else max(1, round(km)),
     )
-    return Match(worker=shown, score=score.total, contributions=score.contributions, reasons=score.reasons)
-
-
-def _keys(worker: WorkerFacts) -> frozenset[str]:
-    return frozenset(words.key(one, field="skills") for one in worker.skills if words.words(one))
-
-
-def _kilometres(job: JobDocument, place: Location | None) -> float | None:
-    return None if place is None else ranking.kilometres(job.location.point.coordinates, place.coordinates)
+    return Match(
+        worker=shown,
+        score=score.total,
+        contributions=score.contributions,
+        sides=score.sides,
+        reasons=score.reasons,
+    )

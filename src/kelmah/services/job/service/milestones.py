@@ -7,9 +7,7 @@ from typing import Any
 import structlog
 
 from kelmah.contracts.job import (
-    ContractCompleted,
     ContractStatus,
-    JobStatus,
     MilestoneApproved,
     MilestoneChangesRequested,
     MilestoneMoneyState,
@@ -23,7 +21,6 @@ from kelmah.kit.context import Principal
 from kelmah.kit.errors import Conflict, KelmahError
 from kelmah.services.job import mapping
 from kelmah.services.job.documents import contracts as documents
-from kelmah.services.job.documents import jobs as job_documents
 from kelmah.services.job.documents.contracts import ContractDocument, Milestone, Submission
 from kelmah.services.job.errors import (
     ContractNotActive,
@@ -34,10 +31,9 @@ from kelmah.services.job.errors import (
 )
 from kelmah.services.job.service import words
 from kelmah.services.job.service.context import Context
-from kelmah.services.job.service.contracts import own_contract, subject
+from kelmah.services.job.service.contracts import own_contract, subject, tell_completed
 from kelmah.services.job.service.states import (
     BY_MONEY_STATE,
-    JOB_TRANSITIONS,
     MILESTONE_TRANSITIONS,
     sources,
 )
@@ -252,20 +248,9 @@ async def _release(context: Context, contract_id: str, milestone_id: str) -> Non
 
 async def _complete(context: Context, contract: ContractDocument) -> None:
     """Complete the contract and its job if all milestones are settled, in the open transaction."""
-    now = clock.now()
-    completed = await documents.complete(contract.id, at=now)
-    if completed is None:
-        return
-    await job_documents.move_job(
-        contract.job_id,
-        sources=sources(JOB_TRANSITIONS, JobStatus.COMPLETED),
-        to=JobStatus.COMPLETED,
-        at=now,
-    )
-    event = ContractCompleted(
-        contract_id=contract.id, job_id=contract.job_id, hirer_id=contract.hirer_id, worker_id=contract.worker_id
-    )
-    await context.events.append(event, subject=subject(contract.id))
+    completed = await documents.complete(contract.id, at=clock.now())
+    if completed is not None:
+        await tell_completed(context, completed)
 
 
 async def _step(

@@ -1,29 +1,74 @@
-"""How well a worker and a job fit: features in thousandths, weights that sum to 1000, and reasons in words."""
+"""How well a worker and a job fit: features in thousandths, one table of weights, and reasons in words.
+
+A fit has two sides: would the hirer take the worker, and would the worker take the job. The score is their geometric
+mean, so that neither side makes up for the other. Who offers nothing of the trade has no score at all.
+"""
 
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
+from kelmah.contracts import taxonomy
 from kelmah.contracts.common import Money
 
-#: What each feature counts when jobs are ranked for a worker.
-JOB_WEIGHTS: Mapping[str, int] = {"skills": 500, "distance": 250, "budget": 150, "recency": 100}
-#: What each feature counts when workers are ranked for a job.
-WORKER_WEIGHTS: Mapping[str, int] = {"skills": 500, "distance": 200, "reputation": 200, "budget": 100}
+#: Side → feature → weight. The weights of a side sum to 1000; docs/matching.md says why each is what it is.
+WEIGHTS: Mapping[str, Mapping[str, int]] = {
+    "hirer": {"skills": 450, "reputation": 250, "distance": 150, "experience": 150},
+    "worker": {"budget": 400, "distance": 350, "load": 150, "recency": 100},
+}
 #: The value of a feature that nothing is known of: neither a reward nor a punishment.
 UNKNOWN = 500
+#: What one wanted trade counts: offered itself, as one trade of the wanted family, as the family of the wanted trade.
+SAME_TRADE, TRADE_OF_FAMILY, FAMILY_OF_TRADE = 1000, 900, 600
+#: The trade of the job itself is offered, but none of the skills that it lists.
+CATEGORY_ONLY = 400
 #: Kilometres at which nearness has fallen to 37 in 100.
 DISTANCE_SCALE_KM = 25.0
+#: Kilometres within which somebody free is told that a job is urgent.
+URGENT_KM = 25.0
 #: A budget that pays this many hours at the worker's rate fits fully.
 HOURS_OF_A_DAY = 8
 #: Days after which a job is no longer fresh at all.
 FRESH_DAYS = 30
 #: What newcomers without a review are taken for, in thousandths of five stars: about 3.5.
 NEWCOMER_REPUTATION = 700
+#: Contracts at the same time at which a worker has no hand free.
+FULL_LOAD = 4
+#: In each ten places of a list, the one that the best newcomer gets if the ten would show none.
+NEWCOMER_PLACE = 5
+_BLOCK = 10
 EARTH_RADIUS_KM = 6371.0088
 
 Coordinates = tuple[float, float]
+RankedT = TypeVar("RankedT")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Need:
+    """What a job asks for; trades are ids of the taxonomy."""
+
+    category: str
+    skills: Sequence[str]
+    budget: Money
+    place: Coordinates
+    published_at: datetime | None = None
+    urgent: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Offer:
+    """What a worker brings; `completed` and `active` are numbers of contracts."""
+
+    skills: Collection[str]
+    place: Coordinates | None = None
+    hourly_rate: Money | None = None
+    rating_milli: int | None = None
+    review_count: int = 0
+    completed: int = 0
+    active: int = 0
+    is_available: bool = True
 
 
 class Feature(NamedTuple):
@@ -34,32 +79,81 @@ class Feature(NamedTuple):
 
 
 class Score(NamedTuple):
-    """A score from 0 to 1000 with what each feature contributed."""
+    """A score from 0 to 1000, what each feature contributed to it, and the two sides it is the mean of."""
 
     total: int
     contributions: dict[str, int]
     reasons: list[str]
+    sides: dict[str, int]
 
 
-def combine(weights: Mapping[str, int], features: Mapping[str, Feature]) -> Score:
-    """The weighted sum; reasons in the order of the weights."""
-    contributions = {name: weight * features[name].value // 1000 for name, weight in weights.items()}
-    reasons = [reason for name in weights if (reason := features[name].reason)]
-    return Score(sum(contributions.values()), contributions, reasons)
+def fit(need: Need, offer: Offer, *, now: datetime) -> Score | None:
+    """How well a worker and a job fit each other; None when the worker offers nothing of the trade."""
+    skill = skills(need.skills, need.category, offer.skills)
+    if skill is None:
+        return None
+    km = None if offer.place is None else kilometres(need.place, offer.place)
+    return combine(
+        {
+            "skills": skill,
+            "distance": distance(km),
+            "reputation": reputation(offer.rating_milli, offer.review_count),
+            "experience": experience(offer.completed),
+            "budget": budget(need.budget, offer.hourly_rate),
+            "load": load(offer.active),
+            "recency": recency(need, offer, km, now),
+        }
+    )
+
+
+def combine(features: Mapping[str, Feature]) -> Score:
+    """The geometric mean of the two sides, shared out among the features by what each brought; exact to the unit."""
+    sides = {
+        side: sum(weight * features[name].value for name, weight in weights.items()) // 1000
+        for side, weights in WEIGHTS.items()
+    }
+    total = math.isqrt(sides["hirer"] * sides["worker"])
+    brought = {
+        name: sum(weights.get(name, 0) for weights in WEIGHTS.values()) * feature.value
+        for name, feature in features.items()
+    }
+    contributions = _share(total, brought)
+    reasons = [feature.reason for feature in features.values() if feature.reason]
+    return Score(total, contributions, reasons, sides)
+
+
+def with_newcomers(ranked: Sequence[RankedT], *, is_newcomer: Callable[[RankedT], bool]) -> list[RankedT]:
+    """The list with a fair chance for newcomers: in each ten that would show none, the next one gets a place."""
+    left = list(ranked)
+    for start in range(0, len(left), _BLOCK):
+        block = left[start : start + _BLOCK]
+        if len(block) < NEWCOMER_PLACE or any(is_newcomer(one) for one in block):
+            continue
+        later = next((at for at in range(start + len(block), len(left)) if is_newcomer(left[at])), None)
+        if later is None:
+            break
+        left.insert(start + NEWCOMER_PLACE - 1, left.pop(later))
+    return left
+
+
+def related(trade: str) -> frozenset[str]:
+    """The trades of which one may meet this one: itself, its family, and the trades of a family."""
+    return taxonomy.expand(trade) | {skill.id for skill in taxonomy.lineage(trade)}
 
 
 def skills(wanted: Sequence[str], category: str, offered: Collection[str]) -> Feature | None:
-    """The share of the wanted skills that are offered; None closes the gate: nothing of the trade is offered.
+    """How much of the wanted trades is offered; None closes the gate: nothing of the trade is offered.
 
-    Skills are compared by their keys. Knowing the trade itself counts as half of it, whatever the details.
+    A family as category opens nothing by itself, since its trades are strangers to each other.
     """
-    matched = [one for one in wanted if one in offered]
-    if not matched and category not in offered:
-        return None
-    value = max(1000 * len(matched) // len(wanted), 500 if category in offered else 0)
-    if not matched:
-        return Feature(value, f"The trade fits: {category}")
-    return Feature(value, f"{len(matched)} of {len(wanted)} skills fit: {', '.join(matched)}")
+    values = {one: _covered(one, offered) for one in wanted}
+    matched = [one for one, value in values.items() if value]
+    if matched:
+        names = ", ".join(_name(one) for one in matched)
+        return Feature(sum(values.values()) // len(wanted), f"{len(matched)} of {len(wanted)} trades fit: {names}")
+    if category in offered and len(taxonomy.expand(category)) == 1:
+        return Feature(CATEGORY_ONLY, f"The trade fits: {_name(category)}")
+    return None
 
 
 def distance(km: float | None) -> Feature:
@@ -79,11 +173,14 @@ def budget(offered: Money, hourly_rate: Money | None) -> Feature:
     return Feature(1000 * offered.amount // day)
 
 
-def recency(published_at: datetime, now: datetime) -> Feature:
-    """How fresh a job is."""
-    days = max(0, (now - published_at).days)
-    value = max(0, 1000 - 1000 * days // FRESH_DAYS)
-    return Feature(value, "Published today" if days == 0 else None)
+def recency(need: Need, offer: Offer, km: float | None, now: datetime) -> Feature:
+    """How fresh a job is. An urgent one is always fresh to those who are near and free."""
+    if need.urgent and offer.is_available and km is not None and km <= URGENT_KM:
+        return Feature(1000, "Urgent, near and free now")
+    if need.published_at is None:
+        return Feature(UNKNOWN)
+    days = max(0, (now - need.published_at).days)
+    return Feature(max(0, 1000 - 1000 * days // FRESH_DAYS), "Published today" if days == 0 else None)
 
 
 def reputation(rating_milli: int | None, review_count: int) -> Feature:
@@ -94,8 +191,40 @@ def reputation(rating_milli: int | None, review_count: int) -> Feature:
     return Feature(min(1000, rating_milli // 5), f"Rated {rating_milli / 1000:.1f} of 5 in {review_count} {noun}")
 
 
+def experience(completed: int) -> Feature:
+    """Work done on Kelmah; each further contract says less than the one before."""
+    noun = "contract" if completed == 1 else "contracts"
+    return Feature(1000 * (completed + 3) // (completed + 8), f"Completed {completed} {noun}" if completed else None)
+
+
+def load(active: int) -> Feature:
+    """Hands that are free."""
+    return Feature(max(0, 1000 - 1000 * active // FULL_LOAD))
+
+
 def kilometres(one: Coordinates, other: Coordinates) -> float:
     """The great-circle distance between two points (longitude, latitude in degrees), by the haversine formula."""
     (lng1, lat1), (lng2, lat2) = [(math.radians(lng), math.radians(lat)) for lng, lat in (one, other)]
     chord = math.sin((lat2 - lat1) / 2) ** 2 + math.cos(lat1) * math.cos(lat2) * math.sin((lng2 - lng1) / 2) ** 2
     return 2 * EARTH_RADIUS_KM * math.asin(math.sqrt(min(1.0, chord)))
+
+
+def _covered(trade: str, offered: Collection[str]) -> int:
+    if trade in offered:
+        return SAME_TRADE
+    if not taxonomy.expand(trade).isdisjoint(offered):
+        return TRADE_OF_FAMILY
+    return 0 if related(trade).isdisjoint(offered) else FAMILY_OF_TRADE
+
+
+def _share(total: int, brought: Mapping[str, int]) -> dict[str, int]:
+    """Whole shares of `total` in proportion; what rounding leaves goes to the largest."""
+    whole = sum(brought.values()) or 1
+    shares = {name: total * part // whole for name, part in brought.items()}
+    shares[max(brought, key=lambda name: brought[name])] += total - sum(shares.values())
+    return shares
+
+
+def _name(trade: str) -> str:
+    known = taxonomy.skills().get(trade)
+    return known.name if known else trade

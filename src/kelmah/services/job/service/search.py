@@ -1,17 +1,19 @@
-"""Search of open jobs."""
+"""Search of open jobs: by words, trades, place, region and budget; with the reasons for each hit, and counts."""
 
 from dataclasses import dataclass
 from enum import StrEnum
 
 import msgspec
 
+from kelmah.contracts import taxonomy
 from kelmah.contracts.common import Latitude, Longitude, Page
-from kelmah.contracts.job import JobView
+from kelmah.contracts.job import Facet, JobFacets, JobSuggestions, JobView, Why
 from kelmah.kit.errors import BadInput
 from kelmah.services.job import mapping
-from kelmah.services.job.documents import jobs as documents
-from kelmah.services.job.documents.jobs import Distance, Found, JobFilter
-from kelmah.services.job.service import words
+from kelmah.services.job.documents import search as documents
+from kelmah.services.job.documents.search import MAX_COUNTED, Amount, Distance, JobFilter, JobRow
+from kelmah.services.job.service import lexicon, words
+from kelmah.services.job.service.lexicon import Wanted
 from kelmah.services.job.service.paging import cursor_values, page, position
 from kelmah.services.job.settings import JobSettings
 
@@ -20,6 +22,9 @@ DEFAULT_RADIUS_KM = 50.0
 MAX_RADIUS_KM = 500.0
 #: Words of a query that are looked at; more are refused.
 MAX_WORDS = 10
+_SUGGESTIONS = 10
+#: What a word of the query counts by where a job has it.
+_POINTS = {"title": 500, "trade": 300, "place": 100, "description": 100}
 
 
 class Sort(StrEnum):
@@ -27,6 +32,7 @@ class Sort(StrEnum):
 
     NEWEST = "newest"
     NEAREST = "nearest"
+    BUDGET = "budget"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,23 +48,59 @@ class JobSearch:
     min_budget: int | None = None
     max_budget: int | None = None
     currency: str = "GHS"
+    urgent: bool | None = None
     sort: Sort = Sort.NEWEST
+    explain: bool = False
 
 
 async def search_jobs(settings: JobSettings, asked: JobSearch, *, cursor: str | None, limit: int) -> Page[JobView]:
-    """Open jobs that fit, newest or nearest first; a word of `q` finds what begins with it."""
-    wanted = job_filter(settings, asked)
+    """Open jobs that fit. Every word of `q` is found, or its completion, or its correction."""
+    check(settings, asked)
+    wanted = await _wanted_words(asked.q)
+    fits = job_filter(asked, wanted)
+
+    def view(row: JobRow) -> JobView:
+        return mapping.job_view(row, distance_m=row.distance_m, why=why(row, wanted, fits) if asked.explain else None)
+
     if asked.sort is Sort.NEAREST:
         values = cursor_values(cursor, (float, str))
         after = None if values is None else Distance(*values)
-        found = await documents.nearest_open_jobs(wanted, after=after, limit=limit + 1)
-        return page(found, limit, view=_view, last=lambda one: (one.distance_m, one.job.id))
-    found = await documents.newest_open_jobs(wanted, after=position(cursor), limit=limit + 1)
-    return page(found, limit, view=_view, last=lambda one: (one.job.published_at, one.job.id))
+        found = await documents.nearest_open(fits, after=after, limit=limit + 1)
+        return page(found, limit, view=view, last=lambda one: (one.distance_m, one.id))
+    if asked.sort is Sort.BUDGET:
+        values = cursor_values(cursor, (int, str))
+        above = None if values is None else Amount(*values)
+        found = await documents.best_paid_open(fits, after=above, limit=limit + 1)
+        return page(found, limit, view=view, last=lambda one: (one.budget.amount, one.id))
+    found = await documents.newest_open(fits, after=position(cursor), limit=limit + 1)
+    return page(found, limit, view=view, last=lambda one: (one.published_at, one.id))
 
 
-def job_filter(settings: JobSettings, asked: JobSearch) -> JobFilter:
-    """The checked query.
+async def count_jobs(settings: JobSettings, asked: JobSearch) -> JobFacets:
+    """How the open jobs that fit spread over trades and regions."""
+    check(settings, asked)
+    counts = await documents.count_facets(job_filter(asked, await _wanted_words(asked.q)))
+    names = taxonomy.skills()
+    return JobFacets(
+        count=min(counts.counted, MAX_COUNTED),
+        is_complete=counts.counted <= MAX_COUNTED,
+        urgent=counts.urgent,
+        trades=[
+            Facet(value=one.value, name=names[one.value].name, count=one.count)
+            for one in counts.trades
+            if one.value in names
+        ],
+        regions=[Facet(value=one.value, name=one.value, count=one.count) for one in counts.regions],
+    )
+
+
+async def suggest(typed: str) -> JobSuggestions:
+    """What the words that were typed may go on to."""
+    return JobSuggestions(items=await lexicon.suggestions(typed, limit=_SUGGESTIONS))
+
+
+def check(settings: JobSettings, asked: JobSearch) -> None:
+    """Refuse a query of which the parts do not fit.
 
     Raises:
         BadInput: a part does not fit; names it.
@@ -72,22 +114,65 @@ def job_filter(settings: JobSettings, asked: JobSearch) -> JobFilter:
         raise BadInput.of("minBudget", "must not be more than maxBudget")
     if asked.currency not in settings.currencies:
         raise BadInput.of("currency", f"must be one of {', '.join(settings.currencies)}")
-    found = words.words(asked.q or "")
+    found = words.asked_words(asked.q or "")
     if len(found) > MAX_WORDS:
         raise BadInput.of("q", f"at most {MAX_WORDS} words")
     if asked.q and asked.q.strip() and not found:
         raise BadInput.of("q", "must have a letter or a digit")
+    job_filter(asked, [])
+
+
+def job_filter(asked: JobSearch, wanted: list[Wanted]) -> JobFilter:
+    """The query as the documents know it; a family stands for all of its trades.
+
+    Raises:
+        BadInput: a trade is unknown or a place is none; names it.
+    """
+    skills = {words.trade("skill", one) for one in asked.skill}
     return JobFilter(
-        words=found,
-        category_key=words.key(asked.category, field="category") if asked.category is not None else None,
-        skill_keys=[words.key(one, field="skill") for one in asked.skill],
-        region_key=words.key(asked.region, field="region") if asked.region is not None else None,
+        stems=[one.stems for one in wanted],
+        category=sorted(taxonomy.expand(words.trade("category", asked.category))) if asked.category is not None else (),
+        skills=sorted({one for skill in skills for one in taxonomy.expand(skill)}),
+        region_key=words.region_key(asked.region, field="region") if asked.region is not None else None,
         currency=asked.currency,
         min_budget=asked.min_budget,
         max_budget=asked.max_budget,
-        near=near,
+        urgent=asked.urgent,
+        near=_place(asked.near),
         radius_m=(asked.radius_km or DEFAULT_RADIUS_KM) * 1000,
     )
+
+
+def why(row: JobRow, wanted: list[Wanted], fits: JobFilter) -> list[Why]:
+    """What of the query each part of the job answers; the points of words tell how prominent they are."""
+    names = taxonomy.skills()
+    trades = [name for one in row.trades for skill in taxonomy.lineage(one) for name in (skill.name, *skill.synonyms)]
+    texts = {
+        "title": words.stems(row.title),
+        "trade": words.stems(*trades),
+        "place": words.stems(row.location.city, row.location.region),
+        "description": words.stems(row.description),
+    }
+    found = [
+        Why(part="q", asked=one.asked, found=stem, where=where, how=one.how, points=_POINTS[where])
+        for one in wanted
+        for stem in one.stems
+        for where, stems in texts.items()
+        if stem in stems
+    ]
+    for part, group in (("category", fits.category), ("skill", fits.skills)):
+        found += [
+            Why(part=part, asked=group[0] if len(group) == 1 else "family", found=names[one].name, where="trade")
+            for one in row.trades
+            if one in group
+        ]
+    if row.distance_m is not None:
+        found.append(Why(part="near", found=f"{row.distance_m / 1000:.1f} km away", where="place"))
+    return found
+
+
+async def _wanted_words(q: str | None) -> list[Wanted]:
+    return [await lexicon.wanted(word) for word in words.asked_words(q or "")]
 
 
 def _place(near: str | None) -> tuple[float, float] | None:
@@ -97,7 +182,3 @@ def _place(near: str | None) -> tuple[float, float] | None:
         return msgspec.json.decode(f"[{near}]", type=tuple[Longitude, Latitude])
     except (msgspec.MsgspecError, UnicodeError) as error:
         raise BadInput.of("near", "must be longitude,latitude, such as -0.187,5.6037") from error
-
-
-def _view(found: Found) -> JobView:
-    return mapping.job_view(found.job, distance_m=found.distance_m)

@@ -4,21 +4,30 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import TypeVar
 
-from kelmah.contracts.job import ApplicationStatus, ContractStatus, JobStatus, MilestoneMoneyState, MilestoneStatus
+from kelmah.contracts.job import (
+    ApplicationStatus,
+    ContractStatus,
+    InvitationStatus,
+    JobStatus,
+    MilestoneMoneyState,
+    MilestoneStatus,
+)
 
 StatusT = TypeVar("StatusT", bound=StrEnum)
 
 JOB_TRANSITIONS: Mapping[JobStatus, frozenset[JobStatus]] = {
     JobStatus.DRAFT: frozenset({JobStatus.OPEN}),
-    JobStatus.OPEN: frozenset({JobStatus.PAUSED, JobStatus.IN_PROGRESS, JobStatus.CANCELLED}),
+    JobStatus.OPEN: frozenset({JobStatus.PAUSED, JobStatus.EXPIRED, JobStatus.IN_PROGRESS, JobStatus.CANCELLED}),
     JobStatus.PAUSED: frozenset({JobStatus.OPEN, JobStatus.CANCELLED}),
+    # Those who applied in time can still be accepted.
+    JobStatus.EXPIRED: frozenset({JobStatus.OPEN, JobStatus.IN_PROGRESS, JobStatus.CANCELLED}),
     # A cancelled contract pauses its job, so that it is not offered again before its hirer says so.
     JobStatus.IN_PROGRESS: frozenset({JobStatus.COMPLETED, JobStatus.PAUSED}),
     JobStatus.COMPLETED: frozenset(),
     JobStatus.CANCELLED: frozenset(),
 }
 #: States in which a hirer may still change what a job says.
-EDITABLE_JOB = frozenset({JobStatus.DRAFT, JobStatus.OPEN, JobStatus.PAUSED})
+EDITABLE_JOB = frozenset({JobStatus.DRAFT, JobStatus.OPEN, JobStatus.PAUSED, JobStatus.EXPIRED})
 
 APPLICATION_TRANSITIONS: Mapping[ApplicationStatus, frozenset[ApplicationStatus]] = {
     ApplicationStatus.SUBMITTED: frozenset(
@@ -35,6 +44,13 @@ APPLICATION_TRANSITIONS: Mapping[ApplicationStatus, frozenset[ApplicationStatus]
     ApplicationStatus.ACCEPTED: frozenset(),
     ApplicationStatus.REJECTED: frozenset(),
     ApplicationStatus.WITHDRAWN: frozenset(),
+}
+
+INVITATION_TRANSITIONS: Mapping[InvitationStatus, frozenset[InvitationStatus]] = {
+    InvitationStatus.SENT: frozenset({InvitationStatus.DECLINED, InvitationStatus.APPLIED}),
+    # Who said no may still apply while the job is open.
+    InvitationStatus.DECLINED: frozenset({InvitationStatus.APPLIED}),
+    InvitationStatus.APPLIED: frozenset(),
 }
 
 CONTRACT_TRANSITIONS: Mapping[ContractStatus, frozenset[ContractStatus]] = {

@@ -1,11 +1,10 @@
 """Checks and folds what people typed, for storing and for comparing."""
 
-import re
-import unicodedata
 from collections.abc import Iterable
 
 import nh3
 
+from kelmah.contracts import taxonomy
 from kelmah.contracts.common import Money
 from kelmah.kit import text
 from kelmah.kit.errors import BadInput
@@ -13,9 +12,17 @@ from kelmah.services.job.settings import JobSettings
 
 #: Distinct words of one job that search looks at; title and skills come first.
 MAX_TERMS = 300
-#: Letters of Ghanaian languages that people without the keyboard type in plain Latin.
-_PLAIN = str.maketrans("ɛɔŋƒɖʋɣ", "eonfdvg")  # they are meant
-_WORD = re.compile(r"[^\W_]+")
+#: Endings that are cut off, the longest first, if this many letters stay.
+_ENDINGS = ("ation", "ings", "ing", "ers", "er", "ed")
+_STEM_CHARS = 3
+#: Words that nobody looks for.
+_STOP_WORDS = frozenset(
+    (
+        "a", "an", "and", "at", "by", "can", "find", "for", "from", "i", "in", "is", "job", "looking", "me", "my",
+        "near", "need", "of", "on", "or", "some", "the", "to", "want", "who", "with", "work", "you",
+        "de", "des", "du", "et", "la", "le", "les", "un", "une",
+    )
+)  # fmt: skip
 
 
 def line(field: str, typed: str, max_chars: int) -> str:
@@ -50,27 +57,32 @@ def optional_lines(field: str, typed: str | None, max_chars: int) -> str | None:
     return lines(field, typed, max_chars) if typed and typed.strip() else None
 
 
-def labels(field: str, typed: Iterable[str], max_chars: int) -> list[str]:
-    """Clean labels without twins, in their order.
+def trade(field: str, typed: str) -> str:
+    """The id of the trade, or family of trades, that people mean by this word.
 
     Raises:
-        BadInput: one is not clean or has neither letter nor digit; names it.
+        BadInput: no trade is called so; names the field and what was perhaps meant.
     """
-    kept: dict[str, str] = {}
-    for position, one in enumerate(typed):
-        name = f"{field}[{position}]"
-        clean = line(name, one, max_chars)
-        kept.setdefault(key(clean, field=name), clean)
-    return list(kept.values())
+    known = taxonomy.resolve(typed)
+    if known is None:
+        near = taxonomy.suggest(typed)
+        hint = f"did you mean {', '.join(near)}?" if near else "GET /api/v1/skills lists the trades"
+        raise BadInput.of(field, f"unknown trade: {hint}")
+    return known.id
 
 
-def key(label: str, *, field: str) -> str:
-    """What a label is compared by: its folded words joined by hyphens, so that "Pipe Fitting" is "pipe-fitting".
+def trades(field: str, typed: Iterable[str]) -> list[str]:
+    """The ids of trades without twins, in their order."""
+    return list(dict.fromkeys(trade(f"{field}[{position}]", one) for position, one in enumerate(typed)))
+
+
+def region_key(region: str, *, field: str) -> str:
+    """What regions are compared by: "Greater Accra Region" and "greater-accra" are one.
 
     Raises:
-        BadInput: the label has neither letter nor digit; names the field.
+        BadInput: it has neither letter nor digit; names the field.
     """
-    folded = "-".join(words(label))
+    folded = taxonomy.fold(region).removesuffix(" region")
     if not folded:
         raise BadInput.of(field, "must have a letter or a digit")
     return folded
@@ -78,14 +90,31 @@ def key(label: str, *, field: str) -> str:
 
 def words(typed: str) -> list[str]:
     """The words of a text, folded: no case, no accents, in their order."""
-    folded = unicodedata.normalize("NFKD", typed).casefold()
-    plain = "".join(char for char in folded if not unicodedata.combining(char)).translate(_PLAIN)
-    return _WORD.findall(plain)
+    return taxonomy.fold(typed).split()
 
 
-def terms(*texts: str) -> list[str]:
-    """The distinct words of these texts that search looks at."""
-    return list(dict.fromkeys(word for one in texts for word in words(one)))[:MAX_TERMS]
+def asked_words(typed: str) -> list[str]:
+    """The words of a query without twins, and without those that say nothing unless there are no others."""
+    found = list(dict.fromkeys(words(typed)))
+    return [word for word in found if word not in _STOP_WORDS] or found
+
+
+def stem(word: str) -> str:
+    """A folded word without its English ending, so that plumber, plumbers and plumbing are one.
+
+    Deliberately crude: both sides are cut alike, so what matters is that the forms of one word meet.
+    """
+    if len(word) > 3 and word.endswith("s") and not word.endswith("ss"):
+        word = word[:-1]
+    for ending in _ENDINGS:
+        if word.endswith(ending) and len(word) - len(ending) >= _STEM_CHARS:
+            return word.removesuffix(ending)
+    return word.removesuffix("e") if len(word) > _STEM_CHARS else word
+
+
+def stems(*texts: str) -> list[str]:
+    """The distinct stems of these texts that search looks at."""
+    return list(dict.fromkeys(stem(word) for one in texts for word in words(one)))[:MAX_TERMS]
 
 
 def check_currency(settings: JobSettings, field: str, money: Money) -> None:

@@ -2,16 +2,47 @@
 
 from kelmah.services.messaging.documents.attachments import AttachmentDocument
 from kelmah.services.messaging.documents.conversations import ConversationDocument, EpochDocument
+from kelmah.services.messaging.documents.deliveries import (
+    DeliveryDocument,
+    DeliverySettingsDocument,
+    PushSubscriptionDocument,
+)
 from kelmah.services.messaging.documents.messages import MessageDocument
 from kelmah.services.messaging.documents.notifications import NotificationDocument
+from kelmah.services.messaging.documents.safety import (
+    BlockDocument,
+    PairDocument,
+    ReportDocument,
+    RestrictionDocument,
+)
 
 __all__ = [
     "DOCUMENTS",
     "AttachmentDocument",
+    "BlockDocument",
     "ConversationDocument",
+    "DeliveryDocument",
+    "DeliverySettingsDocument",
     "EpochDocument",
     "MessageDocument",
     "NotificationDocument",
+    "PairDocument",
+    "PushSubscriptionDocument",
+    "ReportDocument",
+    "RestrictionDocument",
 ]
 
-DOCUMENTS = (ConversationDocument, MessageDocument, AttachmentDocument, NotificationDocument, EpochDocument)
+DOCUMENTS = (
+    ConversationDocument,
+    MessageDocument,
+    AttachmentDocument,
+    NotificationDocument,
+    DeliveryDocument,
+    DeliverySettingsDocument,
+    PushSubscriptionDocument,
+    EpochDocument,
+    BlockDocument,
+    PairDocument,
+    RestrictionDocument,
+    ReportDocument,
+)

@@ -5,7 +5,8 @@ from datetime import datetime
 
 from beanie import Document
 
-from kelmah.kit.mongo import session
+from kelmah.contracts.messaging import FileState
+from kelmah.kit.mongo import change, session
 
 
 class AttachmentDocument(Document):
@@ -18,6 +19,8 @@ class AttachmentDocument(Document):
     media_type: str
     size: int
     message_id: str | None = None
+    is_withdrawn: bool = False
+    state: FileState = FileState.CLEAN
     created_at: datetime
 
     class Settings:
@@ -65,3 +68,25 @@ async def discard_unsent(attachment_id: str) -> bool:
     """Forget a file that was never sent; False when it was, or is gone."""
     result = await AttachmentDocument.get_pymongo_collection().delete_one({"_id": attachment_id, "message_id": None})
     return result.deleted_count == 1
+
+
+async def withdraw(message_id: str) -> None:
+    """Let nobody read the files of a deleted message. Joins the open transaction."""
+    await AttachmentDocument.get_pymongo_collection().update_many(
+        {"message_id": message_id}, {"$set": {"is_withdrawn": True}}, session=session()
+    )
+
+
+async def of_message(message_id: str) -> list[str]:
+    """The ids of a message's files."""
+    rows = await AttachmentDocument.find({"message_id": message_id}).to_list()
+    return [one.id for one in rows]
+
+
+async def set_state(attachment_id: str, *, state: FileState) -> AttachmentDocument | None:
+    """Write down what a scan found, once. Joins the open transaction."""
+    return await change(
+        AttachmentDocument,
+        {"_id": attachment_id, "state": FileState.SCANNING.value},
+        {"$set": {"state": state.value}},
+    )

@@ -22,13 +22,16 @@ _EPOCH = "epoch"
 class Participant(BaseModel):
     """`own_unread` counts one's own messages after `read_up_to`, which are not unread to oneself.
 
-    `notified_up_to` is the latest message that a notification told of.
+    `notified_up_to` is the latest message that a notification told of. A message takes an archived conversation back.
     """
 
     user_id: str
     read_up_to: int = 0
     own_unread: int = 0
     notified_up_to: int = 0
+    muted: bool = False
+    archived: bool = False
+    private_receipts: bool = False
 
 
 class ConversationDocument(Document):
@@ -40,6 +43,7 @@ class ConversationDocument(Document):
     contract_id: str | None = None
     participants: list[Participant]
     last_sequence: int = 0
+    last_change: int = 0
     created_at: datetime
     active_at: datetime
 
@@ -115,9 +119,14 @@ async def find_many(conversation_ids: Collection[str], *, user_id: str) -> list[
     ).to_list()
 
 
-async def list_for(user_id: str, *, after: tuple[datetime, str] | None, limit: int) -> list[ConversationDocument]:
-    """The person's conversations, most recently active first."""
-    query: dict[str, Any] = {"participants.user_id": user_id}
+async def list_for(
+    user_id: str, *, archived: bool | None, after: tuple[datetime, str] | None, limit: int
+) -> list[ConversationDocument]:
+    """The person's conversations, archived or not or (None) both, most recently active first."""
+    own: dict[str, Any] = {"user_id": user_id}
+    if archived is not None:
+        own["archived"] = True if archived else {"$ne": True}
+    query: dict[str, Any] = {"participants": {"$elemMatch": own}}
     if after is not None:
         at, conversation_id = after
         query["$or"] = [{"active_at": {"$lt": at}}, {"active_at": at, "_id": {"$lt": conversation_id}}]
@@ -129,7 +138,21 @@ async def take_sequence(conversation_id: str, *, sender_id: str, at: datetime) -
     return await change(
         ConversationDocument,
         {"_id": conversation_id, "participants.user_id": sender_id},
-        {"$inc": {"last_sequence": 1, "participants.$.own_unread": 1}, "$max": {"active_at": at}},
+        {
+            "$inc": {"last_sequence": 1, "participants.$[sender].own_unread": 1},
+            "$set": {"participants.$[].archived": False},
+            "$max": {"active_at": at},
+        },
+        array_filters=[{"sender.user_id": sender_id}],
+    )
+
+
+async def take_change(conversation_id: str, *, user_id: str) -> ConversationDocument | None:
+    """Count one change of a message more, by this participant. Joins the open transaction."""
+    return await change(
+        ConversationDocument,
+        {"_id": conversation_id, "participants.user_id": user_id},
+        {"$inc": {"last_change": 1}},
     )
 
 
@@ -143,6 +166,15 @@ async def set_read(conversation_id: str, *, user_id: str, up_to: int, own_unread
             "participants": {"$elemMatch": {"user_id": user_id, "read_up_to": {"$lt": up_to}}},
         },
         {"$set": {"participants.$.read_up_to": up_to, "participants.$.own_unread": own_unread}},
+    )
+
+
+async def edit_own(conversation_id: str, *, user_id: str, values: dict[str, bool]) -> ConversationDocument | None:
+    """Change how one participant has it; None when there is no such conversation of the person's."""
+    return await change(
+        ConversationDocument,
+        {"_id": conversation_id, "participants.user_id": user_id},
+        {"$set": {f"participants.$.{name}": value for name, value in values.items()}},
     )
 
 

@@ -5,18 +5,18 @@ from datetime import datetime
 from typing import Any, ClassVar
 
 from beanie import Document
-from pymongo import ASCENDING, DESCENDING, IndexModel
+from pymongo import ASCENDING, DESCENDING, IndexModel, ReturnDocument
 
 from kelmah.contracts.messaging import NotificationKind
 from kelmah.kit.ids import new_id
 from kelmah.kit.mongo import session
 
-#: States of the mail that goes with a notification.
-NO_MAIL, MAIL_DUE, MAIL_SENT, MAIL_SKIPPED, MAIL_REFUSED = "none", "due", "sent", "skipped", "refused"
-
 
 class NotificationDocument(Document):
-    """While a row is unread, `open_key` lets it take in further events of the same thing; `times` counts them."""
+    """While a row is unread, `open_key` lets it take in further events of the same thing; `times` counts them.
+
+    Where `in_app` is false the person chose not to see it, and the row is there for its deliveries.
+    """
 
     id: str  # type: ignore[assignment]  # ours, not an ObjectId
     user_id: str
@@ -28,8 +28,7 @@ class NotificationDocument(Document):
     open_key: str | None = None
     at: datetime
     read_at: datetime | None = None
-    mail: str = NO_MAIL
-    mail_at: datetime | None = None
+    in_app: bool = True
 
     class Settings:
         name = "notifications"
@@ -62,32 +61,49 @@ async def collapse(
     data: dict[str, str],
     times: int,
     at: datetime,
-) -> None:
-    """Let the unread row of `open_key` tell of this event too, or make that row. Joins the open transaction."""
-    await NotificationDocument.get_pymongo_collection().update_one(
+    in_app: bool,
+) -> tuple[NotificationDocument, bool]:
+    """Let the unread row of `open_key` tell of this event too, or make that row. Joins the open transaction.
+
+    The second value tells whether the row is new.
+    """
+    own_id = new_id()
+    row = await NotificationDocument.get_pymongo_collection().find_one_and_update(
         {"user_id": user_id, "open_key": open_key},
         {
-            "$setOnInsert": {
-                "_id": new_id(), "kind": kind.value, "params": {}, "read_at": None, "mail": NO_MAIL, "mail_at": None
-            },
-            "$set": {"event_id": event_id, "data": data, "times": times},
+            "$setOnInsert": {"_id": own_id, "kind": kind.value, "params": {}, "read_at": None},
+            "$set": {"event_id": event_id, "data": data, "times": times, "in_app": in_app},
             "$max": {"at": at},
         },
         upsert=True,
+        return_document=ReturnDocument.AFTER,
         session=session(),
-    )  # fmt: skip
+    )
+    assert row is not None  # noqa: S101  # an upsert always returns the document
+    return NotificationDocument.model_validate(row), row["_id"] == own_id
 
 
 async def get(notification_id: str) -> NotificationDocument | None:
-    """A notification of anybody, for the mail that goes with it."""
+    """A notification of anybody, for what goes out of the app."""
     return await NotificationDocument.get(notification_id)
+
+
+async def get_many(notification_ids: Collection[str]) -> dict[str, NotificationDocument]:
+    """Notifications of anybody by id."""
+    found = await NotificationDocument.find({"_id": {"$in": list(notification_ids)}}).to_list()
+    return {one.id: one for one in found}
+
+
+async def find(notification_id: str, *, user_id: str) -> NotificationDocument | None:
+    """A notification of the person."""
+    return await NotificationDocument.find_one({"_id": notification_id, "user_id": user_id})
 
 
 async def list_for(
     user_id: str, *, after: tuple[datetime, str] | None, unread_only: bool, limit: int
 ) -> list[NotificationDocument]:
     """The person's notifications, newest first."""
-    query: dict[str, Any] = {"user_id": user_id}
+    query: dict[str, Any] = {"user_id": user_id, "in_app": {"$ne": False}}
     if unread_only:
         query["read_at"] = None
     if after is not None:
@@ -98,7 +114,9 @@ async def list_for(
 
 async def count_unread(user_id: str) -> int:
     """How many the person has not read."""
-    return await NotificationDocument.get_pymongo_collection().count_documents({"user_id": user_id, "read_at": None})
+    return await NotificationDocument.get_pymongo_collection().count_documents(
+        {"user_id": user_id, "read_at": None, "in_app": {"$ne": False}}
+    )
 
 
 async def mark_read(user_id: str, *, ids: Collection[str], at: datetime) -> None:
@@ -123,11 +141,4 @@ async def mark_read_key(user_id: str, *, open_key: str, at: datetime) -> None:
 async def _mark(query: dict[str, Any], at: datetime) -> None:
     await NotificationDocument.get_pymongo_collection().update_many(
         {**query, "read_at": None}, {"$set": {"read_at": at, "open_key": None}}, session=session()
-    )
-
-
-async def set_mail(notification_id: str, *, state: str, at: datetime) -> None:
-    """Write down how the mail went, once."""
-    await NotificationDocument.get_pymongo_collection().update_one(
-        {"_id": notification_id, "mail": MAIL_DUE}, {"$set": {"mail": state, "mail_at": at}}
     )

@@ -6,13 +6,24 @@ from kelmah.services.messaging.service.attachments import (
     open_attachment,
     upload_attachment,
 )
+from kelmah.services.messaging.service.changes import (
+    delete_message,
+    edit_message,
+    list_changes,
+    purge_message,
+    react,
+    search_messages,
+)
 from kelmah.services.messaging.service.context import Context
 from kelmah.services.messaging.service.conversations import (
     create_conversation,
+    edit_conversation,
     list_conversations,
     mark_read,
     note_typing,
 )
+from kelmah.services.messaging.service.deliveries import send_delivery, send_digest
+from kelmah.services.messaging.service.links import unsubscribe
 from kelmah.services.messaging.service.messages import (
     Missing,
     epoch,
@@ -26,6 +37,7 @@ from kelmah.services.messaging.service.notices import (
     on_application_rejected,
     on_contract_signed,
     on_dispute_raised,
+    on_dispute_resolved,
     on_escrow_funded,
     on_escrow_refunded,
     on_escrow_released,
@@ -33,14 +45,15 @@ from kelmah.services.messaging.service.notices import (
     on_milestone_approved,
     on_milestone_changes_requested,
     on_milestone_submitted,
+    on_password_changed,
     on_payment_processed,
     on_review_revealed,
     on_session_revoked,
 )
 from kelmah.services.messaging.service.notifications import (
+    get_notification,
     list_notifications,
     read_notifications,
-    send_notification_mail,
 )
 from kelmah.services.messaging.service.presence import (
     REFRESH_S,
@@ -50,6 +63,27 @@ from kelmah.services.messaging.service.presence import (
     leave,
     refresh_presence,
 )
+from kelmah.services.messaging.service.safety import (
+    block,
+    decide_report,
+    get_case,
+    list_blocks,
+    list_reports,
+    report,
+    unblock,
+)
+from kelmah.services.messaging.service.scans import scan_attachment
+from kelmah.services.messaging.service.subscriptions import (
+    forget_phone,
+    get_settings,
+    prove_phone,
+    push_key,
+    send_phone_code,
+    set_settings,
+    subscribe,
+    unsubscribe_browser,
+)
+from kelmah.services.messaging.service.texts import page_for
 from kelmah.services.messaging.service.tickets import issue_ticket, redeem_ticket
 
 __all__ = [
@@ -57,17 +91,29 @@ __all__ = [
     "Context",
     "Download",
     "Missing",
+    "block",
     "create_conversation",
+    "decide_report",
+    "delete_message",
     "discard_upload",
+    "edit_conversation",
+    "edit_message",
     "epoch",
     "expire_presence",
+    "forget_phone",
+    "get_case",
+    "get_notification",
     "get_presence",
+    "get_settings",
     "issue_ticket",
     "join",
     "leave",
+    "list_blocks",
+    "list_changes",
     "list_conversations",
     "list_messages",
     "list_notifications",
+    "list_reports",
     "mark_read",
     "missing_since",
     "note_typing",
@@ -76,6 +122,7 @@ __all__ = [
     "on_application_rejected",
     "on_contract_signed",
     "on_dispute_raised",
+    "on_dispute_resolved",
     "on_escrow_funded",
     "on_escrow_refunded",
     "on_escrow_released",
@@ -83,14 +130,30 @@ __all__ = [
     "on_milestone_approved",
     "on_milestone_changes_requested",
     "on_milestone_submitted",
+    "on_password_changed",
     "on_payment_processed",
     "on_review_revealed",
     "on_session_revoked",
     "open_attachment",
+    "page_for",
+    "prove_phone",
+    "purge_message",
+    "push_key",
+    "react",
     "read_notifications",
     "redeem_ticket",
     "refresh_presence",
+    "report",
+    "scan_attachment",
+    "search_messages",
+    "send_delivery",
+    "send_digest",
     "send_message",
-    "send_notification_mail",
+    "send_phone_code",
+    "set_settings",
+    "subscribe",
+    "unblock",
+    "unsubscribe",
+    "unsubscribe_browser",
     "upload_attachment",
 ]

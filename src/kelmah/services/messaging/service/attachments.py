@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import NamedTuple
 from urllib.parse import unquote
 
-from kelmah.contracts.messaging import AttachmentView
+from kelmah.contracts.messaging import AttachmentView, FileState
 from kelmah.kit import clock
 from kelmah.kit.blobs import BlobNotFound
 from kelmah.kit.context import Principal
@@ -18,6 +18,8 @@ from kelmah.services.messaging.documents import AttachmentDocument, attachments,
 from kelmah.services.messaging.errors import (
     AttachmentNotFound,
     ConversationNotFound,
+    FileInfected,
+    FileScanning,
     FileTooLarge,
     FileTypeRefused,
 )
@@ -83,11 +85,14 @@ async def upload_attachment(
         file_name=context.ring.seal(name, context=mapping.file_name_context(attachment_id)),
         media_type=media_type,
         size=bounded.size,
+        state=FileState.CLEAN if context.scanner is None else FileState.SCANNING,
         created_at=clock.now(),
     )
 
     async def change() -> None:
         await attachments.add(attachment)
+        if context.scanner is not None:
+            await context.timers.set(f"scan:{attachment_id}", "messaging.scan_attachment", [attachment_id])
         await context.timers.set(
             f"upload:{attachment_id}", "messaging.discard_upload", [attachment_id], due=clock.now() + UNSENT_FOR
         )
@@ -143,12 +148,21 @@ async def open_attachment(context: Context, attachment_id: str, *, by: Principal
 
     Raises:
         AttachmentNotFound: not there, or not for the caller.
+        FileScanning, FileInfected: nobody reads it yet, or ever.
     """
     attachment = await attachments.find(attachment_id)
-    if attachment is None or (attachment.message_id is None and attachment.uploader_id != by.user_id):
+    if (
+        attachment is None
+        or attachment.is_withdrawn
+        or (attachment.message_id is None and attachment.uploader_id != by.user_id)
+    ):
         raise AttachmentNotFound
     if await conversations.find(attachment.conversation_id, user_id=by.user_id) is None:
         raise AttachmentNotFound
+    if attachment.state is FileState.SCANNING:
+        raise FileScanning(retry_after_s=2)
+    if attachment.state is FileState.INFECTED:
+        raise FileInfected
     try:
         sealed = await context.blobs.get(attachment_id)
     except BlobNotFound:

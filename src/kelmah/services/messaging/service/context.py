@@ -15,11 +15,11 @@ from kelmah.kit.mail import Mailer
 from kelmah.kit.ratelimit import Limit, Limiter
 from kelmah.kit.resources import Resources
 from kelmah.services.messaging.errors import SlowDown
+from kelmah.services.messaging.providers import PushSender, Scanner, SmsSender
 from kelmah.services.messaging.settings import MessagingSettings
 
 log = structlog.get_logger(__name__)
 
-MESSAGES = Limit("messages", quota=120, window_s=60, burst=60)
 CONVERSATIONS = Limit("conversations", quota=30, window_s=3600)
 UPLOADS = Limit("uploads", quota=60, window_s=3600)
 _PEOPLE_A_CALL = 100
@@ -35,7 +35,16 @@ class Context(Resources):
     job: JobClient
     blobs: BlobStore
     mailer: Mailer
+    sms: SmsSender | None
+    push: PushSender | None
+    scanner: Scanner | None
     limiter: Limiter
+
+
+def messages_limit(settings: MessagingSettings) -> Limit:
+    """How many messages one person may send."""
+    quota = settings.messages_per_minute
+    return Limit("messages", quota=quota, window_s=60, burst=max(1, quota // 2))
 
 
 async def charge(context: Context, limit: Limit, user_id: str) -> None:

@@ -2,11 +2,14 @@
 
 from datetime import datetime
 
+from msgspec import UNSET
+
 from kelmah.contracts.common import Page
 from kelmah.contracts.messaging import (
     ConversationKind,
     ConversationRead,
     ConversationView,
+    EditConversation,
     NewConversation,
     ReadFrame,
     ReadMark,
@@ -18,12 +21,13 @@ from kelmah.kit.errors import BadInput, NotFound
 from kelmah.kit.ids import new_id
 from kelmah.kit.pagination import decode_cursor, encode_cursor
 from kelmah.services.messaging import mapping
-from kelmah.services.messaging.documents import ConversationDocument, conversations, messages, notifications
+from kelmah.services.messaging.documents import ConversationDocument, conversations, messages, notifications, safety
 from kelmah.services.messaging.documents.conversations import Participant
 from kelmah.services.messaging.errors import ContractNotFound, ConversationNotFound, PersonNotFound
 from kelmah.services.messaging.service import live
 from kelmah.services.messaging.service.context import CONVERSATIONS, Context, charge, people_of
 from kelmah.services.messaging.service.messages import views
+from kelmah.services.messaging.service.safety import check_may_meet
 
 #: Seconds after which a typing notice is to be forgotten.
 TYPING_S = 6
@@ -67,6 +71,7 @@ async def _direct(context: Context, new: NewConversation, by: Principal) -> tupl
     (other,) = others
     if not await context.user.get_people(user_ids=[other]):
         raise PersonNotFound
+    await check_may_meet(by.user_id, other)
     return "direct:" + ":".join(sorted((by.user_id, other))), [by.user_id, other]
 
 
@@ -83,7 +88,7 @@ async def _contract(context: Context, new: NewConversation, by: Principal) -> tu
 
 
 async def list_conversations(
-    context: Context, *, cursor: str | None, limit: int, by: Principal
+    context: Context, *, archived: bool, cursor: str | None, limit: int, by: Principal
 ) -> Page[ConversationView]:
     """The caller's conversations, most recently active first."""
     after = None
@@ -93,7 +98,7 @@ async def list_conversations(
         except ValueError as error:
             raise BadInput.of("cursor", str(error)) from None
         after = (at, conversation_id)
-    found = await conversations.list_for(by.user_id, after=after, limit=limit + 1)
+    found = await conversations.list_for(by.user_id, archived=archived, after=after, limit=limit + 1)
     shown = found[:limit]
     next_cursor = encode_cursor((shown[-1].active_at, shown[-1].id)) if len(found) > limit else None
     return Page(items=await _views(context, shown, by), next_cursor=next_cursor)
@@ -107,6 +112,24 @@ async def _views(context: Context, found: list[ConversationDocument], by: Princi
         mapping.conversation_view(one, user_id=by.user_id, people=people, last_message=last.get(one.id))
         for one in found
     ]
+
+
+async def edit_conversation(
+    context: Context, conversation_id: str, edit: EditConversation, *, by: Principal
+) -> ConversationView:
+    """Mute, archive, or take either back, for the caller alone. A muted conversation notifies of nothing.
+
+    Raises:
+        ConversationNotFound: not one of the caller's.
+    """
+    given = {"muted": edit.muted, "archived": edit.archived, "private_receipts": edit.private_receipts}
+    values = {name: value for name, value in given.items() if value is not UNSET}
+    if not values:
+        raise BadInput.of("", "nothing to change")
+    found = await conversations.edit_own(conversation_id, user_id=by.user_id, values=values)
+    if found is None:
+        raise ConversationNotFound
+    return (await _views(context, [found], by))[0]
 
 
 async def mark_read(context: Context, conversation_id: str, mark: ReadMark, *, by: Principal) -> ConversationRead:
@@ -133,7 +156,9 @@ async def mark_read(context: Context, conversation_id: str, mark: ReadMark, *, b
     me = conversation.participant(by.user_id)
     if has_moved:
         frame = ReadFrame(conversation_id=conversation_id, user_id=by.user_id, read_up_to=me.read_up_to)
-        await live.publish(context, conversation.user_ids, frame)
+        # Whoever tells nobody learns of nobody.
+        others = [one for one in conversation.participants if not (me.private_receipts or one.private_receipts)]
+        await live.publish(context, {by.user_id, *(one.user_id for one in others)}, frame)
     return ConversationRead(
         conversation_id=conversation_id, read_up_to=me.read_up_to, unread_count=conversation.unread(by.user_id)
     )
@@ -154,5 +179,7 @@ async def note_typing(context: Context, conversation_id: str, *, by: Principal) 
     if conversation is None:
         raise ConversationNotFound
     others = [user_id for user_id in conversation.user_ids if user_id != by.user_id]
+    hidden = await safety.blocked_between(by.user_id, others)
+    others = [user_id for user_id in others if user_id not in hidden]
     frame = TypingNoticeFrame(conversation_id=conversation_id, user_id=by.user_id, expires_in_s=TYPING_S)
     await live.publish(context, others, frame)

@@ -3,8 +3,10 @@
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import NamedTuple
 
+import msgspec
+
 from kelmah.contracts.common import Page
-from kelmah.contracts.messaging import FileShared, MessageFrame, MessageSent, MessageView, NewMessage
+from kelmah.contracts.messaging import FileShared, MessageFlagged, MessageFrame, MessageSent, MessageView, NewMessage
 from kelmah.contracts.messaging.values import MAX_TEXT_CHARS
 from kelmah.kit import clock
 from kelmah.kit.context import Principal
@@ -17,7 +19,9 @@ from kelmah.services.messaging.documents import MessageDocument, attachments, co
 from kelmah.services.messaging.documents.messages import AlreadyStoredError
 from kelmah.services.messaging.errors import AttachmentsNotUsable, ClientIdReused, ConversationNotFound
 from kelmah.services.messaging.service import live
-from kelmah.services.messaging.service.context import MESSAGES, Context, charge
+from kelmah.services.messaging.service.context import Context, charge, messages_limit
+from kelmah.services.messaging.service.safety import check_may_write, flags_for
+from kelmah.services.messaging.service.words import words_of
 
 #: A resume that misses more messages of one conversation, or in all, is told to fetch them over HTTP.
 MAX_RESENT = 200
@@ -45,6 +49,7 @@ async def send_message(
         ConversationNotFound: not one of the caller's.
         ClientIdReused: another message has this client id.
         AttachmentsNotUsable: a file is not here, not the sender's, or was sent before.
+        WritingRefused, WritingRestricted, StrangerLimit: see `safety.check_may_write`.
         SlowDown: the sender's limit is reached.
     """
     new = _clean(new)
@@ -53,7 +58,11 @@ async def send_message(
         raise ConversationNotFound
     if (sent := await _sent_before(context, conversation_id, new, by)) is not None:
         return sent, False
-    await charge(context, MESSAGES, by.user_id)
+    await check_may_write(context, conversation, by=by)
+    await charge(context, messages_limit(context.settings), by.user_id)
+    flags = await flags_for(conversation, new.text)
+    if new.reply_to is not None and await messages.get(conversation_id, new.reply_to) is None:
+        raise BadInput.of("replyTo", "there is no such message in this conversation")
     message_id, now = new_id(), clock.now()
     sealed = context.ring.seal(new.text, context=mapping.text_context(message_id))
 
@@ -68,6 +77,9 @@ async def send_message(
             sender_id=by.user_id,
             client_id=new.client_id,
             text=sealed,
+            flags=flags,
+            reply_to=new.reply_to,
+            words=words_of(context.ring, conversation_id, new.text),
             attachment_ids=new.attachment_ids,
             sent_at=now,
         )
@@ -99,7 +111,7 @@ def _clean(new: NewMessage) -> NewMessage:
         raise BadInput.of("text", "a message needs text or an attachment")
     if len(set(new.attachment_ids)) != len(new.attachment_ids):
         raise BadInput.of("attachmentIds", "a file is named twice")
-    return NewMessage(client_id=new.client_id, text=text, attachment_ids=new.attachment_ids)
+    return msgspec.structs.replace(new, text=text)
 
 
 async def _sent_before(context: Context, conversation_id: str, new: NewMessage, by: Principal) -> MessageView | None:
@@ -107,7 +119,8 @@ async def _sent_before(context: Context, conversation_id: str, new: NewMessage, 
     if found is None:
         return None
     (view,) = await views(context, [found])
-    if view.text != new.text or found.attachment_ids != new.attachment_ids:
+    is_same = found.change or (view.text == new.text and found.reply_to == new.reply_to)
+    if not is_same or found.attachment_ids != new.attachment_ids:
         raise ClientIdReused
     return view
 
@@ -124,6 +137,16 @@ async def _tell(context: Context, message: MessageDocument, recipient_ids: list[
         ),
         subject=subject,
     )
+    if message.flags:
+        await context.events.append(
+            MessageFlagged(
+                conversation_id=message.conversation_id,
+                message_id=message.id,
+                sender_id=message.sender_id,
+                flags=list(message.flags),
+            ),
+            subject=subject,
+        )
     for attachment_id in message.attachment_ids:
         await context.events.append(
             FileShared(

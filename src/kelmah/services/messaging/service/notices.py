@@ -1,8 +1,8 @@
 """What messaging does when it hears of an event: tell those whom it matters to. One function an event."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
-from kelmah.contracts.auth import SessionRevoked
+from kelmah.contracts.auth import PasswordChanged, SessionRevoked
 from kelmah.contracts.common import Event, Money
 from kelmah.contracts.events import Envelope
 from kelmah.contracts.job import (
@@ -18,6 +18,7 @@ from kelmah.contracts.messaging import MessageFrame, MessageSent
 from kelmah.contracts.messaging import NotificationKind as Kind
 from kelmah.contracts.payment import (
     DisputeRaised,
+    DisputeResolved,
     EscrowFunded,
     EscrowRefunded,
     EscrowReleased,
@@ -25,12 +26,20 @@ from kelmah.contracts.payment import (
 )
 from kelmah.contracts.review import ReviewRevealed
 from kelmah.kit.ids import new_id
-from kelmah.services.messaging.documents import NotificationDocument, conversations, messages, notifications
+from kelmah.services.messaging.documents import (
+    NotificationDocument,
+    conversations,
+    deliveries,
+    messages,
+    notifications,
+    safety,
+)
 from kelmah.services.messaging.service import live, tickets
 from kelmah.services.messaging.service.context import Context
 from kelmah.services.messaging.service.conversations import open_key
 from kelmah.services.messaging.service.messages import views
-from kelmah.services.messaging.service.notifications import add_with_mail
+from kelmah.services.messaging.service.notifications import publish
+from kelmah.services.messaging.service.plans import Plan, plans_of, schedule
 from kelmah.services.messaging.service.texts import amount_param
 
 _CONSUMER = "messaging.notify"
@@ -48,22 +57,45 @@ async def _notify(
 ) -> None:
     """Store a notification for each person, once an event. `ids` names the fields of the event that go with it."""
 
-    async def effect() -> None:
-        for user_id in user_ids:
-            await add_with_mail(
-                context,
-                NotificationDocument(
-                    id=new_id(),
-                    user_id=user_id,
-                    kind=kind,
-                    event_id=envelope.id,
-                    data={_camel(name): getattr(event, name) for name in ids},
-                    params={"amount": amount_param(amount)} if amount else {},
-                    at=envelope.time,
-                ),
-            )
+    plans = await plans_of(context, user_ids)
 
-    await context.events.consume(_CONSUMER, envelope.id, effect)
+    async def effect() -> list[NotificationDocument]:
+        made = []
+        for user_id, plan in plans.items():
+            notification = NotificationDocument(
+                id=new_id(),
+                user_id=user_id,
+                kind=kind,
+                event_id=envelope.id,
+                data={_camel(name): getattr(event, name) for name in ids},
+                params={"amount": amount_param(amount)} if amount else {},
+                at=envelope.time,
+                in_app=plan.of(kind).in_app,
+            )
+            await notifications.add(notification)
+            await schedule(context, notification, plan)
+            made.append(notification)
+        return made
+
+    await _show(context, await _consume(context, envelope, effect), plans)
+
+
+async def _consume(
+    context: Context, envelope: Envelope, effect: Callable[[], Awaitable[list[NotificationDocument]]]
+) -> list[NotificationDocument]:
+    """Run the effect once an event; what it made, or nothing the second time."""
+    made: list[NotificationDocument] = []
+
+    async def run() -> None:
+        made[:] = await effect()  # the body may run again on a conflict
+
+    await context.events.consume(_CONSUMER, envelope.id, run)
+    return made
+
+
+async def _show(context: Context, made: list[NotificationDocument], plans: dict[str, Plan]) -> None:
+    for notification in made:
+        await publish(context, notification, plans[notification.user_id])
 
 
 def _camel(name: str) -> str:
@@ -97,6 +129,7 @@ async def on_contract_signed(context: Context, envelope: Envelope, event: Contra
     ids = ("contract_id", "job_id")
     if event.complete:
         both = [event.hirer_id, event.worker_id]
+        await safety.add_pair(*both)
         await _notify(context, envelope, both, Kind.CONTRACT_ACTIVE, event, ids=ids)
     else:
         await _notify(context, envelope, [_other(event, event.signed_by)], Kind.CONTRACT_SIGNED, event, ids=ids)
@@ -137,6 +170,15 @@ async def on_dispute_raised(context: Context, envelope: Envelope, event: Dispute
     await _notify(context, envelope, [other], Kind.DISPUTE_RAISED, event, ids=("dispute_id", *_ESCROW))
 
 
+async def on_dispute_resolved(context: Context, envelope: Envelope, event: DisputeResolved) -> None:
+    both = [event.worker_id, event.hirer_id]
+    await _notify(context, envelope, both, Kind.DISPUTE_RESOLVED, event, ids=("dispute_id", *_ESCROW))
+
+
+async def on_password_changed(context: Context, envelope: Envelope, event: PasswordChanged) -> None:
+    await _notify(context, envelope, [event.user_id], Kind.PASSWORD_CHANGED, event, ids=())
+
+
 async def on_payment_processed(context: Context, envelope: Envelope, event: PaymentProcessed) -> None:
     kind = Kind.WITHDRAWAL_PROCESSED if event.purpose == "withdrawal" else Kind.DEPOSIT_PROCESSED
     await _notify(context, envelope, [event.user_id], kind, event, ids=("transaction_id",), amount=event.amount)
@@ -148,25 +190,33 @@ async def on_review_revealed(context: Context, envelope: Envelope, event: Review
 
 
 async def on_message_sent(context: Context, envelope: Envelope, event: MessageSent) -> None:
-    """One unread row a conversation, in the app only; and the frame once more, for whom Redis lost the first."""
+    """One unread row a conversation; and the frame once more, for whom Redis lost the first."""
+    plans = await plans_of(context, event.recipient_ids)
 
-    async def effect() -> None:
-        for user_id in event.recipient_ids:
+    async def effect() -> list[NotificationDocument]:
+        made = []
+        for user_id, plan in plans.items():
             conversation = await conversations.set_notified(
                 event.conversation_id, user_id=user_id, sequence=event.message_sequence
             )
-            if conversation is not None:
-                await notifications.collapse(
-                    user_id,
-                    open_key=open_key(event.conversation_id),
-                    kind=Kind.MESSAGE_RECEIVED,
-                    event_id=envelope.id,
-                    data={"conversationId": event.conversation_id, "messageId": event.message_id},
-                    times=conversation.unread(user_id),
-                    at=envelope.time,
-                )
+            if conversation is None or conversation.participant(user_id).muted:
+                continue
+            notification, is_new = await notifications.collapse(
+                user_id,
+                open_key=open_key(event.conversation_id),
+                kind=Kind.MESSAGE_RECEIVED,
+                event_id=envelope.id,
+                data={"conversationId": event.conversation_id, "messageId": event.message_id},
+                times=conversation.unread(user_id),
+                at=envelope.time,
+                in_app=plan.of(Kind.MESSAGE_RECEIVED).in_app,
+            )
+            if is_new:
+                await schedule(context, notification, plan)
+            made.append(notification)
+        return made
 
-    await context.events.consume(_CONSUMER, envelope.id, effect)
+    await _show(context, await _consume(context, envelope, effect), plans)
     message = await messages.find_at(event.conversation_id, event.message_sequence)
     if message is not None:
         (view,) = await views(context, [message])
@@ -174,5 +224,6 @@ async def on_message_sent(context: Context, envelope: Envelope, event: MessageSe
 
 
 async def on_session_revoked(context: Context, envelope: Envelope, event: SessionRevoked) -> None:
-    """Close the session's sockets. Doing it twice changes nothing."""
+    """Close the session's sockets and push no more to its browser. Doing it twice changes nothing."""
+    await deliveries.drop_subscriptions(user_id=event.user_id, session_id=event.session_id)
     await tickets.end_session(context, event.user_id, event.session_id)

@@ -1,23 +1,26 @@
-"""Notifications: one row a person and event, shown in the app, and mailed by a durable timer."""
+"""Notifications in the app: one row a person and event, shown live to whoever has it open."""
 
 from datetime import datetime
-from urllib.parse import urlsplit
 
-import structlog
-
-from kelmah.contracts.messaging import NotificationPage, NotificationsRead, ReadNotifications
+from kelmah.contracts.messaging import (
+    NotificationDetail,
+    NotificationFrame,
+    NotificationPage,
+    NotificationsRead,
+    NotificationView,
+    ReadNotifications,
+)
 from kelmah.kit import clock
 from kelmah.kit.context import Principal
 from kelmah.kit.errors import BadInput
-from kelmah.kit.mail import MailPermanentError
 from kelmah.kit.pagination import decode_cursor, encode_cursor
 from kelmah.services.messaging import mapping
-from kelmah.services.messaging.documents import NotificationDocument, notifications
-from kelmah.services.messaging.documents.notifications import MAIL_DUE, MAIL_REFUSED, MAIL_SENT, MAIL_SKIPPED
+from kelmah.services.messaging.documents import NotificationDocument, deliveries, notifications
+from kelmah.services.messaging.errors import NotificationNotFound
+from kelmah.services.messaging.service import live
 from kelmah.services.messaging.service.context import Context
-from kelmah.services.messaging.service.texts import locale_of, mail_for, text_for
-
-log = structlog.get_logger(__name__)
+from kelmah.services.messaging.service.plans import TOPICS, Plan
+from kelmah.services.messaging.service.texts import locale_of, text_for, why
 
 
 async def list_notifications(
@@ -34,10 +37,7 @@ async def list_notifications(
     found = await notifications.list_for(by.user_id, after=after, unread_only=unread_only, limit=limit + 1)
     shown = found[:limit]
     locale = locale_of(languages)
-    items = []
-    for one in shown:
-        text = text_for(one.kind, params=one.params, count=one.times, locale=locale)
-        items.append(mapping.notification_view(one, title=text.title, body=text.body))
+    items = [view(one, locale) for one in shown]
     return NotificationPage(
         items=items,
         next_cursor=encode_cursor((shown[-1].at, shown[-1].id)) if len(found) > limit else None,
@@ -58,44 +58,37 @@ async def read_notifications(context: Context, read: ReadNotifications, *, by: P
     return NotificationsRead(unread_count=await notifications.count_unread(by.user_id))
 
 
-async def send_notification_mail(context: Context, notification_id: str) -> None:
-    """Mail what a notification says, and write down that it went. A timer's target.
-
-    A crash after the mail went and before that was written sends it again under the same Message-ID.
+async def get_notification(
+    context: Context, notification_id: str, *, languages: str | None, by: Principal
+) -> NotificationDetail:
+    """One notification of the caller's, why it came, and the log of how it went out.
 
     Raises:
-        MailTransientError, Unavailable: to be tried again.
+        NotificationNotFound: not there, or somebody else's.
     """
-    found = await notifications.get(notification_id)
-    if found is None or found.mail != MAIL_DUE:
-        return
-    contact = next(iter(await context.auth.get_contacts(user_ids=[found.user_id])), None)
-    if contact is None or not contact.email_verified:
-        await notifications.set_mail(notification_id, state=MAIL_SKIPPED, at=clock.now())
-        return
-    url = context.settings.public_url
-    locale = locale_of(contact.locale)
-    text = text_for(found.kind, params=found.params, count=found.times, locale=locale)
-    plain, html = mail_for(text, url=url, locale=locale)
-    try:
-        await context.mailer.send(
-            to=contact.email,
-            subject=text.title,
-            text=plain,
-            html=html,
-            message_id=f"<{notification_id}@{urlsplit(url).hostname}>",
-        )
-    except MailPermanentError as error:
-        log.warning("messaging.mail.refused", notification_id=notification_id, reason=error.code)
-        await notifications.set_mail(notification_id, state=MAIL_REFUSED, at=clock.now())
-        return
-    await notifications.set_mail(notification_id, state=MAIL_SENT, at=clock.now())
-
-
-async def add_with_mail(context: Context, notification: NotificationDocument) -> None:
-    """Store a notification and have it mailed. Joins the open transaction."""
-    notification.mail = MAIL_DUE
-    await notifications.add(notification)
-    await context.timers.set(
-        f"notification-mail:{notification.id}", "messaging.send_notification_mail", [notification.id]
+    found = await notifications.find(notification_id, user_id=by.user_id)
+    if found is None:
+        raise NotificationNotFound
+    locale, topic = locale_of(languages), TOPICS[found.kind]
+    log_lines = await deliveries.of_notification(notification_id)
+    return NotificationDetail(
+        notification=view(found, locale),
+        topic=topic,
+        why=why(topic, locale),
+        deliveries=[mapping.delivery_view(one) for one in log_lines],
     )
+
+
+def view(found: NotificationDocument, locale: str) -> NotificationView:
+    """A notification in a language."""
+    text = text_for(found.kind, params=found.params, count=found.times, locale=locale)
+    return mapping.notification_view(found, title=text.title, body=text.body)
+
+
+async def publish(context: Context, found: NotificationDocument, plan: Plan) -> None:
+    """Show a notification on the person's open sockets. Best effort: the list has it."""
+    if not found.in_app:
+        return
+    unread = await notifications.count_unread(found.user_id)
+    frame = NotificationFrame(notification=view(found, locale_of(plan.locale)), unread_count=unread)
+    await live.publish(context, [found.user_id], frame)

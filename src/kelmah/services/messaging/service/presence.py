@@ -12,7 +12,7 @@ from kelmah.contracts.messaging import PresenceFrame, PresenceStatus, PresenceVi
 from kelmah.kit import clock
 from kelmah.kit.context import Principal
 from kelmah.kit.redis import key
-from kelmah.services.messaging.documents import conversations
+from kelmah.services.messaging.documents import conversations, safety
 from kelmah.services.messaging.errors import TooManySockets
 from kelmah.services.messaging.service import live
 from kelmah.services.messaging.service.context import Context
@@ -101,8 +101,13 @@ async def _announce(context: Context, user_id: str, status: PresenceStatus) -> N
         await context.events.append(StatusUpdated(user_id=user_id, status=status), subject=f"presence:{user_id}")
 
     await context.mongo.transact(change)
-    told = await conversations.contacts_of(user_id, conversations=TOLD_CONVERSATIONS)
+    told = await _visible(user_id, await conversations.contacts_of(user_id, conversations=TOLD_CONVERSATIONS))
     await live.publish(context, told, PresenceFrame(user_id=user_id, status=status))
+
+
+async def _visible(user_id: str, others: set[str]) -> set[str]:
+    """Those among the others whom no block stands between."""
+    return others - await safety.blocked_between(user_id, sorted(others - {user_id}))
 
 
 async def get_presence(context: Context, user_ids: Collection[str], *, by: Principal) -> list[PresenceView]:
@@ -111,7 +116,7 @@ async def get_presence(context: Context, user_ids: Collection[str], *, by: Princ
     Raises:
         redis.exceptions.RedisError: Redis is away; told to the client as 503.
     """
-    known = sorted(await conversations.known_among(user_ids, user_id=by.user_id))
+    known = sorted(await _visible(by.user_id, await conversations.known_among(user_ids, user_id=by.user_id)))
     if not known:
         return []
     now = clock.now().timestamp()

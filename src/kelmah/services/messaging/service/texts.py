@@ -1,10 +1,12 @@
 """The words of every notification, in every language: one table, for the app and for mail."""
 
+from collections.abc import Sequence
 from html import escape
 from typing import NamedTuple
 
 from kelmah.contracts.common import MINOR_UNIT_EXPONENTS, Money
 from kelmah.contracts.messaging import NotificationKind as Kind
+from kelmah.contracts.user import NotificationKind as Topic
 
 DEFAULT_LOCALE = "en"
 _MANY = ".many"
@@ -83,15 +85,48 @@ TEXTS: dict[str, dict[str, Text]] = {
         "en": Text("New messages", "You have {count} new messages in a conversation."),
         "fr": Text("Nouveaux messages", "Vous avez {count} nouveaux messages dans une conversation."),
     },
+    Kind.DISPUTE_RESOLVED: {
+        "en": Text("Dispute settled", "Support ruled on the dispute. See how the money was split."),
+        "fr": Text("Litige réglé", "Le support a tranché le litige. Voyez comment les fonds sont répartis."),
+    },
+    Kind.PASSWORD_CHANGED: {
+        "en": Text("Password changed", "Your password was changed. If that was not you, reset it now."),
+        "fr": Text("Mot de passe modifié", "Votre mot de passe a été modifié. Si ce n'est pas vous, réinitialisez-le."),
+    },
     Kind.REVIEW_REVEALED: {
         "en": Text("You were reviewed", "A review of you is public now."),
         "fr": Text("Vous avez reçu un avis", "Un avis sur vous est maintenant public."),
     },
 }  # fmt: skip
 
-_FOOTER = {
-    "en": "You get this mail because you have an account at Kelmah: {url}",
-    "fr": "Vous recevez ce message car vous avez un compte chez Kelmah : {url}",
+_WHY_ROLES: dict[str, dict[str, str]] = {
+    Topic.APPLICATIONS: {
+        "en": "it is about a job of yours or one that you applied to",
+        "fr": "il s'agit de votre offre ou de votre candidature",
+    },
+    Topic.CONTRACTS: {"en": "you are a side of the contract", "fr": "vous êtes partie au contrat"},
+    Topic.MILESTONES: {"en": "you are a side of the contract", "fr": "vous êtes partie au contrat"},
+    Topic.PAYMENTS: {"en": "the money is yours or of your contract", "fr": "il s'agit de votre argent ou contrat"},
+    Topic.DISPUTES: {"en": "you are a side of the dispute", "fr": "vous êtes partie au litige"},
+    Topic.MESSAGES: {
+        "en": "somebody wrote to you and it is unread",
+        "fr": "quelqu'un vous a écrit et le message n'est pas lu",
+    },
+    Topic.REVIEWS: {"en": "the review is about you", "fr": "l'avis vous concerne"},
+    Topic.SECURITY: {"en": "it is about your account's security", "fr": "il s'agit de la sécurité de votre compte"},
+}
+_FOOTER = {"en": "You get this because {why}. Kelmah: {url}", "fr": "Vous recevez ceci car {why}. Kelmah : {url}"}
+_OUT = {"en": "No more mails of this kind: {out}", "fr": "Ne plus recevoir de tels messages : {out}"}
+_DIGEST = {
+    "en": Text("Your day at Kelmah: {total} news", "and {rest} more"),
+    "fr": Text("Votre journée chez Kelmah : {total} nouvelles", "et {rest} de plus"),
+}
+_DIGEST_WHY = {"en": "you chose a daily digest", "fr": "vous avez choisi un résumé quotidien"}
+
+
+_PAGE = {
+    "en": ("Mails of Kelmah", "Send me no more mails of this kind", "You get no more mails of this kind."),
+    "fr": ("Messages de Kelmah", "Ne plus recevoir de tels messages", "Vous ne recevrez plus de tels messages."),
 }
 
 
@@ -99,7 +134,7 @@ def locale_of(wanted: str | None) -> str:
     """The language that we have for a locale or an Accept-Language header: its first known one, else English."""
     for part in (wanted or "").split(",")[:10]:
         language = part.split(";")[0].strip().lower().replace("_", "-").split("-")[0]
-        if language in _FOOTER:
+        if language in _OUT:
             return language
     return DEFAULT_LOCALE
 
@@ -114,15 +149,56 @@ def text_for(kind: Kind, *, params: dict[str, str], count: int, locale: str) -> 
     return Text(text.title.format(**values), text.body.format(**values))
 
 
-def mail_for(text: Text, *, url: str, locale: str) -> tuple[str, str]:
-    """The plain text and the HTML of the mail that says the same."""
-    footer = _FOOTER[locale].format(url=url)
-    plain = f"{text.title}\n\n{text.body}\n\n-- \n{footer}\n"
+def why(topic: Topic, locale: str) -> str:
+    """Why somebody is told of things of a topic."""
+    return _WHY_ROLES[topic][locale]
+
+
+def mail_for(text: Text, *, why: str, url: str, out: str | None, locale: str) -> tuple[str, str]:
+    """The plain text and the HTML of the mail that says the same. `out` ends such mails."""
+    return _mail(text.title, [text.body], why=why, url=url, out=out, locale=locale)
+
+
+def digest_for(lines: Sequence[Text], *, total: int, url: str, out: str, locale: str) -> tuple[str, tuple[str, str]]:
+    """The subject, and the mail that says several things at once."""
+    subject, more = _DIGEST[locale]
+    said = [f"{line.title}: {line.body}" for line in lines]
+    if total > len(lines):
+        said.append(more.format(rest=total - len(lines)))
+    title = subject.format(total=total)
+    return title, _mail(title, said, why=_DIGEST_WHY[locale], url=url, out=out, locale=locale)
+
+
+def _mail(
+    title: str, paragraphs: Sequence[str], *, why: str, url: str, out: str | None, locale: str
+) -> tuple[str, str]:
+    footer = [_FOOTER[locale].format(why=why, url=url)]
+    if out is not None:
+        footer.append(_OUT[locale].format(out=out))
+    body, foot = "\n\n".join(paragraphs), "\n".join(footer)
+    plain = f"{title}\n\n{body}\n\n-- \n{foot}\n"
     html = (
-        f'<!doctype html><html lang="{locale}"><meta charset="utf-8"><title>{escape(text.title)}</title>'
-        f"<h1>{escape(text.title)}</h1><p>{escape(text.body)}</p><hr><p><small>{escape(footer)}</small></p></html>"
+        f'<!doctype html><html lang="{locale}"><meta charset="utf-8"><title>{escape(title)}</title>'
+        f"<h1>{escape(title)}</h1>{''.join(f'<p>{escape(one)}</p>' for one in paragraphs)}"
+        f"<hr>{''.join(f'<p><small>{escape(one)}</small></p>' for one in footer)}</html>"
     )
     return plain, html
+
+
+def page_for(*, token: str, is_done: bool, languages: str | None) -> str:
+    """The page behind the link in a mail: a button, since programs that look at mails follow links too."""
+    locale = locale_of(languages)
+    title, button, done = _PAGE[locale]
+    action = f"?token={escape(token, quote=True)}"
+    body = (
+        f"<p>{escape(done)}</p>"
+        if is_done
+        else (f'<form method="post" action="{action}"><button>{escape(button)}</button></form>')
+    )
+    return (
+        f'<!doctype html><html lang="{locale}"><meta charset="utf-8"><meta name="viewport" '
+        f'content="width=device-width"><title>{escape(title)}</title><h1>{escape(title)}</h1>{body}</html>'
+    )
 
 
 def amount_param(money: Money) -> str:

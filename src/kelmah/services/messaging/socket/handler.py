@@ -239,7 +239,12 @@ async def _act(frame: ClientFrame, context: Context, connection: Connection) -> 
         case PingFrame():
             connection.answer(PongFrame(server_time=clock.now()))
         case SendFrame():
-            new = NewMessage(client_id=frame.client_id, text=frame.text, attachment_ids=frame.attachment_ids)
+            new = NewMessage(
+                client_id=frame.client_id,
+                text=frame.text,
+                attachment_ids=frame.attachment_ids,
+                reply_to=frame.reply_to,
+            )
             view, _ = await service.send_message(context, frame.conversation_id, new, by=by)
             connection.answer(AckFrame(client_id=frame.client_id, message=view))
         case ReadMarkFrame():

@@ -1,10 +1,12 @@
 """The payment service's collections and every query over them."""
 
+from kelmah.services.payment.documents.chargebacks import ChargebackDocument
 from kelmah.services.payment.documents.deposits import DepositDocument
 from kelmah.services.payment.documents.escrows import DisputeDocument, EscrowDocument
-from kelmah.services.payment.documents.ledger import AccountDocument, EntryDocument
+from kelmah.services.payment.documents.ledger import AccountDocument, EntryDocument, Halt
 from kelmah.services.payment.documents.methods import MethodDocument
 from kelmah.services.payment.documents.webhooks import WebhookDocument
+from kelmah.services.payment.documents.withdrawals import WithdrawalDocument
 
 DOCUMENTS = (
     AccountDocument,
@@ -14,15 +16,20 @@ DOCUMENTS = (
     DisputeDocument,
     MethodDocument,
     WebhookDocument,
+    WithdrawalDocument,
+    ChargebackDocument,
+    Halt,
 )
 
 __all__ = [
     "DOCUMENTS",
     "AccountDocument",
+    "ChargebackDocument",
     "DepositDocument",
     "DisputeDocument",
     "EntryDocument",
     "EscrowDocument",
     "MethodDocument",
     "WebhookDocument",
+    "WithdrawalDocument",
 ]

@@ -7,7 +7,7 @@ from beanie import Document
 from pymongo import ASCENDING, IndexModel, ReturnDocument
 
 from kelmah.contracts.payment import DepositStatus
-from kelmah.kit import clock
+from kelmah.kit import clock, mongo
 from kelmah.kit.mongo import session
 
 #: The legal steps. A declined payment may still succeed: with 3-D Secure the payer can try again at the provider.
@@ -68,6 +68,7 @@ class DepositDocument(Document):
     provider_ref: str | None = None
     failure_code: str | None = None
     requeries: int = 0
+    refunded: int = 0
     created_at: datetime
     updated_at: datetime
 
@@ -140,6 +141,24 @@ async def count_requery(deposit_id: str, *, seen: int) -> bool:
         session=session(),
     )
     return bool(done.modified_count)
+
+
+async def take_refund(deposit_id: str, amount: int) -> DepositDocument | None:
+    """Set part of a paid deposit aside to be given back. None when not so much of it is left."""
+    return await mongo.change(
+        DepositDocument,
+        {
+            "_id": deposit_id,
+            "status": DepositStatus.SUCCEEDED,
+            "$expr": {"$lte": [{"$add": [{"$ifNull": ["$refunded", 0]}, amount]}, "$amount"]},
+        },
+        {"$inc": {"refunded": amount}},
+    )
+
+
+async def untake_refund(deposit_id: str, amount: int) -> None:
+    """A refund did not happen: that part is there again."""
+    await _collection().update_one({"_id": deposit_id}, {"$inc": {"refunded": -amount}}, session=session())
 
 
 async def pending_by_currency(user_id: str) -> dict[str, int]:

@@ -134,6 +134,13 @@ async def list_escrows(
     return await EscrowDocument.find(query).sort("-_id").limit(limit).to_list()
 
 
+async def list_funded(contract_id: str) -> list[EscrowDocument]:
+    """Escrows of a contract that hold money nobody quarrels over."""
+    return await EscrowDocument.find(
+        {"contract_id": contract_id, "status": EscrowStatus.FUNDED.value}, session=session()
+    ).to_list()
+
+
 async def move_escrow(
     escrow_id: str, to: EscrowStatus, *, where: dict[str, str] | None = None
 ) -> EscrowDocument | None:

@@ -5,10 +5,17 @@ zero; what stands against the outside world (clearing) or waits (suspense) may. 
 part in almost every entry, so each is kept as `SLOTS` documents that are added up: two releases meet in one of
 them by chance only. Each posting carries the account's next sequence and the balance it left, which makes gaps
 visible and gives a balance at any instant; entries are never updated.
+
+Each entry carries a hash of itself and of the entry before it on every account that it touches, so that one that
+was changed, removed or put between others shows. A single chain would let one transaction run at a time; these run
+through the documents that a transaction writes anyway.
 """
 
+import hashlib
+import json
 import zlib
 from collections import defaultdict
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, ClassVar, NamedTuple
@@ -21,12 +28,12 @@ from pymongo.errors import DuplicateKeyError
 from kelmah.kit import clock
 from kelmah.kit.ids import new_id
 from kelmah.kit.mongo import in_transaction, session
-from kelmah.services.payment.errors import AlreadyPosted, InsufficientFunds, LedgerError
+from kelmah.services.payment.errors import AlreadyPosted, Halted, InsufficientFunds, LedgerError
 
 #: Kinds of accounts that belong to one person or one escrow and may not be overdrawn.
 BOUNDED = frozenset({"wallet", "escrow"})
 #: Kinds of accounts of the platform itself.
-SYSTEM = frozenset({"fees", "clearing", "suspense"})
+SYSTEM = frozenset({"fees", "clearing", "suspense", "transit", "chargebacks", "losses"})
 SLOTS = 16
 
 
@@ -78,6 +85,7 @@ class PostingRow(BaseModel):
     currency: str
     sequence: int
     balance: int
+    previous: str = ""
 
 
 class EntryDocument(Document):
@@ -89,6 +97,7 @@ class EntryDocument(Document):
     postings: list[PostingRow]
     facts: dict[str, str]
     at: datetime
+    hash: str = ""
 
     class Settings:
         name = "ledger_entries"
@@ -108,10 +117,46 @@ class AccountDocument(Document):
     currency: str
     balance: int
     sequence: int
+    head: str = ""
 
     class Settings:
         name = "ledger_accounts"
         indexes: ClassVar[list[IndexModel]] = [IndexModel([("account", ASCENDING)], name="account")]
+
+
+class Halt(Document):
+    """Why no money moves; there is one while none does."""
+
+    id: str = "halt"  # type: ignore[assignment]  # ours, not an ObjectId
+    reason: str
+    since: datetime
+
+    class Settings:
+        name = "ledger_halt"
+
+
+async def halt(reason: str) -> None:
+    """Stop every movement of money, from the next on."""
+    await Halt.get_pymongo_collection().update_one(
+        {"_id": "halt"}, {"$setOnInsert": {"reason": reason, "since": clock.now()}}, upsert=True, session=session()
+    )
+
+
+async def resume() -> bool:
+    """Let money move again. Whether it was stopped."""
+    done = await Halt.get_pymongo_collection().delete_one({"_id": "halt"}, session=session())
+    return bool(done.deleted_count)
+
+
+async def refuse_if_halted() -> None:
+    """Raises Halted while no money moves."""
+    if await halted() is not None:
+        raise Halted(retry_after_s=60)
+
+
+async def halted() -> Halt | None:
+    """Why no money moves, if so."""
+    return await Halt.find_one({"_id": "halt"}, session=session())
 
 
 def wallet(user_id: str, currency: str) -> str:
@@ -126,9 +171,11 @@ async def post(entry: Entry) -> EntryDocument:
         AlreadyPosted: an entry with this reference exists.
         InsufficientFunds: a wallet holds less than is taken from it.
         LedgerError: an escrow holds less than is taken from it.
+        Halted: a fault in the ledger was found, and nobody has looked into it yet.
     """
     if not in_transaction():
         raise RuntimeError("money moves in the transaction of the change that calls for it")
+    await refuse_if_halted()
     document = EntryDocument(
         id=new_id(),
         reference=entry.reference,
@@ -138,11 +185,26 @@ async def post(entry: Entry) -> EntryDocument:
         facts=entry.facts,
         at=clock.now(),
     )
+    document.hash = digest(document)
     try:
         await document.insert(session=session())
     except DuplicateKeyError as error:
         raise AlreadyPosted from error
+    await AccountDocument.get_pymongo_collection().update_many(
+        {"_id": {"$in": [row.key for row in document.postings]}}, {"$set": {"head": document.hash}}, session=session()
+    )
     return document
+
+
+def digest(entry: EntryDocument) -> str:
+    """The hash of an entry and, through `previous`, of all that went before it on its accounts."""
+    rows = [
+        [row.account, row.key, row.amount, row.currency, row.sequence, row.balance, row.previous]
+        for row in entry.postings
+    ]
+    facts = sorted(entry.facts.items())
+    content = [entry.id, entry.reference, str(entry.kind), rows, facts, entry.at.isoformat(timespec="milliseconds")]
+    return hashlib.sha256(json.dumps(content, separators=(",", ":")).encode()).hexdigest()
 
 
 async def _apply(posting: Posting, reference: str) -> PostingRow:
@@ -174,7 +236,28 @@ async def _apply(posting: Posting, reference: str) -> PostingRow:
         currency=posting.currency,
         sequence=row["sequence"],
         balance=row["balance"],
+        previous=row.get("head", ""),
     )
+
+
+async def credited_since(account: str, instant: datetime, kinds: list[str]) -> int:
+    """What entries of these kinds have put into an account since an instant."""
+    pipeline: list[dict[str, Any]] = [
+        {"$match": {"postings.account": account, "at": {"$gt": instant}, "kind": {"$in": kinds}}},
+        {"$unwind": "$postings"},
+        {"$match": {"postings.account": account, "postings.amount": {"$gt": 0}}},
+        {"$group": {"_id": None, "sum": {"$sum": "$postings.amount"}}},
+    ]
+    found = await _aggregate(pipeline)
+    return int(found[0]["sum"]) if found else 0
+
+
+async def balance_of_kind(kind: str) -> dict[str, int]:
+    """What all accounts of a kind hold together, by currency."""
+    cursor = await AccountDocument.get_pymongo_collection().aggregate(
+        [{"$match": {"kind": kind}}, {"$group": {"_id": "$currency", "sum": {"$sum": "$balance"}}}], session=session()
+    )
+    return {row["_id"]: row["sum"] for row in await cursor.to_list()}
 
 
 async def find_entry(reference: str) -> EntryDocument | None:
@@ -256,6 +339,12 @@ async def unbalanced(limit: int = 100) -> list[str]:
         {"$limit": limit},
     ]
     return [row["_id"]["reference"] for row in await _aggregate(pipeline)]
+
+
+async def every_entry() -> AsyncIterator[EntryDocument]:
+    """All entries, the earliest first."""
+    async for entry in EntryDocument.find_all(session=session()).sort("_id"):
+        yield entry
 
 
 async def accounts() -> list[AccountDocument]:

@@ -18,12 +18,13 @@ class MethodDocument(Document):
     id: str  # type: ignore[assignment]  # ours, not an ObjectId
     user_id: str
     provider: str
+    kind: str = "card"
     token: str
     customer: str
     brand: str
     last4: str
-    expires_month: int
-    expires_year: int
+    expires_month: int | None
+    expires_year: int | None
     created_at: datetime
 
     class Settings:

@@ -17,7 +17,8 @@ class WebhookDocument(Document):
     id: str  # type: ignore[assignment]  # ours, not an ObjectId
     provider: str
     type: str
-    charge_ref: str | None
+    about: str
+    ref: str
     body: bytes
     received_at: datetime
     handled_at: datetime | None = None

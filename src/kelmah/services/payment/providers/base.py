@@ -1,19 +1,23 @@
-"""What the payment service asks of a card provider, and what may come of it.
+"""What the payment service asks of a payment provider, and what may come of it.
 
 A charge is made in two steps: `create` names it and moves nothing, `confirm` takes the money. Between them the name
 is stored, so that whatever happens during `confirm` can be asked about by name and is never tried under another.
 """
 
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import NamedTuple, Protocol
 
 from kelmah.contracts.common import Money
+from kelmah.contracts.payment import MethodKind
 
 
 class ChargeState(StrEnum):
     """Where a provider's charge stands, in our words."""
 
     CREATED = "created"
+    #: The payer agreed, and the money is there to be taken by `confirm`.
+    APPROVED = "approved"
     ACTION = "action"
     PROCESSING = "processing"
     SUCCEEDED = "succeeded"
@@ -31,25 +35,91 @@ class Charge(NamedTuple):
     deposit_id: str | None = None
     client_secret: str | None = None
     failure_code: str | None = None
+    action_url: str | None = None
 
 
-class SavedCard(NamedTuple):
-    """A method that the provider keeps for a customer."""
+class PayoutState(StrEnum):
+    """Where money that a provider sends out stands, in our words."""
 
+    IN_TRANSIT = "in_transit"
+    PAID = "paid"
+    FAILED = "failed"
+    RETURNED = "returned"
+
+
+class PayoutOrder(NamedTuple):
+    """What is to be sent: to an account (`destination`), or back where a charge came from (`charge_ref`)."""
+
+    withdrawal_id: str
+    amount: Money
+    destination: str | None = None
+    charge_ref: str | None = None
+
+
+class Payout(NamedTuple):
+    """A provider's payout, transfer or refund."""
+
+    ref: str
+    state: PayoutState
+    amount: int
+    currency: str
+    withdrawal_id: str | None = None
+    failure_code: str | None = None
+
+
+class ChargebackState(StrEnum):
+    """Where a payer's bank stands about a payment that it took back."""
+
+    OPEN = "open"
+    WON = "won"
+    LOST = "lost"
+
+
+class Chargeback(NamedTuple):
+    """A payment that the payer's bank took back, for now or for good."""
+
+    ref: str
+    state: ChargebackState
+    charge_ref: str
+    amount: int
+    currency: str
+
+
+class SavedMethod(NamedTuple):
+    """A method that the provider keeps: a card of a customer, or an account that can be paid to."""
+
+    kind: MethodKind
     token: str
-    customer: str
     brand: str
     last4: str
-    expires_month: int
-    expires_year: int
+    customer: str = ""
+    expires_month: int | None = None
+    expires_year: int | None = None
+
+
+class About(StrEnum):
+    """What a notice is about."""
+
+    CHARGE = "charge"
+    PAYOUT = "payout"
+    CHARGEBACK = "chargeback"
+    NOTHING = "nothing"
 
 
 class Notice(NamedTuple):
-    """A verified webhook: what happened to which of the provider's objects. `charge_ref` if it is a charge."""
+    """A verified webhook: there is news of the provider's object `ref`. About nothing: nothing is to be done."""
 
     id: str
     type: str
-    charge_ref: str | None
+    about: About = About.NOTHING
+    ref: str = ""
+
+
+class Terms(NamedTuple):
+    """What a provider takes: by currency, the least that it pays in and out, in minor units."""
+
+    pay_in: Mapping[str, int]
+    pay_out: Mapping[str, int]
 
 
 class ProviderRefusedError(Exception):
@@ -64,11 +134,15 @@ class ProviderUnsureError(Exception):
     """No usable answer: the request may have had its effect, or may not."""
 
 
-class CardProvider(Protocol):
-    """A provider that charges cards. Every method may raise `ProviderUnsureError`.
+class PaymentProvider(Protocol):
+    """A provider that takes and sends money. Every method may raise `ProviderUnsureError`.
 
     None may be called in a transaction. Each carries a key of our own, so that a repetition is no second effect.
     """
+
+    terms: Terms
+    #: Whether a deposit needs a saved method or a token; without, the payer agrees at the provider.
+    needs_method: bool
 
     async def create(self, *, deposit_id: str, amount: Money, method: str, customer: str | None) -> Charge:
         """Name a charge without taking money. Raises `ProviderRefusedError`."""
@@ -82,13 +156,25 @@ class CardProvider(Protocol):
     async def cancel(self, ref: str) -> Charge:
         """Make sure that a charge that took no money never will; tell where it stands if it is too late."""
 
-    async def save_method(self, *, user_id: str, method_id: str, token: str) -> SavedCard:
+    async def send(self, order: PayoutOrder) -> Payout:
+        """Send money out. Raises `ProviderRefusedError`: nothing was sent."""
+
+    async def find_payout(self, order: PayoutOrder) -> Payout | None:
+        """What an earlier `send` of this order made. None: it made nothing."""
+
+    async def retrieve_payout(self, ref: str) -> Payout:
+        """Where a payout stands now. Raises `ProviderRefusedError`: there is no such payout."""
+
+    async def retrieve_chargeback(self, ref: str) -> Chargeback:
+        """Where a chargeback stands now. Raises `ProviderRefusedError`: there is no such chargeback."""
+
+    async def save_method(self, *, user_id: str, method_id: str, token: str) -> SavedMethod:
         """Keep a method for a person. Raises `ProviderRefusedError`."""
 
     async def forget_method(self, token: str) -> None:
         """Keep a method no more. Not there: nothing to do."""
 
-    def read_webhook(self, body: bytes, signature: str) -> Notice | None:
+    async def read_webhook(self, body: bytes, headers: Mapping[str, str]) -> Notice | None:
         """Verify a notice on its raw body, at most 300 seconds old. None when notices are not taken.
 
         Raises:

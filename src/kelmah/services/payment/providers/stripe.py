@@ -1,6 +1,6 @@
-"""Cards by Stripe: PaymentIntents, saved methods and notices, through the official SDK."""
+"""Stripe: PaymentIntents, refunds, transfers, disputes, saved methods and notices, through the official SDK."""
 
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
@@ -8,15 +8,23 @@ import msgspec
 import stripe
 
 from kelmah.contracts.common import Money
+from kelmah.contracts.payment import MethodKind
 from kelmah.kit.mongo import in_transaction
 from kelmah.services.payment.errors import ProviderUnavailable, WebhookRefused
 from kelmah.services.payment.providers.base import (
+    About,
     Charge,
+    Chargeback,
+    ChargebackState,
     ChargeState,
     Notice,
+    Payout,
+    PayoutOrder,
+    PayoutState,
     ProviderRefusedError,
     ProviderUnsureError,
-    SavedCard,
+    SavedMethod,
+    Terms,
 )
 from kelmah.services.payment.settings import PaymentSettings
 
@@ -34,9 +42,43 @@ STATES = {
 }
 
 
+#: What Stripe's notices are about; everything else is stored and left alone.
+NOTICES = {
+    "payment_intent.succeeded": About.CHARGE,
+    "payment_intent.payment_failed": About.CHARGE,
+    "payment_intent.processing": About.CHARGE,
+    "payment_intent.requires_action": About.CHARGE,
+    "payment_intent.canceled": About.CHARGE,
+    "transfer.created": About.PAYOUT,
+    "transfer.updated": About.PAYOUT,
+    "transfer.reversed": About.PAYOUT,
+    "refund.created": About.PAYOUT,
+    "refund.updated": About.PAYOUT,
+    "refund.failed": About.PAYOUT,
+    "charge.dispute.created": About.CHARGEBACK,
+    "charge.dispute.updated": About.CHARGEBACK,
+    "charge.dispute.closed": About.CHARGEBACK,
+}
+#: https://docs.stripe.com/currencies#minimum-and-maximum-charge-amounts; transfers have none of their own.
+TERMS = Terms(
+    pay_in={"GHS": 100, "USD": 50, "EUR": 50, "GBP": 30, "NGN": 50_000},
+    pay_out={"GHS": 1, "USD": 1, "EUR": 1, "GBP": 1, "NGN": 1},
+)
+REFUND_STATES = {
+    "succeeded": PayoutState.PAID,
+    "failed": PayoutState.FAILED,
+    "canceled": PayoutState.FAILED,
+}
+CHARGEBACK_STATES = {
+    "won": ChargebackState.WON,
+    "warning_closed": ChargebackState.WON,
+    "prevented": ChargebackState.WON,
+    "lost": ChargebackState.LOST,
+}
+
+
 class _NoticeObject(msgspec.Struct):
     id: str = ""
-    object: str = ""
 
 
 class _NoticeData(msgspec.Struct):
@@ -50,7 +92,10 @@ class _Notice(msgspec.Struct):
 
 
 class StripeCards:
-    """A `CardProvider`. Made by `connect`."""
+    """A `PaymentProvider`. Made by `connect`."""
+
+    terms = TERMS
+    needs_method = True
 
     def __init__(self, client: stripe.StripeClient, *, webhook_secrets: list[str]) -> None:
         self._client = client
@@ -96,7 +141,55 @@ class StripeCards:
         except ProviderRefusedError:
             return await self.retrieve(ref)
 
-    async def save_method(self, *, user_id: str, method_id: str, token: str) -> SavedCard:
+    async def send(self, order: PayoutOrder) -> Payout:
+        options: Any = {"idempotency_key": f"withdrawal:{order.withdrawal_id}"}
+        params: Any = {"amount": order.amount.amount, "metadata": {"withdrawal_id": order.withdrawal_id}}
+        if order.charge_ref is not None:
+            params["payment_intent"] = order.charge_ref
+            return _refund(await _ask(self._client.v1.refunds.create_async(params, options=options)))
+        params |= {
+            "currency": order.amount.currency.lower(),
+            "destination": order.destination,
+            "transfer_group": order.withdrawal_id,
+        }
+        return _transfer(await _ask(self._client.v1.transfers.create_async(params, options=options)))
+
+    async def find_payout(self, order: PayoutOrder) -> Payout | None:
+        found: list[Payout]
+        if order.charge_ref is not None:
+            params: Any = {"payment_intent": order.charge_ref, "limit": 100}
+            found = [_refund(one) for one in (await _ask(self._client.v1.refunds.list_async(params))).data]
+        else:
+            params = {"transfer_group": order.withdrawal_id, "limit": 100}
+            found = [_transfer(one) for one in (await _ask(self._client.v1.transfers.list_async(params))).data]
+        return next((one for one in found if one.withdrawal_id == order.withdrawal_id), None)
+
+    async def retrieve_payout(self, ref: str) -> Payout:
+        if ref.startswith("tr_"):
+            return _transfer(await _ask(self._client.v1.transfers.retrieve_async(ref)))
+        return _refund(await _ask(self._client.v1.refunds.retrieve_async(ref)))
+
+    async def retrieve_chargeback(self, ref: str) -> Chargeback:
+        dispute = await _ask(self._client.v1.disputes.retrieve_async(ref))
+        return Chargeback(
+            ref=dispute.id,
+            state=CHARGEBACK_STATES.get(dispute.status, ChargebackState.OPEN),
+            charge_ref=str(dispute.payment_intent or ""),
+            amount=dispute.amount,
+            currency=dispute.currency.upper(),
+        )
+
+    async def save_method(self, *, user_id: str, method_id: str, token: str) -> SavedMethod:
+        if token.startswith("acct_"):
+            account = await _ask(self._client.v1.accounts.retrieve_async(token))
+            if not account.payouts_enabled:
+                raise ProviderRefusedError("payouts_not_enabled")
+            return SavedMethod(kind=MethodKind.ACCOUNT, token=token, brand="stripe", last4=token[-4:])
+        if not token.startswith("pm_"):
+            raise ProviderRefusedError("not_a_method")
+        return await self._save_card(user_id=user_id, method_id=method_id, token=token)
+
+    async def _save_card(self, *, user_id: str, method_id: str, token: str) -> SavedMethod:
         customer = await _ask(
             self._client.v1.customers.create_async(
                 {"metadata": {"user_id": user_id}}, options={"idempotency_key": f"method:{method_id}:customer"}
@@ -109,7 +202,8 @@ class StripeCards:
         )
         if method.card is None:
             raise ProviderRefusedError("not_a_card")
-        return SavedCard(
+        return SavedMethod(
+            kind=MethodKind.CARD,
             token=method.id,
             customer=customer.id,
             brand=method.card.brand,
@@ -119,12 +213,15 @@ class StripeCards:
         )
 
     async def forget_method(self, token: str) -> None:
+        if not token.startswith("pm_"):  # an account stays its owner's
+            return
         try:
             await _ask(self._client.v1.payment_methods.detach_async(token, {}))
         except ProviderRefusedError:
             return
 
-    def read_webhook(self, body: bytes, signature: str) -> Notice | None:
+    async def read_webhook(self, body: bytes, headers: Mapping[str, str]) -> Notice | None:
+        signature = headers.get("stripe-signature", "")
         if not self._webhook_secrets:
             return None
         if not any(_is_signed(body, signature, secret) for secret in self._webhook_secrets):
@@ -133,8 +230,7 @@ class StripeCards:
             notice = msgspec.json.decode(body, type=_Notice)
         except msgspec.DecodeError as error:
             raise WebhookRefused from error
-        thing = notice.data.object
-        return Notice(notice.id, notice.type, thing.id if thing.object == "payment_intent" else None)
+        return Notice(notice.id, notice.type, NOTICES.get(notice.type, About.NOTHING), notice.data.object.id)
 
 
 @asynccontextmanager
@@ -182,6 +278,30 @@ def _charge(intent: stripe.PaymentIntent) -> Charge:
         deposit_id=intent.metadata.to_dict().get("deposit_id"),
         client_secret=intent.client_secret if state is ChargeState.ACTION else None,
         failure_code=(failure.code or "declined") if failure else None,
+    )
+
+
+def _transfer(transfer: stripe.Transfer) -> Payout:
+    return Payout(
+        ref=transfer.id,
+        state=PayoutState.RETURNED if transfer.reversed else PayoutState.PAID,
+        amount=transfer.amount,
+        currency=transfer.currency.upper(),
+        withdrawal_id=transfer.metadata.to_dict().get("withdrawal_id"),
+        failure_code="reversed" if transfer.reversed else None,
+    )
+
+
+def _refund(refund: stripe.Refund) -> Payout:
+    state = REFUND_STATES.get(refund.status or "", PayoutState.IN_TRANSIT)
+    metadata = refund.metadata
+    return Payout(
+        ref=refund.id,
+        state=state,
+        amount=refund.amount,
+        currency=refund.currency.upper(),
+        withdrawal_id=metadata.to_dict().get("withdrawal_id") if metadata else None,
+        failure_code=getattr(refund, "failure_reason", None) or ("failed" if state is PayoutState.FAILED else None),
     )
 
 

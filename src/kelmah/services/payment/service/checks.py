@@ -2,10 +2,19 @@
 
 from collections import defaultdict
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import NamedTuple
 
-from kelmah.services.payment.documents import escrows, ledger
+import structlog
+
+from kelmah.kit import clock
+from kelmah.services.payment.documents import AccountDocument, chargebacks, escrows, ledger, withdrawals
 from kelmah.services.payment.service.context import Context
+
+log = structlog.get_logger(__name__)
+
+CHECK_ACTOR = "payment.check_ledger"
+CHECK_TIMER = "ledger:check"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,6 +25,16 @@ class LedgerFault:
     subject: str
     expected: int
     found: int
+
+
+class TransactionRow(NamedTuple):
+    """A posting as support reads it. Amounts are minor units; `balance` is what it left in its document."""
+
+    at: datetime
+    kind: str
+    reference: str
+    amount: int
+    balance: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,9 +55,45 @@ async def verify_ledger(context: Context) -> LedgerReport:
 
     Entries sum to zero; so do all balances of a currency; no wallet or escrow is negative; each balance is the sum
     of its postings, whose sequence has no gaps; each escrow account holds what its open escrow says, and closed
-    ones hold nothing.
+    ones hold nothing; what is in transit or charged back is what open withdrawals and chargebacks say; every entry
+    is what its hash says, and follows the entry that it names.
     """
     return await context.mongo.transact(_verify)
+
+
+async def check_ledger(context: Context) -> LedgerReport:
+    """Verify, and stop all movements of money when something is wrong; the target of a timer that sets itself anew."""
+    report = await verify_ledger(context)
+    if not report.is_sound:
+        first = report.faults[0]
+        log.error("payment.ledger.broken", check=first.check, faults=len(report.faults), alert=True)
+        await ledger.halt(f"{first.check}: {first.subject}")
+    due = clock.now() + timedelta(minutes=context.settings.ledger_check_minutes)
+    await context.timers.set(CHECK_TIMER, CHECK_ACTOR, [], due=due)
+    return report
+
+
+async def schedule_check(context: Context) -> None:
+    """Have the ledger checked from now on, unless it is."""
+    due = clock.now() + timedelta(minutes=context.settings.ledger_check_minutes)
+    await context.timers.set(CHECK_TIMER, CHECK_ACTOR, [], due=due, keep=True)
+
+
+async def resume_ledger(context: Context) -> bool:
+    """Let money move again after somebody looked into a fault. Whether it was stopped."""
+    return await ledger.resume()
+
+
+async def show_account(context: Context, account: str, *, limit: int) -> tuple[int, list[TransactionRow]]:
+    """What an account holds, and its latest postings."""
+    entries = await ledger.wallet_entries([account], before=None, limit=limit)
+    rows = [
+        TransactionRow(entry.at, entry.kind, entry.reference, row.amount, row.balance)
+        for entry in entries
+        for row in entry.postings
+        if row.account == account
+    ]
+    return await ledger.balance(account), rows
 
 
 async def balance_at(context: Context, account: str, instant: datetime) -> int:
@@ -67,9 +122,33 @@ async def _verify() -> LedgerReport:
             faults += _differences("escrow_is_open", account.id, held.pop(account.id, 0), account.balance)
     faults += [LedgerFault(check="account_exists", subject=key, expected=1, found=0) for key in replayed]
     faults += [LedgerFault(check="escrow_is_open", subject=key, expected=due, found=0) for key, due in held.items()]
+    for kind, due in (
+        ("transit", await withdrawals.held_by_currency()),
+        ("chargebacks", await chargebacks.open_by_currency()),
+    ):
+        found = await ledger.balance_of_kind(kind)
+        for currency in found.keys() | due.keys():
+            faults += _differences(f"{kind}_is_open", currency, due.get(currency, 0), found.get(currency, 0))
+    faults += await _broken_links(accounts)
     for currency, total in totals.items():
         faults += _differences("balances_sum_to_zero", currency, 0, total)
     return LedgerReport(entries=await ledger.count_entries(), accounts=len(accounts), faults=faults)
+
+
+async def _broken_links(accounts: list[AccountDocument]) -> list[LedgerFault]:
+    """Walk every account's chain: each entry is what its hash says, and follows the one that it names."""
+    made: dict[tuple[str, int], str] = {}
+    named: dict[tuple[str, int], tuple[str, str]] = {}
+    faults = []
+    async for entry in ledger.every_entry():
+        if ledger.digest(entry) != entry.hash:
+            faults.append(LedgerFault(check="chain_is_whole", subject=entry.reference, expected=1, found=0))
+        for row in entry.postings:
+            made[row.key, row.sequence] = entry.hash
+            named[row.key, row.sequence - 1] = (row.previous, entry.reference)
+    broken = [reference for place, (previous, reference) in named.items() if previous != made.get(place, "")]
+    broken += [account.id for account in accounts if account.head != made.get((account.id, account.sequence), "")]
+    return faults + [LedgerFault(check="chain_is_whole", subject=subject, expected=1, found=0) for subject in broken]
 
 
 def _differences(check: str, subject: str, expected: int, found: int) -> list[LedgerFault]:

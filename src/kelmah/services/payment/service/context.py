@@ -1,12 +1,14 @@
 """What the payment service works with."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from kelmah.clients.job import JobClient
 from kelmah.contracts.payment import Provider
+from kelmah.kit.errors import BadInput
 from kelmah.kit.resources import Resources
-from kelmah.services.payment.providers.base import CardProvider
+from kelmah.services.payment.providers.base import PaymentProvider
+from kelmah.services.payment.service.lanes import Lanes
 from kelmah.services.payment.settings import PaymentSettings
 
 
@@ -16,4 +18,17 @@ class Context(Resources):
 
     settings: PaymentSettings
     job: JobClient
-    providers: Mapping[Provider, CardProvider]
+    providers: Mapping[Provider, PaymentProvider]
+    lanes: Lanes = field(default_factory=Lanes)
+
+
+def find_provider(context: Context, provider: Provider, field: str) -> PaymentProvider:
+    """A provider that this platform works with.
+
+    Raises:
+        BadInput: it does not work with this one.
+    """
+    found = context.providers.get(provider)
+    if found is None:
+        raise BadInput.of(field, f"{provider} is not offered here")
+    return found

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 import structlog
 
 from kelmah.contracts.common import Money
-from kelmah.contracts.payment import CreateDeposit, DepositStatus, DepositView, PaymentProcessed, Provider
+from kelmah.contracts.payment import CreateDeposit, DepositStatus, DepositView, MethodKind, PaymentProcessed, Provider
 from kelmah.kit import clock, idempotency
 from kelmah.kit.context import Principal
 from kelmah.kit.errors import BadInput, IdempotencyKeyReused, NotFound
@@ -17,7 +17,7 @@ from kelmah.services.payment.documents import ledger as ledger_documents
 from kelmah.services.payment.errors import Declined, DepositClosed, MethodNotFound, ProviderUnavailable
 from kelmah.services.payment.providers.base import Charge, ChargeState, ProviderRefusedError, ProviderUnsureError
 from kelmah.services.payment.service import ledger
-from kelmah.services.payment.service.context import Context
+from kelmah.services.payment.service.context import Context, find_provider
 
 log = structlog.get_logger(__name__)
 
@@ -26,6 +26,7 @@ REQUERY_AFTER = (timedelta(minutes=5), timedelta(hours=1), *(timedelta(days=day)
 REQUERY_ACTOR = "payment.requery_deposit"
 _STATUS_OF = {
     ChargeState.CREATED: DepositStatus.UNKNOWN,
+    ChargeState.APPROVED: DepositStatus.UNKNOWN,
     ChargeState.PROCESSING: DepositStatus.UNKNOWN,
     ChargeState.ACTION: DepositStatus.REQUIRES_ACTION,
     ChargeState.DECLINED: DepositStatus.DECLINED,
@@ -39,6 +40,7 @@ async def create_deposit(context: Context, request: CreateDeposit, *, by: Princi
     A retry of the same request goes on with the same deposit and the same charge at the provider.
     """
     _check(context, request)
+    await ledger_documents.refuse_if_halted()  # before anybody is charged
     request_id = idempotency.current_id() or new_id()
     deposit = await documents.find_by_request(request_id)
     if deposit is None:
@@ -50,13 +52,18 @@ async def create_deposit(context: Context, request: CreateDeposit, *, by: Princi
 
     async def change() -> tuple[DepositDocument, DepositView, int]:
         settled = deposit if charge is None else await settle(context, deposit.id, charge)
-        view = mapping.deposit_view(settled, client_secret=charge.client_secret if charge else None)
+        view = mapping.deposit_view(
+            settled,
+            client_secret=charge.client_secret if charge else None,
+            action_url=charge.action_url if charge else None,
+        )
         status = 201 if settled.status is DepositStatus.SUCCEEDED else 202
         if settled.status in documents.OPEN or settled.status is DepositStatus.SUCCEEDED:
             await context.idempotency.remember(view, status=status)
         return settled, view, status
 
-    settled, view, status = await context.mongo.transact(change)
+    async with context.lanes.hold(by.user_id):
+        settled, view, status = await context.mongo.transact(change)
     _refuse_closed(settled)
     return view, status
 
@@ -119,10 +126,18 @@ def _check(context: Context, request: CreateDeposit) -> None:
     settings = context.settings
     if request.amount.currency not in settings.currencies:
         raise BadInput.of("amount.currency", f"one of {', '.join(settings.currencies)}")
-    if not settings.deposit_min <= request.amount.amount <= settings.deposit_max:
-        raise BadInput.of("amount.amount", f"{settings.deposit_min} to {settings.deposit_max}")
-    if (request.method_id is None) == (request.payment_method is None):
+    provider = find_provider(context, request.provider, "provider")
+    least = provider.terms.pay_in.get(request.amount.currency)
+    if least is None:
+        raise BadInput.of("amount.currency", f"not taken by {request.provider}")
+    least = max(least, settings.deposit_min)
+    if not least <= request.amount.amount <= settings.deposit_max:
+        raise BadInput.of("amount.amount", f"{least} to {settings.deposit_max}")
+    given = (request.method_id is not None) + (request.payment_method is not None)
+    if provider.needs_method and given != 1:
         raise BadInput.of("paymentMethod", "exactly one of methodId and paymentMethod is needed")
+    if not provider.needs_method and given:
+        raise BadInput.of("paymentMethod", f"{request.provider} asks the payer itself")
 
 
 async def _open(context: Context, request: CreateDeposit, *, request_id: str, by: Principal) -> DepositDocument:
@@ -131,7 +146,7 @@ async def _open(context: Context, request: CreateDeposit, *, request_id: str, by
     token, customer = request.payment_method, None
     if request.method_id is not None:
         method = await methods.find_method(request.method_id, user_id=by.user_id)
-        if method is None or method.provider != request.provider:
+        if method is None or method.provider != request.provider or method.kind != MethodKind.CARD:
             raise MethodNotFound
         token = context.ring.open(method.token, context=method.id.encode())
         customer = context.ring.open(method.customer, context=method.id.encode())
@@ -189,7 +204,7 @@ async def _charge(context: Context, deposit: DepositDocument) -> Charge:
     except (ProviderUnsureError, ProviderRefusedError) as error:
         # No money can have moved by this; a retry goes on here, and without one the timer closes the deposit.
         raise ProviderUnavailable(retry_after_s=2) from error
-    if charge.state is not ChargeState.CREATED:
+    if charge.state not in (ChargeState.CREATED, ChargeState.APPROVED):
         return charge
     try:
         return await provider.confirm(charge.ref, deposit_id=deposit.id)
@@ -256,6 +271,8 @@ async def _find_out(context: Context, deposit: DepositDocument, ref: str, *, is_
     """Where a charge stands; one that nobody will finish any more is canceled, so that it never takes money."""
     provider = context.providers[Provider(deposit.provider)]
     charge = await provider.retrieve(ref)
+    if charge.state is ChargeState.APPROVED:
+        return await provider.confirm(ref, deposit_id=deposit.id)
     is_left = charge.state is ChargeState.CREATED or (is_last and charge.state is ChargeState.ACTION)
     return await provider.cancel(ref) if is_left else charge
 

@@ -145,7 +145,10 @@ async def _why_unresolved(dispute_id: str) -> Exception:
 
 
 def _text(field: str, text: str) -> str:
-    cleaned = clean_text(text, MAX_TEXT_CHARS)
+    try:
+        cleaned = clean_text(text, MAX_TEXT_CHARS)
+    except ValueError as error:
+        raise BadInput.of(field, str(error)) from None
     if not cleaned:
         raise BadInput.of(field, "must not be blank")
     return cleaned

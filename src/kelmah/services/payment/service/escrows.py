@@ -6,7 +6,14 @@ import structlog
 
 from kelmah.contracts.common import Money, Page, Role
 from kelmah.contracts.events import Envelope
-from kelmah.contracts.job import ContractStatus, MilestoneApproved, MilestoneFacts, MilestoneMoneyState, MilestoneStatus
+from kelmah.contracts.job import (
+    ContractCancelled,
+    ContractStatus,
+    MilestoneApproved,
+    MilestoneFacts,
+    MilestoneMoneyState,
+    MilestoneStatus,
+)
 from kelmah.contracts.payment import (
     EscrowFacts,
     EscrowFunded,
@@ -32,6 +39,7 @@ log = structlog.get_logger(__name__)
 
 STAFF = frozenset({Role.SUPPORT, Role.ADMIN})
 RELEASE_CONSUMER = "payment.release_escrow"
+REFUND_CONSUMER = "payment.refund_contract"
 
 
 async def fund_escrow(context: Context, request: FundEscrow, *, by: Principal) -> EscrowView:
@@ -76,7 +84,8 @@ async def fund_escrow(context: Context, request: FundEscrow, *, by: Principal) -
         await context.idempotency.remember(view)
         return view
 
-    view = await context.mongo.transact(change)
+    async with context.lanes.hold(by.user_id):
+        view = await context.mongo.transact(change)
     await tell_job(context, escrow, MilestoneMoneyState.FUNDED)
     return view
 
@@ -108,7 +117,9 @@ async def release_escrow(context: Context, escrow_id: str, *, by: Principal) -> 
         await context.idempotency.remember(mapping.escrow_view(escrow), status=200)
         return escrow
 
-    escrow = await context.mongo.transact(change)
+    seen = await documents.find_escrow(escrow_id, seen_by=by.user_id)
+    async with context.lanes.hold(seen.worker_id if seen else by.user_id):
+        escrow = await context.mongo.transact(change)
     await tell_job(context, escrow, MilestoneMoneyState.RELEASED)
     return mapping.escrow_view(escrow)
 
@@ -121,23 +132,13 @@ async def refund_escrow(context: Context, escrow_id: str, *, by: Principal) -> E
         escrow = await documents.move_escrow(escrow_id, EscrowStatus.REFUNDED, where=where)
         if escrow is None:
             raise await why_not(escrow_id, by, may=lambda one: by.role in STAFF or one.worker_id == by.user_id)
-        escrow = await documents.note_parts(escrow, worker=0, fee=0, hirer=escrow.amount)
-        await ledger_documents.post(ledger.refund_entry(escrow))
-        await context.events.append(
-            EscrowRefunded(
-                escrow_id=escrow.id,
-                contract_id=escrow.contract_id,
-                milestone_id=escrow.milestone_id,
-                hirer_id=escrow.hirer_id,
-                worker_id=escrow.worker_id,
-                amount=Money(amount=escrow.amount, currency=escrow.currency),
-            ),
-            subject=subject(escrow),
-        )
+        escrow = await _give_back(context, escrow)
         await context.idempotency.remember(mapping.escrow_view(escrow), status=200)
         return escrow
 
-    escrow = await context.mongo.transact(change)
+    seen = await documents.find_escrow(escrow_id, seen_by=sees(by))
+    async with context.lanes.hold(seen.hirer_id if seen else by.user_id):
+        escrow = await context.mongo.transact(change)
     await tell_job(context, escrow, MilestoneMoneyState.REFUNDED)
     return mapping.escrow_view(escrow)
 
@@ -170,6 +171,18 @@ async def on_milestone_approved(context: Context, envelope: Envelope, event: Mil
             log.warning("payment.escrow.not_released", milestone_id=event.milestone_id, code=refusal.code)
 
     await context.events.consume(RELEASE_CONSUMER, envelope.id, effect)
+
+
+async def on_contract_cancelled(context: Context, envelope: Envelope, event: ContractCancelled) -> None:
+    """Give back what a cancelled contract still holds. What is disputed waits for its ruling."""
+
+    async def effect() -> None:
+        for escrow in await documents.list_funded(event.contract_id):
+            refunded = await documents.move_escrow(escrow.id, EscrowStatus.REFUNDED)
+            if refunded is not None:
+                await _give_back(context, refunded)
+
+    await context.events.consume(REFUND_CONSUMER, envelope.id, effect)
 
 
 def subject(escrow: EscrowDocument) -> str:
@@ -211,6 +224,24 @@ def _check_fundable(status: ContractStatus, milestone: MilestoneFacts) -> None:
 
 def _closed(escrow: EscrowDocument) -> KelmahError:
     return EscrowDisputed() if escrow.status is EscrowStatus.DISPUTED else EscrowNotFunded()
+
+
+async def _give_back(context: Context, escrow: EscrowDocument) -> EscrowDocument:
+    """In the open transaction, post a refund that was just decided."""
+    escrow = await documents.note_parts(escrow, worker=0, fee=0, hirer=escrow.amount)
+    await ledger_documents.post(ledger.refund_entry(escrow))
+    await context.events.append(
+        EscrowRefunded(
+            escrow_id=escrow.id,
+            contract_id=escrow.contract_id,
+            milestone_id=escrow.milestone_id,
+            hirer_id=escrow.hirer_id,
+            worker_id=escrow.worker_id,
+            amount=Money(amount=escrow.amount, currency=escrow.currency),
+        ),
+        subject=subject(escrow),
+    )
+    return escrow
 
 
 async def _release(context: Context, escrow_id: str, *, where: dict[str, str] | None = None) -> EscrowDocument | None:

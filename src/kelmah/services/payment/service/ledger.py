@@ -3,9 +3,11 @@
 from typing import NamedTuple
 
 from kelmah.contracts.payment import TransactionKind
+from kelmah.services.payment.documents.chargebacks import ChargebackDocument
 from kelmah.services.payment.documents.deposits import DepositDocument
 from kelmah.services.payment.documents.escrows import EscrowDocument
 from kelmah.services.payment.documents.ledger import Entry, Posting, wallet
+from kelmah.services.payment.documents.withdrawals import WithdrawalDocument
 
 BASIS_POINTS = 10_000
 
@@ -94,6 +96,112 @@ def ruling_entry(escrow: EscrowDocument, *, dispute_id: str, worker_gross: int, 
         postings=_payout(escrow, worker_gross=worker_gross, hirer=hirer),
         facts={"escrow_id": escrow.id, "dispute_id": dispute_id},
     )
+
+
+def hold_entry(withdrawal: WithdrawalDocument) -> Entry:
+    """Out of the wallet, on its way: the first of two phases."""
+    return Entry(
+        reference=f"withdrawal:{withdrawal.id}:hold",
+        kind=TransactionKind.WITHDRAWAL_HOLD,
+        postings=(
+            Posting(wallet(withdrawal.user_id, withdrawal.currency), -withdrawal.amount),
+            Posting(_transit(withdrawal), withdrawal.amount),
+        ),
+        facts=_withdrawal_facts(withdrawal),
+    )
+
+
+def paid_entry(withdrawal: WithdrawalDocument) -> Entry:
+    """It arrived: what the provider holds for us is less."""
+    return Entry(
+        reference=_ending(withdrawal),
+        kind=TransactionKind.WITHDRAWAL_PAID,
+        postings=(
+            Posting(_transit(withdrawal), -withdrawal.amount),
+            Posting(f"clearing:{withdrawal.provider}:{withdrawal.currency}", withdrawal.amount),
+        ),
+        facts=_withdrawal_facts(withdrawal),
+    )
+
+
+def void_entry(withdrawal: WithdrawalDocument) -> Entry:
+    """It was never sent: back into the wallet."""
+    return Entry(
+        reference=_ending(withdrawal),
+        kind=TransactionKind.WITHDRAWAL_VOID,
+        postings=(
+            Posting(_transit(withdrawal), -withdrawal.amount),
+            Posting(wallet(withdrawal.user_id, withdrawal.currency), withdrawal.amount),
+        ),
+        facts=_withdrawal_facts(withdrawal),
+    )
+
+
+def return_entry(withdrawal: WithdrawalDocument) -> Entry:
+    """It arrived and came back."""
+    return Entry(
+        reference=f"withdrawal:{withdrawal.id}:return",
+        kind=TransactionKind.WITHDRAWAL_RETURN,
+        postings=(
+            Posting(f"clearing:{withdrawal.provider}:{withdrawal.currency}", -withdrawal.amount),
+            Posting(wallet(withdrawal.user_id, withdrawal.currency), withdrawal.amount),
+        ),
+        facts=_withdrawal_facts(withdrawal),
+    )
+
+
+def chargeback_entry(chargeback: ChargebackDocument) -> Entry:
+    """The payer's bank took a deposit back: what the wallet still has of it is held, the rest is our loss."""
+    return Entry(
+        reference=f"chargeback:{chargeback.id}:open",
+        kind=TransactionKind.CHARGEBACK_OPEN,
+        postings=(*_payer_parts(chargeback, -1), Posting(_chargebacks(chargeback), chargeback.amount)),
+        facts=_chargeback_facts(chargeback),
+    )
+
+
+def chargeback_end_entry(chargeback: ChargebackDocument, *, won: bool) -> Entry:
+    """The bank gave the money back to us, and we to the payer; or it kept it."""
+    clearing = Posting(f"clearing:{chargeback.provider}:{chargeback.currency}", chargeback.amount)
+    return Entry(
+        reference=f"chargeback:{chargeback.id}:end",
+        kind=TransactionKind.CHARGEBACK_WON if won else TransactionKind.CHARGEBACK_LOST,
+        postings=(
+            Posting(_chargebacks(chargeback), -chargeback.amount),
+            *(_payer_parts(chargeback, 1) if won else (clearing,)),
+        ),
+        facts=_chargeback_facts(chargeback),
+    )
+
+
+def _payer_parts(chargeback: ChargebackDocument, sign: int) -> tuple[Posting, ...]:
+    parts = (
+        Posting(wallet(chargeback.user_id, chargeback.currency), sign * chargeback.from_wallet),
+        Posting(f"losses:{chargeback.currency}", sign * (chargeback.amount - chargeback.from_wallet)),
+    )
+    return tuple(part for part in parts if part.amount)
+
+
+def _chargebacks(chargeback: ChargebackDocument) -> str:
+    return f"chargebacks:{chargeback.provider}:{chargeback.currency}"
+
+
+def _chargeback_facts(chargeback: ChargebackDocument) -> dict[str, str]:
+    return {"chargeback_id": chargeback.id, "deposit_id": chargeback.deposit_id}
+
+
+def _transit(withdrawal: WithdrawalDocument) -> str:
+    return f"transit:{withdrawal.provider}:{withdrawal.currency}"
+
+
+def _ending(withdrawal: WithdrawalDocument) -> str:
+    # One name for both ends: a withdrawal is paid or voided, never both.
+    return f"withdrawal:{withdrawal.id}:end"
+
+
+def _withdrawal_facts(withdrawal: WithdrawalDocument) -> dict[str, str]:
+    facts = {"withdrawal_id": withdrawal.id}
+    return facts if withdrawal.deposit_id is None else facts | {"deposit_id": withdrawal.deposit_id}
 
 
 def escrow_account(escrow: EscrowDocument) -> str:

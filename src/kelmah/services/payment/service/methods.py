@@ -11,7 +11,7 @@ from kelmah.services.payment.documents import MethodDocument
 from kelmah.services.payment.documents import methods as documents
 from kelmah.services.payment.errors import Declined, MethodNotFound, ProviderUnavailable
 from kelmah.services.payment.providers.base import ProviderRefusedError, ProviderUnsureError
-from kelmah.services.payment.service.context import Context
+from kelmah.services.payment.service.context import Context, find_provider
 
 FORGET_ACTOR = "payment.forget_method"
 
@@ -22,7 +22,7 @@ async def save_method(context: Context, request: SaveMethod, *, by: Principal) -
         raise Conflict(f"At most {documents.MAX_METHODS} payment methods can be kept.")
     method_id = new_id()
     try:
-        card = await context.providers[request.provider].save_method(
+        card = await find_provider(context, request.provider, "provider").save_method(
             user_id=by.user_id, method_id=idempotency.current_id() or method_id, token=request.token
         )
     except ProviderRefusedError as refusal:
@@ -35,6 +35,7 @@ async def save_method(context: Context, request: SaveMethod, *, by: Principal) -
         provider=request.provider,
         token=context.ring.seal(card.token, context=method_id.encode()),
         customer=context.ring.seal(card.customer, context=method_id.encode()),
+        kind=card.kind,
         brand=card.brand,
         last4=card.last4,
         expires_month=card.expires_month,

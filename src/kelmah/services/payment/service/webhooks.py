@@ -1,34 +1,32 @@
 """Notices of providers: verified, stored once, answered at once, handled by an actor, in any order."""
 
+from collections.abc import Mapping
+
 import structlog
 
 from kelmah.contracts.payment import Provider, WebhookReceived
 from kelmah.kit import clock
-from kelmah.services.payment.documents import DepositDocument, WebhookDocument, deposits
+from kelmah.services.payment.documents import DepositDocument, WebhookDocument, deposits, withdrawals
 from kelmah.services.payment.documents import webhooks as documents
 from kelmah.services.payment.errors import WebhookOff
-from kelmah.services.payment.providers.base import Charge, ProviderRefusedError
+from kelmah.services.payment.providers.base import About, Charge, ChargeState, ProviderRefusedError
+from kelmah.services.payment.service.chargebacks import follow_chargeback
 from kelmah.services.payment.service.context import Context
 from kelmah.services.payment.service.deposits import settle
+from kelmah.services.payment.service.withdrawals import settle_payout
 
 log = structlog.get_logger(__name__)
 
 HANDLE_ACTOR = "payment.handle_webhook"
-#: What we act on; everything else is stored and left alone.
-CHARGE_NOTICES = frozenset(
-    {
-        "payment_intent.succeeded",
-        "payment_intent.payment_failed",
-        "payment_intent.processing",
-        "payment_intent.requires_action",
-        "payment_intent.canceled",
-    }
-)
 
 
-async def receive_webhook(context: Context, provider: Provider, *, body: bytes, signature: str) -> WebhookReceived:
+async def receive_webhook(
+    context: Context, provider: Provider, *, body: bytes, headers: Mapping[str, str]
+) -> WebhookReceived:
     """Verify and store a notice. One that is known already is answered the same and not handled again."""
-    notice = context.providers[provider].read_webhook(body, signature)
+    if provider not in context.providers:
+        raise WebhookOff
+    notice = await context.providers[provider].read_webhook(body, headers)
     if notice is None:
         raise WebhookOff
     webhook_id = f"{provider}:{notice.id}"
@@ -36,7 +34,8 @@ async def receive_webhook(context: Context, provider: Provider, *, body: bytes, 
         id=webhook_id,
         provider=provider,
         type=notice.type,
-        charge_ref=notice.charge_ref,
+        about=notice.about,
+        ref=notice.ref,
         body=context.ring.encrypt(body, context=webhook_id.encode()),
         received_at=clock.now(),
     )
@@ -63,25 +62,53 @@ async def handle_webhook(context: Context, webhook_id: str) -> None:
     webhook = await documents.find_webhook(webhook_id)
     if webhook is None or webhook.handled_at is not None:
         return
-    outcome = "ignored"
-    if webhook.type in CHARGE_NOTICES and webhook.charge_ref is not None:
-        outcome = await _follow_charge(context, Provider(webhook.provider), webhook.charge_ref)
-    await documents.finish_webhook(webhook_id, outcome)
-
-
-async def _follow_charge(context: Context, provider: Provider, ref: str) -> str:
+    provider, outcome = Provider(webhook.provider), None
     try:
-        charge = await context.providers[provider].retrieve(ref)
-    except ProviderRefusedError:
+        if webhook.about == About.CHARGE:
+            outcome = await _follow_charge(context, provider, webhook.ref)
+        elif webhook.about == About.PAYOUT:
+            outcome = await _follow_payout(context, provider, webhook.ref)
+        elif webhook.about == About.CHARGEBACK:
+            outcome = await _follow_chargeback(context, provider, webhook.ref)
+        else:
+            outcome = "ignored"
+    except ProviderRefusedError:  # it knows no such thing
+        outcome = None
+    if outcome is None:
+        # Money of something else on the same account at the provider, or a forgery: it moves nothing.
         log.error("payment.webhook.foreign", provider=provider, alert=True)
-        return "foreign"
+    await documents.finish_webhook(webhook_id, outcome or "foreign")
+
+
+async def _follow_charge(context: Context, provider: Provider, ref: str) -> str | None:
+    charge = await context.providers[provider].retrieve(ref)
     deposit = await _deposit_of(provider, charge)
     if deposit is None:
-        # Money of something else on the same account at the provider, or a forgery: it funds nothing.
-        log.error("payment.webhook.foreign", provider=provider, alert=True)
-        return "foreign"
+        return None
+    if charge.state is ChargeState.APPROVED and deposit.status in deposits.OPEN and deposit.provider_ref == charge.ref:
+        charge = await context.providers[provider].confirm(charge.ref, deposit_id=deposit.id)
     settled = await settle(context, deposit.id, charge)
     return settled.status
+
+
+async def _follow_payout(context: Context, provider: Provider, ref: str) -> str | None:
+    payout = await context.providers[provider].retrieve_payout(ref)
+    withdrawal = await withdrawals.find_by_provider_ref(provider, payout.ref)
+    if withdrawal is None and payout.withdrawal_id is not None:
+        withdrawal = await withdrawals.find_withdrawal(payout.withdrawal_id)
+    if withdrawal is None or withdrawal.provider != provider:
+        return None
+    await settle_payout(context, withdrawal.id, payout)
+    return payout.state
+
+
+async def _follow_chargeback(context: Context, provider: Provider, ref: str) -> str | None:
+    chargeback = await context.providers[provider].retrieve_chargeback(ref)
+    deposit = await deposits.find_by_provider_ref(provider, chargeback.charge_ref)
+    if deposit is None or deposit.currency != chargeback.currency:
+        return None
+    await follow_chargeback(context, provider, deposit, chargeback)
+    return chargeback.state
 
 
 async def _deposit_of(provider: Provider, charge: Charge) -> DepositDocument | None:

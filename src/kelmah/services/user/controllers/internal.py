@@ -2,13 +2,13 @@
 
 from typing import Annotated
 
-from litestar import get
+from litestar import delete, get, post, put
 from litestar.di import NamedDependency
-from litestar.params import FromPath, QueryParameter
+from litestar.params import FromPath, JSONBody, QueryParameter
 
-from kelmah.contracts.user import NotificationPreferences, Person, WorkerFacts
+from kelmah.contracts.user import Booking, BookWorker, NotificationKind, NotificationPreferences, Person, WorkerFacts
 from kelmah.kit.errors import BadInput
-from kelmah.services.user.service import Context, choices, people
+from kelmah.services.user.service import Context, bookings, choices, people
 
 
 @get("/internal/people", operation_id="GetPeople", include_in_schema=False)
@@ -49,4 +49,38 @@ async def get_notification_preferences(
     return preferences
 
 
-HANDLERS = [get_people, get_worker_facts, find_worker_facts, get_notification_preferences]
+@put("/internal/workers/{user_id:str}/bookings/{booking_id:str}", operation_id="BookWorker", include_in_schema=False)
+async def book_worker(
+    user_id: FromPath[str], booking_id: FromPath[str], data: JSONBody[BookWorker], context: NamedDependency[Context]
+) -> Booking:
+    return await bookings.book(context, user_id, booking_id, data)
+
+
+@delete(
+    "/internal/workers/{user_id:str}/bookings/{booking_id:str}", operation_id="ReleaseBooking", include_in_schema=False
+)
+async def release_booking(user_id: FromPath[str], booking_id: FromPath[str], context: NamedDependency[Context]) -> None:
+    await bookings.release(context, user_id, booking_id)
+
+
+@post(
+    "/internal/notification-preferences/{user_id:str}/unsubscribe/{kind:str}",
+    operation_id="UnsubscribeFromMail",
+    include_in_schema=False,
+    status_code=204,
+)
+async def unsubscribe_from_mail(
+    user_id: FromPath[str], kind: FromPath[NotificationKind], context: NamedDependency[Context]
+) -> None:
+    await choices.unsubscribe(context, user_id, kind)
+
+
+HANDLERS = [
+    unsubscribe_from_mail,
+    book_worker,
+    release_booking,
+    get_people,
+    get_worker_facts,
+    find_worker_facts,
+    get_notification_preferences,
+]

@@ -7,6 +7,7 @@ from litestar.params import JSONBody
 from kelmah.contracts.common import Page
 from kelmah.contracts.user import (
     Availability,
+    Booking,
     MyProfile,
     NotificationPreferences,
     ProfileSkill,
@@ -17,7 +18,7 @@ from kelmah.contracts.user import (
 )
 from kelmah.kit.context import Principal
 from kelmah.services.user.controllers.etags import IfMatch, tagged, wanted_version
-from kelmah.services.user.service import Context, choices, entries, profiles
+from kelmah.services.user.service import Context, bookings, choices, entries, profiles
 
 _TAGS = ["My profile"]
 
@@ -77,6 +78,11 @@ async def set_my_availability(
     return tagged(*await choices.set_availability(context, data, by=principal, if_version=version))
 
 
+@get("/api/v1/users/me/bookings", operation_id="ListMyBookings", summary="When I am booked", tags=_TAGS)
+async def list_my_bookings(context: NamedDependency[Context], principal: NamedDependency[Principal]) -> Page[Booking]:
+    return await bookings.list_mine(context, by=principal)
+
+
 @get("/api/v1/users/me/settings", operation_id="GetMySettings", summary="My settings", tags=_TAGS)
 async def get_my_settings(
     context: NamedDependency[Context], principal: NamedDependency[Principal]
@@ -124,6 +130,7 @@ async def set_my_notification_preferences(
 
 
 HANDLERS = [
+    list_my_bookings,
     get_my_profile, update_my_profile, list_my_skills, set_my_skills, get_my_availability, set_my_availability,
     get_my_settings, set_my_settings, get_my_notification_preferences, set_my_notification_preferences,
 ]  # fmt: skip

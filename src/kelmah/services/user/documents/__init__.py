@@ -1,6 +1,8 @@
 """The user service's documents and every query on them."""
 
+from kelmah.services.user.documents.analytics import ContactDocument, FactDocument
 from kelmah.services.user.documents.bookmarks import BookmarkDocument
 from kelmah.services.user.documents.profiles import ProfileDocument
+from kelmah.services.user.documents.words import WordDocument
 
-DOCUMENTS = (ProfileDocument, BookmarkDocument)
+DOCUMENTS = (ProfileDocument, BookmarkDocument, FactDocument, ContactDocument, WordDocument)

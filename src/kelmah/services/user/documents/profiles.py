@@ -62,16 +62,24 @@ class ExperienceEntry(BaseModel):
     ended_on: str | None
 
 
+class ImageEntry(BaseModel):
+    """A picture; its bytes are in the blob store under its id, and under `<id>-thumbnail`."""
+
+    id: str
+    size: int
+
+
 class PortfolioEntry(BaseModel):
     id: str
     title: str
     description: str | None
     skills: list[str]
     completed_on: str | None
+    images: list[ImageEntry] = Field(default_factory=list)
 
 
 class CertificateEntry(BaseModel):
-    """`number` is sealed."""
+    """`number` is sealed. `reminded` is how many days before the end the last reminder was due."""
 
     id: str
     title: str
@@ -80,6 +88,9 @@ class CertificateEntry(BaseModel):
     issued_on: str
     expires_on: str | None
     verification: Verification = Verification.UNVERIFIED
+    requested_at: datetime | None = None
+    note: str | None = None
+    reminded: int | None = None
 
 
 class SlotEntry(BaseModel):
@@ -98,6 +109,17 @@ class AvailabilityEntry(BaseModel):
     time_zone: str = DEFAULT_TIME_ZONE
     weekly: list[SlotEntry] = []
     exceptions: list[ExceptionEntry] = []
+
+
+class BookingEntry(BaseModel):
+    """Time that a contract took. `local_start` and `local_end` are it in the worker's time zone, for search."""
+
+    id: str
+    contract_id: str
+    starts_at: datetime
+    ends_at: datetime
+    local_start: str = ""
+    local_end: str = ""
 
 
 class SettingsEntry(BaseModel):
@@ -137,8 +159,10 @@ class ProfileDocument(Document):
     portfolio: list[PortfolioEntry] = Field(default_factory=list)
     certificates: list[CertificateEntry] = Field(default_factory=list)
     availability: AvailabilityEntry = Field(default_factory=AvailabilityEntry)
+    bookings: list[BookingEntry] = Field(default_factory=list)
     settings: SettingsEntry = Field(default_factory=SettingsEntry)
     channels: dict[str, dict[str, bool]] = Field(default_factory=dict)
+    visibility: dict[str, str] = Field(default_factory=dict)
     bookmark_count: int = 0
     rating_milli: int = 0
     review_count: int = 0
@@ -151,6 +175,8 @@ class ProfileDocument(Document):
     class Settings:
         name = "profiles"
         indexes: ClassVar[list[IndexModel]] = [
+            IndexModel([("role", ASCENDING)], name="role"),
+            IndexModel([("certificates.verification", ASCENDING), ("_id", ASCENDING)], name="verification"),
             _search_index("rating", ("rating_milli", DESCENDING), ("_id", ASCENDING)),
             _search_index("skill_rating", ("skills.id", ASCENDING), ("rating_milli", DESCENDING), ("_id", ASCENDING)),
             _search_index(
@@ -212,3 +238,18 @@ async def count_bookmark(user_id: str, *, by: int, at_most: int) -> bool:
         {"_id": user_id, "bookmark_count": room}, {"$inc": {"bookmark_count": by}}, session=session()
     )
     return written.modified_count == 1
+
+
+async def has_image(user_id: str, image_id: str) -> bool:
+    found = await ProfileDocument.get_pymongo_collection().find_one(
+        {"_id": user_id, "portfolio.images.id": image_id}, {"_id": 1}, session=session()
+    )
+    return found is not None
+
+
+async def with_certificates(verification: Verification, *, after: str | None, limit: int) -> list[ProfileDocument]:
+    """Profiles with a certificate in this state, by id, which is by age."""
+    query: dict[str, Any] = {"certificates.verification": verification.value}
+    if after is not None:
+        query["_id"] = {"$gt": after}
+    return await ProfileDocument.find(query).sort("_id").limit(limit).to_list()

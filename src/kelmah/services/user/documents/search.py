@@ -1,8 +1,12 @@
 """Searches over listed profiles. They read raw rows, which costs a third of whole documents."""
 
 import math
-from collections.abc import Sequence
+import re
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
+from datetime import date
+from itertools import islice
 from typing import Any, NamedTuple
 
 import msgspec
@@ -19,7 +23,7 @@ _ORDER = {
 }
 _FIELDS = (
     "role", "display_name", "headline", "company", "skills", "place", "hourly_rate", "availability.status",
-    "rating_milli", "review_count", "distance_m",
+    "rating_milli", "review_count", "distance_m", "visibility",
 )  # fmt: skip
 _PROJECTION = dict.fromkeys(_FIELDS, 1)
 
@@ -32,12 +36,23 @@ class Near(NamedTuple):
     radius_m: float | None
 
 
+class Window(NamedTuple):
+    """Hours of a day; `start` and `end` are "HH:MM"."""
+
+    day: date
+    start: str
+    end: str
+
+
 @dataclass(frozen=True, kw_only=True)
 class Search:
-    """What is looked for. Every condition that is given must hold; of `skill_ids` one is enough."""
+    """What is looked for. Every condition that is given must hold; of `skill_ids` and of each of `terms` one is enough.
+
+    `window` is a day with the hours from and to, in the worker's own time zone.
+    """
 
     listed_as: Role = Role.WORKER
-    terms: Sequence[str] = ()
+    terms: Sequence[Sequence[str]] = ()
     skill_ids: Sequence[str] | None = None
     region_key: str | None = None
     near: Near | None = None
@@ -47,6 +62,9 @@ class Search:
     min_rating_milli: int | None = None
     is_available: bool = False
     has_place: bool | None = None
+    language: str | None = None
+    is_verified: bool = False
+    window: Window | None = None
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):
@@ -83,6 +101,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     rating_milli: int
     review_count: int
     distance_m: float | None = None
+    visibility: dict[str, str] = {}
 
     def key(self, sort: SearchSort) -> float | int:
         """The value that the sort orders by."""
@@ -102,23 +121,23 @@ async def run(
     match = _match(search)
     if sort is SearchSort.RATE:
         match.setdefault("hourly_rate.amount", {"$gte": 1})
-    collection = ProfileDocument.get_pymongo_collection()
-    if search.near is None:
-        query = {"$and": [match, _after(field, direction, after)]} if after else match
-        rows = await collection.find(query, _PROJECTION).sort(order).limit(limit).to_list(limit)
-    else:
-        stages: list[dict[str, Any]] = [_geo_near(search.near, match)]
-        if after:
-            stages.append({"$match": _after(field, direction, after)})
-        stages += [{"$sort": dict(order)}, {"$limit": limit}, {"$project": _PROJECTION}]
-        rows = await (await collection.aggregate(stages)).to_list(limit)
-    return msgspec.convert(rows, list[Row])
+    if search.near is not None and sort is SearchSort.DISTANCE:
+        rows = await _nearest(search, search.near, match, after=after, limit=limit)
+        return msgspec.convert(rows, list[Row])
+    if search.near is not None:
+        match["place.point"] = _within(search.near)
+    query = {"$and": [match, _after(field, direction, after)]} if after else match
+    rows = (
+        await ProfileDocument.get_pymongo_collection().find(query, _PROJECTION).sort(order).limit(limit).to_list(limit)
+    )
+    found = msgspec.convert(rows, list[Row])
+    return [msgspec.structs.replace(row, distance_m=_distance_m(search.near, row)) for row in found]
 
 
 def _match(search: Search) -> dict[str, Any]:
     match: dict[str, Any] = {"listed_as": search.listed_as.value}
     if search.terms:
-        match["terms"] = {"$all": list(search.terms)}
+        match["$and"] = [{"terms": {"$in": list(meant)}} for meant in search.terms]
     if search.skill_ids is not None:
         match["skills.id"] = {"$in": list(search.skill_ids)}
     if search.region_key is not None:
@@ -134,7 +153,30 @@ def _match(search: Search) -> dict[str, Any]:
         match["availability.status"] = "available"
     if search.has_place is not None:
         match["place"] = {"$ne": None} if search.has_place else None
+    if search.language is not None:
+        match["languages"] = {"$regex": f"^{re.escape(search.language)}(-|$)"}
+    if search.is_verified:
+        match["certificates.verification"] = "verified"
+    if search.window is not None:
+        match |= _free(search.window)
     return match
+
+
+def _free(window: Window) -> dict[str, Any]:
+    """Available, at work in these hours (a day worked by exception is worked whole), and not booked."""
+    day = window.day.isoformat()
+    start, end = f"{day}T{window.start}", f"{day}T{window.end}"
+    slot = {"day": window.day.isoweekday(), "start": {"$lte": window.start}, "end": {"$gte": window.end}}
+    return {
+        "availability.status": "available",
+        "availability.exceptions": {"$not": {"$elemMatch": {"day": day, "is_available": False}}},
+        "$or": [
+            {"availability.weekly": []},
+            {"availability.weekly": {"$elemMatch": slot}},
+            {"availability.exceptions": {"$elemMatch": {"day": day, "is_available": True}}},
+        ],
+        "bookings": {"$not": {"$elemMatch": {"local_start": {"$lt": end}, "local_end": {"$gt": start}}}},
+    }
 
 
 def _after(field: str, direction: int, after: tuple[float | int, str]) -> dict[str, Any]:
@@ -144,14 +186,140 @@ def _after(field: str, direction: int, after: tuple[float | int, str]) -> dict[s
     return {field: {upto: value}, "$or": [{field: {beyond: value}}, {"_id": {"$gt": row_id}}]}
 
 
-def _geo_near(near: Near, query: dict[str, Any]) -> dict[str, Any]:
+async def _nearest(
+    search: Search, near: Near, match: dict[str, Any], *, after: tuple[float | int, str] | None, limit: int
+) -> list[dict[str, Any]]:
+    """The nearest rows, by distance and id.
+
+    They are looked for in rings, each four times as wide as the last: MongoDB alone reads far more than a page.
+    Places are cut to a grid, so that many rows are equally far: the last group of these is read to its end.
+    """
+    inner = float(after[0]) if after else 0.0
+    farthest = near.radius_m if near.radius_m is not None else math.pi * _EARTH_M
+    width = FIRST_RING_M if match.keys() == {"listed_as"} else FIRST_RING_M * _WIDER  # conditions thin them out
+    rows: dict[str, dict[str, Any]] = {}
+    while True:
+        outer = min(inner + width, farthest)
+        ring = _ring(search, near._replace(radius_m=outer), match, beyond=inner, after=after, limit=limit)
+        async with aclosing(ring):
+            async for row in ring:
+                if len(rows) >= limit and row["distance_m"] > _last(rows, limit):
+                    break
+                rows[row["_id"]] = row
+        if len(rows) >= limit or outer >= farthest:
+            break
+        inner, width = outer, width * _WIDER
+    return sorted(rows.values(), key=lambda row: (row["distance_m"], row["_id"]))[:limit]
+
+
+def _last(rows: Mapping[str, dict[str, Any]], limit: int) -> float:
+    """How far the last row of a page is; the rows are in the order of their distance."""
+    return float(next(islice(rows.values(), limit - 1, None))["distance_m"])
+
+
+async def _ring(
+    search: Search,
+    near: Near,
+    match: dict[str, Any],
+    *,
+    beyond: float,
+    after: tuple[float | int, str] | None,
+    limit: int,
+) -> AsyncGenerator[dict[str, Any], None]:
+    stages = [_geo_near(near, match, beyond=beyond)]
+    if after:
+        stages.append({"$match": _after("distance_m", 1, after)})
+    stages.append({"$project": _PROJECTION})
+    # Left to itself, MongoDB takes the index with the trades where no trade is asked for, and reads it thrice.
+    hint = "place" if search.skill_ids is None else "skill_place"
+    collection = ProfileDocument.get_pymongo_collection()
+    async with await collection.aggregate(stages, batchSize=2 * limit, hint=hint) as cursor:
+        async for row in cursor:
+            yield row
+
+
+def _within(near: Near) -> dict[str, Any]:
+    radius_m = near.radius_m if near.radius_m is not None else math.pi * _EARTH_M
+    return {"$geoWithin": {"$centerSphere": [[near.longitude, near.latitude], radius_m / _EARTH_M]}}
+
+
+def _distance_m(near: Near | None, row: Row) -> float | None:
+    """Metres on the sphere that MongoDB reckons with."""
+    if near is None or row.place is None:
+        return None
+    lng, lat, there_lng, there_lat = map(math.radians, (near.longitude, near.latitude, *row.place.point.coordinates))
+    chord = math.sin((there_lat - lat) / 2) ** 2
+    chord += math.cos(lat) * math.cos(there_lat) * math.sin((there_lng - lng) / 2) ** 2
+    return 2 * _EARTH_M * math.asin(math.sqrt(min(1.0, chord)))
+
+
+#: The radius of MongoDB's sphere, in metres.
+_EARTH_M = 6_378_100
+#: How wide the first ring around a place is, in metres, and how many times wider each next one.
+FIRST_RING_M = 2_000.0
+_WIDER = 4
+#: Metres that distances are widened by where a page goes on; what was seen is then left out by id.
+_SLACK_M = 0.01
+
+
+def _geo_near(near: Near, query: dict[str, Any], *, beyond: float = 0.0) -> dict[str, Any]:
     return {
         "$geoNear": {
             "near": {"type": "Point", "coordinates": [near.longitude, near.latitude]},
             "key": "place.point",
             "distanceField": "distance_m",
             "spherical": True,
+            "minDistance": max(0.0, beyond - _SLACK_M),
             "query": query,
-            "maxDistance": near.radius_m if near.radius_m is not None else math.pi * 6_378_100,
+            "maxDistance": near.radius_m if near.radius_m is not None else math.pi * _EARTH_M,
         }
     }
+
+
+#: People that facets are counted of; more would cost more than the figures tell.
+FACETS_OF = 10_000
+_BUCKETS = {"4": 4000, "3": 3000, "1": 1}
+
+
+async def facets(search: Search) -> dict[str, dict[str, int]]:
+    """How many of the found have each skill, region, language, rating (in stars, "4" is 4 and more) and status.
+
+    `total` has one key, the number of people counted: at most `FACETS_OF`.
+    """
+    match = _match(search)
+    if search.near is not None:
+        match["place.point"] = _within(search.near)
+    values: dict[str, Any] = {
+        "skills": "$skills.id",
+        "regions": "$place.region",
+        "languages": "$languages",
+        "statuses": "$availability.status",
+    }
+    stars = {
+        "$switch": {
+            "branches": [{"case": {"$gte": ["$rating_milli", at]}, "then": name} for name, at in _BUCKETS.items()],
+            "default": None,
+        }
+    }
+    counts: dict[str, list[dict[str, Any]]] = {
+        name: [{"$unwind": field}, {"$group": {"_id": field, "count": {"$sum": 1}}}] for name, field in values.items()
+    }
+    counts["skills"] = [{"$unwind": "$skills"}, {"$group": {"_id": "$skills.id", "count": {"$sum": 1}}}]
+    counts["ratings"] = [{"$group": {"_id": stars, "count": {"$sum": 1}}}]
+    counts["total"] = [{"$count": "count"}]
+    fields = dict.fromkeys(["skills.id", "place.region", "languages", "availability.status", "rating_milli"], 1)
+    stages: list[dict[str, Any]] = [{"$match": match}, {"$limit": FACETS_OF}, {"$project": fields}, {"$facet": counts}]
+    [found] = await (await ProfileDocument.get_pymongo_collection().aggregate(stages)).to_list()
+    return {
+        name: {row.get("_id", "total"): row["count"] for row in rows if row.get("_id", "total") is not None}
+        for name, rows in found.items()
+    }
+
+
+async def has_region(region_key: str) -> bool:
+    """Whether a listed person works there."""
+    for role in (Role.WORKER, Role.HIRER):
+        query = {"listed_as": role.value, "place.region_key": region_key}
+        if await ProfileDocument.get_pymongo_collection().find_one(query, {"_id": 1}):
+            return True
+    return False

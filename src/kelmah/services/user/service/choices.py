@@ -8,7 +8,9 @@ from kelmah.contracts.user import (
     NotificationKind,
     NotificationPreferences,
     SetNotificationPreferences,
+    SetVisibility,
     UserSettings,
+    VisibilityChoice,
     WeeklySlot,
 )
 from kelmah.kit import clock
@@ -121,6 +123,48 @@ async def get_notification_preferences(context: Context, user_id: str) -> tuple[
     """The preferences with the profile's version."""
     profile = await profiles.get(context, user_id)
     return mapping.notification_preferences(profile), profile.version
+
+
+async def get_visibility(context: Context, *, by: Principal) -> tuple[VisibilityChoice, int]:
+    """Who sees which part, with the profile's version."""
+    profile = await profiles.get(context, by.user_id)
+    return VisibilityChoice(parts=mapping.visibility(profile)), profile.version
+
+
+async def set_visibility(
+    context: Context, data: SetVisibility, *, by: Principal, if_version: int | None = None
+) -> tuple[VisibilityChoice, int]:
+    """Replace the choice; only what differs from the defaults is kept."""
+    wanted = {part.value: to.value for part, to in data.parts.items() if to is not mapping.DEFAULT_VISIBILITY[part]}
+
+    def change(profile: ProfileDocument) -> list[str]:
+        if profile.visibility == wanted:
+            return []
+        profile.visibility = wanted
+        return ["visibility"]
+
+    profile = await profiles.edit(context, by.user_id, change, if_version=if_version)
+    return VisibilityChoice(parts=mapping.visibility(profile)), profile.version
+
+
+async def unsubscribe(context: Context, user_id: str, kind: NotificationKind) -> None:
+    """Send a person no more mail of a kind, as the link in a mail asks. Said twice, nothing more changes.
+
+    Raises:
+        BadInput: security is always told by mail.
+    """
+    if kind is NotificationKind.SECURITY:
+        raise BadInput.of("kind", "security is always told by mail")
+
+    def change(profile: ProfileDocument) -> list[str]:
+        current = mapping.notification_preferences(profile).channels[kind]
+        if not current.email:
+            return []
+        to = {"in_app": current.in_app, "email": False, "sms": current.sms, "push": current.push}
+        profile.channels = profile.channels | {kind.value: to}
+        return ["notificationPreferences"]
+
+    await profiles.edit(context, user_id, change)
 
 
 async def set_notification_preferences(

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from kelmah.clients.auth import AuthClient
+from kelmah.kit.blobs import BlobStore
 from kelmah.kit.resources import Resources
 from kelmah.services.user.settings import UserSettings
 
@@ -13,3 +14,4 @@ class Context(Resources):
 
     settings: UserSettings
     auth: AuthClient
+    blobs: BlobStore

@@ -17,7 +17,6 @@ from kelmah.contracts.user import (
 )
 from kelmah.kit import clock
 from kelmah.kit.context import Principal
-from kelmah.kit.crypto import KeyRing
 from kelmah.kit.errors import BadInput, NotFound
 from kelmah.kit.ids import new_id
 from kelmah.services.user import mapping
@@ -29,7 +28,7 @@ from kelmah.services.user.documents.profiles import (
     SkillEntry,
 )
 from kelmah.services.user.errors import TooManyEntries
-from kelmah.services.user.service import profiles, typed
+from kelmah.services.user.service import certificates, images, profiles, typed
 from kelmah.services.user.service.context import Context
 
 #: The most entries that one list of a profile holds.
@@ -118,8 +117,8 @@ async def put_portfolio_item(
         skills=typed.skill_ids("skills", data.skills),
         completed_on=_iso(data.completed_on),
     )
-    await _put(context, by, "portfolio", entry, is_new=entry_id is None)
-    return mapping.portfolio_item(entry)
+    profile = await _put(context, by, "portfolio", entry, is_new=entry_id is None)
+    return mapping.portfolio_item(next(one for one in profile.portfolio if one.id == entry.id))
 
 
 # --- Certificates ---
@@ -129,7 +128,10 @@ async def list_certificates(context: Context, *, by: Principal) -> Page[Certific
     """With their numbers: this is the person's own list."""
     profile = await profiles.get(context, by.user_id)
     return Page(
-        items=[mapping.certificate(entry, number=_number(context.ring, by, entry)) for entry in profile.certificates]
+        items=[
+            mapping.certificate(entry, number=certificates.number(context.ring, by.user_id, entry), is_own=True)
+            for entry in profile.certificates
+        ]
     )
 
 
@@ -141,15 +143,20 @@ async def put_certificate(
     typed.in_order(("issuedOn", data.issued_on), ("expiresOn", data.expires_on))
     certificate_id = entry_id or new_id()
     number = typed.optional_line("number", data.number, 60)
+    place = certificates.number_place(by.user_id, certificate_id)
     entry = CertificateEntry(
         id=certificate_id,
         title=typed.line("title", data.title, 120),
         issuer=typed.line("issuer", data.issuer, 120),
-        number=context.ring.seal(number, context=_number_place(by, certificate_id)) if number else None,
+        number=context.ring.seal(number, context=place) if number else None,
         issued_on=data.issued_on.isoformat(),
         expires_on=_iso(data.expires_on),
     )
-    await _put(context, by, "certificates", entry, is_new=entry_id is None)
+
+    async def then(profile: ProfileDocument) -> None:
+        await certificates.schedule(context, profile.id, entry)
+
+    await _put(context, by, "certificates", entry, is_new=entry_id is None, then=then)
     return mapping.certificate(entry, number=number)
 
 
@@ -159,26 +166,50 @@ async def put_certificate(
 async def remove(context: Context, kind: Kind, entry_id: str, *, by: Principal) -> None:
     """Take an entry out of one's own list."""
 
+    removed: list[Entry] = []
+
     def change(profile: ProfileDocument) -> list[str]:
         entries = _entries(profile, kind)
-        del entries[_position(entries, entry_id)]
+        removed[:] = [entries.pop(_position(entries, entry_id))]
         return [kind]
 
-    await profiles.edit(context, by.user_id, change)
+    async def then(profile: ProfileDocument) -> None:
+        for entry in removed:
+            await forget(context, profile.id, entry)
+
+    await profiles.edit(context, by.user_id, change, then=then)
 
 
-async def _put(context: Context, by: Principal, kind: Kind, entry: Entry, *, is_new: bool) -> None:
+async def forget(context: Context, user_id: str, entry: Entry) -> None:
+    """In the open transaction, have thrown away what only a removed entry referred to."""
+    if isinstance(entry, PortfolioEntry):
+        await images.discard(context, user_id, [image.id for image in entry.images])
+    elif isinstance(entry, CertificateEntry):
+        await certificates.cancel(context, user_id, entry.id)
+
+
+async def _put(
+    context: Context, by: Principal, kind: Kind, entry: Entry, *, is_new: bool, then: profiles.Then | None = None
+) -> ProfileDocument:
     def change(profile: ProfileDocument) -> list[str]:
         entries = _entries(profile, kind)
         if not is_new:
-            entries[_position(entries, entry.id)] = entry
+            position = _position(entries, entry.id)
+            entries[position] = _inherit(entry, entries[position])
         elif len(entries) < MAX_ENTRIES:
             entries.append(entry)
         else:
             raise TooManyEntries(f"At most {MAX_ENTRIES} entries are kept.")
         return [kind]
 
-    await profiles.edit(context, by.user_id, change)
+    return await profiles.edit(context, by.user_id, change, then=then)
+
+
+def _inherit(entry: Entry, replaced: Entry) -> Entry:
+    """What a replacement takes over: pictures come and go on their own."""
+    if isinstance(entry, PortfolioEntry) and isinstance(replaced, PortfolioEntry):
+        return entry.model_copy(update={"images": replaced.images})
+    return entry
 
 
 def _entries(profile: ProfileDocument, kind: Kind) -> list[Entry]:
@@ -191,14 +222,6 @@ def _position(entries: list[Entry], entry_id: str) -> int:
         if entry.id == entry_id:
             return position
     raise NotFound
-
-
-def _number(ring: KeyRing, by: Principal, entry: CertificateEntry) -> str | None:
-    return ring.open(entry.number, context=_number_place(by, entry.id)) if entry.number else None
-
-
-def _number_place(by: Principal, certificate_id: str) -> bytes:
-    return f"user.certificate.number:{by.user_id}:{certificate_id}".encode()
 
 
 def _today() -> date:

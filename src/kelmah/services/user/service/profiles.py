@@ -1,22 +1,42 @@
 """Profiles: how they come to be, how they change, and who sees what."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from zoneinfo import ZoneInfo
 
 import msgspec
 import structlog
 from msgspec import UNSET
 
+from kelmah.contracts import regions
 from kelmah.contracts.auth import Contact
 from kelmah.contracts.common import Location, Role
-from kelmah.contracts.user import MyProfile, ProfileUpdated, PublicProfile, StatusChanged, UpdateProfile, WorkerStatus
+from kelmah.contracts.user import (
+    MyProfile,
+    ProfilePart,
+    ProfileUpdated,
+    PublicProfile,
+    StatusChanged,
+    UpdateProfile,
+    Visibility,
+    WorkerStatus,
+)
 from kelmah.kit import clock
 from kelmah.kit.context import Principal
 from kelmah.kit.crypto import KeyRing
 from kelmah.kit.errors import BadInput, Conflict, NotFound, PreconditionFailed
 from kelmah.services.user import mapping
+from kelmah.services.user.documents import analytics
 from kelmah.services.user.documents import profiles as documents
-from kelmah.services.user.documents.profiles import Place, Point, Private, ProfileDocument, Rate, SettingsEntry
-from kelmah.services.user.service import terms, typed
+from kelmah.services.user.documents.profiles import (
+    BookingEntry,
+    Place,
+    Point,
+    Private,
+    ProfileDocument,
+    Rate,
+    SettingsEntry,
+)
+from kelmah.services.user.service import spelling, terms, typed
 from kelmah.services.user.service.context import Context
 
 log = structlog.get_logger(__name__)
@@ -27,6 +47,7 @@ _LISTED_ROLES = frozenset({Role.WORKER, Role.HIRER})
 
 #: Changes a profile that was just read, and names the parts that it changed. It may run again on a fresh one.
 Edit = Callable[[ProfileDocument], Sequence[str]]
+Then = Callable[[ProfileDocument], Awaitable[None]]
 
 
 async def ensure(context: Context, user_ids: Sequence[str]) -> list[ProfileDocument]:
@@ -39,7 +60,9 @@ async def ensure(context: Context, user_ids: Sequence[str]) -> list[ProfileDocum
     if not missing:
         return found
     for contact in await context.auth.get_contacts(user_ids=missing):
-        if await documents.insert(make(context.ring, contact)):
+        made = make(context.ring, contact)
+        if await documents.insert(made):
+            await spelling.learn(made.terms)
             log.info("user.profile.made", user_id=contact.user_id)
     return found + await documents.find_many(missing)
 
@@ -82,13 +105,18 @@ def display_name(first_name: str, last_name: str) -> str:
     return f"{first_name}{initial}".strip() or "Somebody"
 
 
-async def edit(context: Context, user_id: str, change: Edit, *, if_version: int | None = None) -> ProfileDocument:
+async def edit(
+    context: Context, user_id: str, change: Edit, *, if_version: int | None = None, then: Then | None = None
+) -> ProfileDocument:
     """Change a profile in one transaction with the events that tell of it. No change, no event.
+
+    Args:
+        then: what else belongs to the change, such as timers; runs in the transaction, and again when that does.
 
     Raises:
         PreconditionFailed: `if_version` is given and is not the current one.
     """
-    await get(context, user_id)
+    before = set((await get(context, user_id)).terms)
 
     async def body() -> ProfileDocument:
         profile = await documents.find(user_id)
@@ -111,9 +139,14 @@ async def edit(context: Context, user_id: str, change: Edit, *, if_version: int 
             await context.events.append(
                 StatusChanged(user_id=user_id, status=profile.availability.status.value), subject=subject
             )
+        if then is not None:
+            await then(profile)
         return profile
 
-    return await context.mongo.transact(body)
+    profile = await context.mongo.transact(body)
+    # After the commit: a word that is not learned for a crash costs a needless correction, never a hit.
+    await spelling.learn([term for term in profile.terms if term not in before])
+    return profile
 
 
 def derive(profile: ProfileDocument) -> None:
@@ -124,11 +157,23 @@ def derive(profile: ProfileDocument) -> None:
         and profile.availability.status is not WorkerStatus.PAUSED
     )
     profile.listed_as = profile.role if listed else None
+    for booking in profile.bookings:
+        localize(booking, profile.availability.time_zone)
+    choice = mapping.visibility(profile)
+    company = profile.company if choice[ProfilePart.COMPANY] is Visibility.PUBLIC else None
     place = [profile.place.city, profile.place.region] if profile.place else []
     profile.terms = terms.index_terms(
-        first=[profile.display_name, profile.company, *place, profile.headline],
+        first=[profile.display_name, company, *place, profile.headline],
         skill_ids=[entry.id for entry in profile.skills],
-        last=profile.bio,
+        last=profile.bio if choice[ProfilePart.BIO] is Visibility.PUBLIC else None,
+    )
+
+
+def localize(booking: BookingEntry, time_zone: str) -> None:
+    """Set the booking's hours as the worker's clock shows them; searches compare them as text."""
+    zone = ZoneInfo(time_zone)
+    booking.local_start, booking.local_end = (
+        instant.astimezone(zone).strftime("%Y-%m-%dT%H:%M") for instant in (booking.starts_at, booking.ends_at)
     )
 
 
@@ -152,12 +197,29 @@ async def get_me(context: Context, *, by: Principal) -> MyProfile:
     return mapping.my_profile(profile, unseal(context.ring, profile))
 
 
-async def get_public(context: Context, user_id: str, *, role: Role | None = None) -> PublicProfile:
-    """What everybody sees of a person, in the given role if one is given."""
+async def get_public(
+    context: Context, user_id: str, *, viewer: Principal | None, role: Role | None = None
+) -> PublicProfile:
+    """What the viewer sees of a person, in the given role if one is given. Oneself one sees as strangers do."""
     profile = await documents.find(user_id)
     if profile is None or (role is not None and profile.role is not role):
         raise NotFound
-    return mapping.public_profile(profile)
+    shown = await shown_parts(profile, viewer)
+    private = unseal(context.ring, profile) if shown & mapping.SEALED_PARTS else None
+    return mapping.public_profile(profile, shown=shown, private=private)
+
+
+async def shown_parts(profile: ProfileDocument, viewer: Principal | None) -> set[ProfilePart]:
+    """The parts that the viewer may see."""
+    choice = mapping.visibility(profile)
+    seen = {Visibility.PUBLIC}
+    if (
+        viewer is not None
+        and Visibility.COUNTERPART in choice.values()
+        and await analytics.are_counterparts(profile.id, viewer.user_id)
+    ):
+        seen.add(Visibility.COUNTERPART)
+    return {part for part, visibility in choice.items() if visibility in seen}
 
 
 async def update_me(
@@ -212,11 +274,11 @@ def _checked(data: UpdateProfile) -> dict[str, object]:
 
 def _place(location: Location) -> Place:
     longitude, latitude = location.coordinates
-    region = typed.line("location.region", location.region, 80)
+    region = typed.region("location.region", location.region)
     return Place(
         city=typed.line("location.city", location.city, 80),
         region=region,
-        region_key=terms.region_key(region),
+        region_key=regions.key(region),
         point=Point(coordinates=(round(longitude, PUBLIC_DECIMALS), round(latitude, PUBLIC_DECIMALS))),
     )
 

@@ -1,24 +1,41 @@
 """Finding workers, hirers and trades."""
 
+import dataclasses
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from datetime import date, timedelta
+from typing import Any, NamedTuple
 
-from kelmah.contracts import taxonomy
+import msgspec
+from msgspec import UNSET
+
+from kelmah.contracts import regions, taxonomy
 from kelmah.contracts.common import DEFAULT_CURRENCY, Page, Role
 from kelmah.contracts.taxonomy import Skill
-from kelmah.contracts.user import HirerHit, SearchSort, WorkerHit
+from kelmah.contracts.user import (
+    Correction,
+    Facet,
+    HirerHit,
+    SearchSort,
+    Suggestion,
+    SuggestionKind,
+    WorkerFacets,
+    WorkerPage,
+)
+from kelmah.kit import clock
 from kelmah.kit.errors import BadInput
 from kelmah.kit.pagination import decode_cursor, encode_cursor
 from kelmah.services.user import mapping
 from kelmah.services.user.documents import search as documents
-from kelmah.services.user.documents.search import Near, Row, Search
-from kelmah.services.user.service import terms, typed
+from kelmah.services.user.documents.search import Near, Row, Search, Window
+from kelmah.services.user.service import explaining, popular, spelling, terms, typed
 from kelmah.services.user.service.context import Context
 
 #: Kilometres around a place, unless said otherwise.
 DEFAULT_RADIUS_KM = 25.0
+#: How far ahead anybody's availability is known.
+HORIZON = timedelta(days=366)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,15 +51,72 @@ class WorkerQuery:
     max_rate: int | None = None
     currency: str | None = None
     min_rating: float | None = None
+    language: str | None = None
+    verified: bool = False
+    available_on: date | None = None
+    available_from: str | None = None
+    available_to: str | None = None
     sort: SearchSort | None = None
 
 
-async def find_workers(context: Context, query: WorkerQuery, *, limit: int, cursor: str | None) -> Page[WorkerHit]:
+class Prepared(NamedTuple):
+    """A query in the database's terms; `search` is None when nothing was asked for that anybody could have."""
+
+    search: Search | None
+    sort: SearchSort
+    meanings: Mapping[str, list[str]]
+
+
+async def find_workers(
+    context: Context, query: WorkerQuery, *, limit: int, cursor: str | None, explain: bool = False
+) -> WorkerPage:
     """Listed workers that fit. A cursor belongs to its sort and goes on from the last row, whatever was written since.
 
     Raises:
         BadInput: a parameter does not fit, alone or with another.
     """
+    search, sort, meanings = await _prepare(query)
+    if search is None:
+        return WorkerPage(items=[])
+    rows, next_cursor = await _page(search, sort, limit, cursor)
+    if cursor is None:
+        await popular.count(context, query.skill or query.q or "")
+    hits = [mapping.worker_hit(row) for row in rows]
+    if explain:
+        hits = [
+            msgspec.structs.replace(hit, reasons=explaining.reasons(row, search, sort=sort, meanings=meanings))
+            for hit, row in zip(hits, rows, strict=True)
+        ]
+    corrections = [Correction(word=word, taken_as=meant) for word, meant in meanings.items()]
+    return WorkerPage(items=hits, next_cursor=next_cursor, corrections=corrections or UNSET)
+
+
+async def count_workers(query: WorkerQuery) -> WorkerFacets:
+    """How those who fit spread over trades, regions, languages, ratings and statuses.
+
+    Raises:
+        BadInput: a parameter does not fit, alone or with another.
+    """
+    search, _, _ = await _prepare(query)
+    counts = await documents.facets(search) if search else {}
+
+    def facet(field: str, name: Callable[[str], str] = str) -> list[Facet]:
+        values = sorted(counts.get(field, {}).items(), key=lambda pair: (-pair[1], pair[0]))
+        return [Facet(value=value, name=name(value), count=count) for value, count in values]
+
+    total = counts.get("total", {}).get("total", 0)
+    return WorkerFacets(
+        total=total,
+        is_capped=total == documents.FACETS_OF,
+        skills=facet("skills", mapping.skill_name),
+        regions=facet("regions"),
+        languages=facet("languages"),
+        ratings=facet("ratings", lambda stars: f"{stars} stars and more"),
+        statuses=facet("statuses"),
+    )
+
+
+async def _prepare(query: WorkerQuery) -> Prepared:
     near = _near(query)
     sort = query.sort or (SearchSort.DISTANCE if near else SearchSort.RATING)
     if sort is SearchSort.DISTANCE and near is None:
@@ -50,32 +124,63 @@ async def find_workers(context: Context, query: WorkerQuery, *, limit: int, curs
     if query.min_rate is not None and query.max_rate is not None and query.min_rate > query.max_rate:
         raise BadInput.of("maxRate", "must not be less than minRate")
     about_rates = sort is SearchSort.RATE or query.min_rate is not None or query.max_rate is not None
+    words = terms.query_terms(query.q or "")
     search = Search(
-        terms=terms.query_terms(query.q or ""),
         skill_ids=sorted(taxonomy.expand(typed.skill_id("skill", query.skill))) if query.skill else None,
-        region_key=terms.region_key(query.region) if query.region else None,
         near=near,
         currency=query.currency or (DEFAULT_CURRENCY if about_rates else None),
         min_rate=query.min_rate,
         max_rate=query.max_rate,
         min_rating_milli=_milli(query.min_rating),
+        region_key=await _region_key(query.region) if query.region else None,
+        language=query.language,
+        is_verified=query.verified,
+        window=_window(query),
     )
-    if query.q and not search.terms:
-        return Page(items=[])  # nothing but punctuation was asked for: that is nobody, not everybody
-    rows, next_cursor = await _page(search, sort, limit, cursor)
-    return Page(items=[mapping.worker_hit(row) for row in rows], next_cursor=next_cursor)
+    if query.q and not words:
+        return Prepared(None, sort, {})  # nothing but punctuation was asked for: that is nobody, not everybody
+    meanings = await spelling.meanings(words)
+    meant = [[word, *meanings.get(word, [])] for word in words]
+    return Prepared(dataclasses.replace(search, terms=meant), sort, meanings)
+
+
+async def _region_key(region: str) -> str:
+    """How the region is stored. One that is neither Ghana's nor anybody's is a typing error, not an empty list."""
+    key = regions.key(region)
+    if key not in regions.ghana() and not await documents.has_region(key):
+        near = regions.suggest(region)
+        hint = f"did you mean {', '.join(near)}?" if near else f"Ghana has {', '.join(regions.ghana().values())}"
+        raise BadInput.of("region", f"unknown region: {hint}")
+    return key
+
+
+def _window(query: WorkerQuery) -> Window | None:
+    if query.available_on is None:
+        if query.available_from is not None or query.available_to is not None:
+            raise BadInput.of("availableOn", "the hours need their day")
+        return None
+    today = clock.now().date()
+    if query.available_on < today:
+        raise BadInput.of("availableOn", "must not be in the past")
+    typed.not_after("availableOn", query.available_on, today + HORIZON)
+    window = Window(query.available_on, query.available_from or "08:00", query.available_to or "17:00")
+    if window.start >= window.end:
+        raise BadInput.of("availableTo", "must be after availableFrom")
+    return window
 
 
 async def find_hirers(
     context: Context, *, q: str | None, region: str | None, limit: int, cursor: str | None
 ) -> Page[HirerHit]:
     """Listed hirers that fit, best rated first."""
+    words = terms.query_terms(q or "")
+    meanings = await spelling.meanings(words)
     search = Search(
         listed_as=Role.HIRER,
-        terms=terms.query_terms(q or ""),
-        region_key=terms.region_key(region) if region else None,
+        terms=[[word, *meanings.get(word, [])] for word in words],
+        region_key=await _region_key(region) if region else None,
     )
-    if q and not search.terms:
+    if q and not words:
         return Page(items=[])
     rows, next_cursor = await _page(search, SearchSort.RATING, limit, cursor)
     return Page(items=[mapping.hirer_hit(row) for row in rows], next_cursor=next_cursor)
@@ -94,6 +199,30 @@ def find_skills(*, q: str | None, parent: str | None) -> Page[Skill]:
             and all(any(name.startswith(word) for name in _words(skill)) for word in wanted)
         ]
     )
+
+
+async def suggest(context: Context, text: str, *, limit: int) -> Page[Suggestion]:
+    """How a typed beginning may go on: trades, what people look for most first, then regions, then likely trades."""
+    begun = taxonomy.fold(text)
+    if not begun:
+        return Page(items=[])
+    rank = {one.skill: position for position, one in enumerate(await popular.get(context, limit=popular.MAX_TRADES))}
+    named = [
+        (not any(taxonomy.fold(name).startswith(begun) for name in (skill.name, *skill.synonyms)), skill)
+        for skill in taxonomy.skills().values()
+        if any(f" {begun}" in f" {taxonomy.fold(name)}" for name in (skill.name, *skill.synonyms))
+    ]
+    named.sort(key=lambda pair: (pair[0], rank.get(pair[1].id, len(rank)), pair[1].name))
+    found = [Suggestion(kind=SuggestionKind.SKILL, value=skill.id, text=skill.name) for _, skill in named]
+    found += [
+        Suggestion(kind=SuggestionKind.REGION, value=name, text=name)
+        for key, name in regions.ghana().items()
+        if f" {begun}" in f" {key}"
+    ]
+    if not found:
+        likely = [skill for skill in map(taxonomy.resolve, taxonomy.suggest(text)) if skill]
+        found = [Suggestion(kind=SuggestionKind.SKILL, value=skill.id, text=skill.name) for skill in likely]
+    return Page(items=found[:limit])
 
 
 def read_cursor(cursor: str, types: Sequence[Any]) -> tuple[Any, ...]:

@@ -35,8 +35,3 @@ def query_terms(text: str) -> list[str]:
     """What a query asks for: its words without those that mean nothing, unless there are no others."""
     found = [word for word in dict.fromkeys(words(text)) if len(word) > 1]
     return [word for word in found if word not in _STOP_WORDS] or found
-
-
-def region_key(region: str) -> str:
-    """How regions are compared: "Greater Accra Region" and "greater-accra" are one."""
-    return taxonomy.fold(region).removesuffix(" region")

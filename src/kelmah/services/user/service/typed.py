@@ -5,7 +5,7 @@ from datetime import date
 from functools import cache
 from zoneinfo import available_timezones
 
-from kelmah.contracts import taxonomy
+from kelmah.contracts import regions, taxonomy
 from kelmah.contracts.common import FieldError
 from kelmah.kit import text
 from kelmah.kit.errors import BadInput
@@ -37,6 +37,16 @@ def time_zone(field: str, typed: str) -> str:
     if typed not in _time_zones():
         raise BadInput.of(field, f"{typed!r} is not a time zone: send an IANA name such as Africa/Accra")
     return typed
+
+
+def region(field: str, typed: str) -> str:
+    """A region, as Ghana writes it if it is one of hers. What only looks like one is refused: it is a typing error."""
+    cleaned = line(field, typed, 80)
+    known = regions.ghana().get(regions.key(cleaned))
+    near = [] if known else regions.suggest(cleaned)
+    if near:
+        raise BadInput.of(field, f"unknown region: did you mean {', '.join(near)}?")
+    return known or cleaned
 
 
 def skill_id(field: str, typed: str) -> str:

@@ -41,12 +41,13 @@ class WorkerStatus(StrEnum):
 
 
 class Verification(StrEnum):
-    """What Kelmah knows of a certificate: nothing, being checked, genuine, or not genuine."""
+    """What Kelmah knows of a certificate: nothing, being checked, genuine, not genuine, or genuine until it ran out."""
 
     UNVERIFIED = "unverified"
     PENDING = "pending"
     VERIFIED = "verified"
     REJECTED = "rejected"
+    EXPIRED = "expired"
 
 
 class NotificationKind(StrEnum):
@@ -127,10 +128,21 @@ class PortfolioInput(Request, frozen=True, kw_only=True):
     completed_on: date | None = None
 
 
+class PortfolioImage(Response, frozen=True, kw_only=True):
+    """A picture of a finished work, as WebP: `GET /workers/{id}/images/{imageId}`, also with `?size=thumbnail`.
+
+    `size` is in bytes.
+    """
+
+    id: str
+    size: int
+
+
 class PortfolioItem(PortfolioInput, frozen=True, kw_only=True, forbid_unknown_fields=False):
     """An entry of the profile; `skills` are ids."""
 
     id: str
+    images: list[PortfolioImage] = field(default_factory=list)
 
 
 class CertificateInput(Request, frozen=True, kw_only=True):
@@ -144,7 +156,7 @@ class CertificateInput(Request, frozen=True, kw_only=True):
 
 
 class Certificate(Response, frozen=True, kw_only=True):
-    """An entry of the profile. `number` is null for everybody else."""
+    """An entry of the profile. `number`, and the moderator's `note`, are null for everybody else."""
 
     id: str
     title: str
@@ -153,6 +165,7 @@ class Certificate(Response, frozen=True, kw_only=True):
     expires_on: date | None
     verification: Verification
     number: str | None = None
+    note: str | None = None
 
 
 class MyProfile(Response, frozen=True, kw_only=True):
@@ -181,7 +194,7 @@ class MyProfile(Response, frozen=True, kw_only=True):
 
 
 class PublicProfile(Response, frozen=True, kw_only=True):
-    """What everybody may see. Coordinates are cut to about a kilometre."""
+    """What the viewer may see. Coordinates are cut to about a kilometre; what is hidden is null, empty or absent."""
 
     user_id: str
     role: Role
@@ -200,6 +213,9 @@ class PublicProfile(Response, frozen=True, kw_only=True):
     portfolio: list[PortfolioItem]
     certificates: list[Certificate]
     created_at: datetime
+    full_name: str | UnsetType = UNSET
+    phone: str | UnsetType = UNSET
+    address: str | UnsetType = UNSET
 
 
 # --- Availability, settings, notifications ---
@@ -262,7 +278,7 @@ class NotificationPreferences(Response, frozen=True, kw_only=True):
     channels: dict[NotificationKind, Channels]
 
 
-# --- Bookmarks and discovery ---
+# --- Bookmarks ---
 
 
 class AddBookmark(Request, frozen=True, kw_only=True):
@@ -281,43 +297,6 @@ class Bookmark(Response, frozen=True, kw_only=True):
     created_at: datetime
 
 
-class SearchSort(StrEnum):
-    """The order of found workers. Nearest first is the default with a place, best rated without."""
-
-    RATING = "rating"
-    RATE = "rate"
-    DISTANCE = "distance"
-
-
-class WorkerHit(Response, frozen=True, kw_only=True):
-    """A worker that was found. `distanceM` is in metres and known when a place was given."""
-
-    user_id: str
-    display_name: str
-    headline: str | None
-    skills: list[ProfileSkill]
-    city: str | None
-    region: str | None
-    hourly_rate: Money | None
-    status: WorkerStatus
-    rating_milli: int | None
-    review_count: int
-    distance_m: int | None = None
-
-
-class HirerHit(Response, frozen=True, kw_only=True):
-    """A hirer that was found."""
-
-    user_id: str
-    display_name: str
-    headline: str | None
-    company: str | None
-    city: str | None
-    region: str | None
-    rating_milli: int | None
-    review_count: int
-
-
 # --- Events ---
 
 
@@ -327,6 +306,15 @@ class ProfileUpdated(Event, frozen=True, kw_only=True):
     TYPE: ClassVar[str] = "user.profile_updated.v1"
     user_id: str
     changed: list[str]
+
+
+class ProfileViewed(Event, frozen=True, kw_only=True):
+    """Somebody looked at a person's profile for the first time on this day (UTC, ISO 8601)."""
+
+    TYPE: ClassVar[str] = "user.profile_viewed.v1"
+    user_id: str
+    viewer_id: str
+    day: str
 
 
 class StatusChanged(Event, frozen=True, kw_only=True):

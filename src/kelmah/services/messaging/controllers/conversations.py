@@ -1,9 +1,9 @@
-"""The messaging service's HTTP operations, and who may call which."""
+"""Operations on conversations, files, presence and tickets."""
 
 from typing import Annotated, Any
 from urllib.parse import quote
 
-from litestar import Request, Response, get, post
+from litestar import Request, Response, get, patch, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, HeaderParameter, JSONBody, QueryParameter
 from litestar.response import Stream
@@ -13,43 +13,20 @@ from kelmah.contracts.messaging import (
     AttachmentView,
     ConversationRead,
     ConversationView,
+    EditConversation,
     MessageView,
     NewConversation,
     NewMessage,
-    NotificationPage,
-    NotificationsRead,
     PresenceView,
     ReadMark,
-    ReadNotifications,
     SocketTicket,
 )
 from kelmah.kit.app import API_PREFIX
 from kelmah.kit.context import Principal
-from kelmah.kit.pagination import DEFAULT_LIMIT, MAX_LIMIT
-from kelmah.kit.policy import PUBLIC, SIGNED_IN, Policy
+from kelmah.kit.pagination import DEFAULT_LIMIT
 from kelmah.services.messaging import service
+from kelmah.services.messaging.controllers.common import MAX_JSON_BYTES, Cursor, Limit
 from kelmah.services.messaging.service import Context
-
-POLICY: Policy = {
-    "CreateConversation": SIGNED_IN,
-    "ListConversations": SIGNED_IN,
-    "SendMessage": SIGNED_IN,
-    "ListMessages": SIGNED_IN,
-    "ReadConversation": SIGNED_IN,
-    "UploadAttachment": SIGNED_IN,
-    "DownloadAttachment": SIGNED_IN,
-    "GetPresence": SIGNED_IN,
-    "IssueSocketTicket": SIGNED_IN,
-    "ListNotifications": SIGNED_IN,
-    "ReadNotifications": SIGNED_IN,
-    "OpenSocket": PUBLIC,  # the ticket in the query says who it is
-}
-
-#: Bytes; only files may be larger.
-_MAX_JSON_BYTES = 262_144
-
-Limit = Annotated[int, QueryParameter(ge=1, le=MAX_LIMIT, description="Items on the page.")]
-Cursor = Annotated[str | None, QueryParameter(max_length=1024, description="`nextCursor` of the page before.")]
 
 
 @post(
@@ -58,7 +35,7 @@ Cursor = Annotated[str | None, QueryParameter(max_length=1024, description="`nex
     summary="Start a conversation, or get the one that is there",
     description="Answers 201 when it is new and 200 when the two people, or the contract, have one already.",
     tags=["Conversations"],
-    request_max_body_size=_MAX_JSON_BYTES,
+    request_max_body_size=MAX_JSON_BYTES,
 )
 async def create_conversation(
     data: JSONBody[NewConversation], context: NamedDependency[Context], principal: NamedDependency[Principal]
@@ -78,8 +55,25 @@ async def list_conversations(
     principal: NamedDependency[Principal],
     limit: Limit = DEFAULT_LIMIT,
     cursor: Cursor = None,
+    archived: Annotated[bool, QueryParameter(description="Those that I archived, instead of the others.")] = False,
 ) -> Page[ConversationView]:
-    return await service.list_conversations(context, cursor=cursor, limit=limit, by=principal)
+    return await service.list_conversations(context, archived=archived, cursor=cursor, limit=limit, by=principal)
+
+
+@patch(
+    f"{API_PREFIX}/conversations/{{conversation_id:str}}",
+    operation_id="EditConversation",
+    summary="Mute or archive a conversation, for me alone",
+    tags=["Conversations"],
+    request_max_body_size=MAX_JSON_BYTES,
+)
+async def edit_conversation(
+    conversation_id: FromPath[str],
+    data: JSONBody[EditConversation],
+    context: NamedDependency[Context],
+    principal: NamedDependency[Principal],
+) -> ConversationView:
+    return await service.edit_conversation(context, conversation_id, data, by=principal)
 
 
 @post(
@@ -88,7 +82,7 @@ async def list_conversations(
     summary="Send a message",
     description="Sent again under the same `clientId`, it is stored once: 201 the first time, 200 after that.",
     tags=["Conversations"],
-    request_max_body_size=_MAX_JSON_BYTES,
+    request_max_body_size=MAX_JSON_BYTES,
 )
 async def send_message(
     conversation_id: FromPath[str],
@@ -125,7 +119,7 @@ async def list_messages(
     status_code=200,
     summary="Mark everything up to a message as read",
     tags=["Conversations"],
-    request_max_body_size=_MAX_JSON_BYTES,
+    request_max_body_size=MAX_JSON_BYTES,
 )
 async def read_conversation(
     conversation_id: FromPath[str],
@@ -204,46 +198,14 @@ async def get_presence(
     summary="A ticket that opens one WebSocket at /api/v1/ws?ticket=…",
     tags=["Live"],
     opt={"idempotency": "off"},
-    request_max_body_size=_MAX_JSON_BYTES,
+    request_max_body_size=MAX_JSON_BYTES,
 )
 async def issue_ticket(context: NamedDependency[Context], principal: NamedDependency[Principal]) -> SocketTicket:
     return await service.issue_ticket(context, by=principal)
 
 
-@get(
-    f"{API_PREFIX}/notifications",
-    operation_id="ListNotifications",
-    summary="My notifications, newest first",
-    tags=["Notifications"],
-)
-async def list_notifications(
-    context: NamedDependency[Context],
-    principal: NamedDependency[Principal],
-    limit: Limit = DEFAULT_LIMIT,
-    cursor: Cursor = None,
-    unread: Annotated[bool, QueryParameter(description="Only those that are unread.")] = False,
-    languages: Annotated[str | None, HeaderParameter(name="Accept-Language", max_length=200)] = None,
-) -> NotificationPage:
-    return await service.list_notifications(
-        context, cursor=cursor, limit=limit, unread_only=unread, languages=languages, by=principal
-    )
-
-
-@post(
-    f"{API_PREFIX}/notifications/read",
-    operation_id="ReadNotifications",
-    status_code=200,
-    summary="Mark notifications as read",
-    tags=["Notifications"],
-    request_max_body_size=_MAX_JSON_BYTES,
-)
-async def read_notifications(
-    data: JSONBody[ReadNotifications], context: NamedDependency[Context], principal: NamedDependency[Principal]
-) -> NotificationsRead:
-    return await service.read_notifications(context, data, by=principal)
-
-
-CONTROLLERS = [
+HANDLERS = [
+    edit_conversation,
     create_conversation,
     list_conversations,
     send_message,
@@ -253,6 +215,4 @@ CONTROLLERS = [
     download_attachment,
     get_presence,
     issue_ticket,
-    list_notifications,
-    read_notifications,
 ]

@@ -1,11 +1,11 @@
 """The operations of the auth service, and who may call them."""
 
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Annotated
 
-from litestar import Request, Response, delete, get, post
-from litestar.di import NamedDependency, Provide
-from litestar.params import FromPath, FromQuery, HeaderParameter, JSONBody, QueryParameter
+from litestar import Response, delete, get, post
+from litestar.di import NamedDependency
+from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 from litestar.types import ControllerRouterHandler
 
 from kelmah.contracts.auth import (
@@ -13,8 +13,10 @@ from kelmah.contracts.auth import (
     ChangePasswordRequest,
     Contact,
     EmailRequest,
+    LoginMfaRequest,
     LoginRequest,
     LogoutRequest,
+    MfaChallenge,
     PublicKeys,
     RefreshRequest,
     RegisterRequest,
@@ -22,13 +24,19 @@ from kelmah.contracts.auth import (
     Revocations,
     SessionView,
     SignedIn,
+    StepUp,
+    StepUpRequest,
     TokenRequest,
     Tokens,
 )
-from kelmah.contracts.common import Page
+from kelmah.contracts.common import Page, Role
 from kelmah.kit.context import Principal, current_principal
-from kelmah.kit.policy import PUBLIC, SIGNED_IN, Policy, services
+from kelmah.kit.policy import PUBLIC, SIGNED_IN, Policy, roles, services
 from kelmah.services.auth import service
+from kelmah.services.auth.controllers.client import CLIENT, SECRET
+from kelmah.services.auth.controllers.factors import FACTOR_CONTROLLERS
+from kelmah.services.auth.controllers.lifecycle import LIFECYCLE_CONTROLLERS
+from kelmah.services.auth.controllers.oauth import OAUTH_CONTROLLERS
 from kelmah.services.auth.service import Client, Context
 
 POLICY: Policy = {
@@ -36,6 +44,23 @@ POLICY: Policy = {
     "VerifyEmail": PUBLIC,
     "ResendVerification": PUBLIC,
     "Login": PUBLIC,
+    "LoginMfa": PUBLIC,
+    "NotMe": PUBLIC,
+    "DeactivateMe": SIGNED_IN,
+    "ExportMe": SIGNED_IN,
+    "DeleteMe": SIGNED_IN,
+    "ChangeRole": roles(Role.ADMIN),
+    "StepUp": SIGNED_IN,
+    "SetUpMfa": SIGNED_IN,
+    "VerifyMfa": SIGNED_IN,
+    "DisableMfa": SIGNED_IN,
+    "StartOAuth": PUBLIC,
+    "FinishOAuth": PUBLIC,
+    "ExchangeOAuth": PUBLIC,
+    "StartLink": SIGNED_IN,
+    "LinkIdentity": SIGNED_IN,
+    "ListIdentities": SIGNED_IN,
+    "UnlinkIdentity": SIGNED_IN,
     "RefreshTokens": PUBLIC,
     "ForgotPassword": PUBLIC,
     "ResetPassword": PUBLIC,
@@ -50,31 +75,7 @@ POLICY: Policy = {
     "GetRevocations": services("gateway"),
 }
 
-#: Bodies and answers hold passwords or tokens, of which nothing is kept for a replay.
-SECRET = {"idempotency": "off"}
 ACCOUNT, SESSIONS, PASSWORD, INTERNAL = ["Account"], ["Sessions"], ["Password"], ["Internal"]
-
-Device = Annotated[
-    str | None,
-    HeaderParameter(
-        name="kelmah-device",
-        pattern=r"^[A-Za-z0-9_-]{16,128}\Z",
-        description="A random name of this device that the client keeps. On a known device its owner is not locked "
-        "out by strangers' attempts, and two tabs may refresh with one token.",
-    ),
-]
-
-
-async def provide_client(request: Request[Any, Any, Any], device: Device = None) -> Client:
-    """Who calls, as the gateway saw it: it overwrites the address, and nothing else reaches this service."""
-    return service.client_of(
-        forwarded_for=request.headers.get("x-forwarded-for"),
-        user_agent=request.headers.get("user-agent"),
-        device=device,
-    )
-
-
-CLIENT = {"client": Provide(provide_client)}
 
 
 @post("/api/v1/auth/register", operation_id="Register", summary="Make an account", tags=ACCOUNT, dependencies=CLIENT)
@@ -126,8 +127,41 @@ async def get_me(context: NamedDependency[Context], principal: NamedDependency[P
 )
 async def login(
     data: JSONBody[LoginRequest], context: NamedDependency[Context], client: NamedDependency[Client]
-) -> SignedIn:
+) -> SignedIn | MfaChallenge:
     return await service.login(context, data, client=client)
+
+
+@post(
+    "/api/v1/auth/login/mfa",
+    operation_id="LoginMfa",
+    summary="Begin a session by the second factor",
+    tags=SESSIONS,
+    status_code=200,
+    opt=SECRET,
+    dependencies=CLIENT,
+)
+async def login_mfa(
+    data: JSONBody[LoginMfaRequest], context: NamedDependency[Context], client: NamedDependency[Client]
+) -> SignedIn:
+    return await service.login_mfa(context, data, client=client)
+
+
+@post(
+    "/api/v1/auth/step-up",
+    operation_id="StepUp",
+    summary="Prove once more who one is, for what needs it",
+    tags=SESSIONS,
+    status_code=200,
+    opt=SECRET,
+    dependencies=CLIENT,
+)
+async def step_up(
+    data: JSONBody[StepUpRequest],
+    context: NamedDependency[Context],
+    principal: NamedDependency[Principal],
+    client: NamedDependency[Client],
+) -> StepUp:
+    return await service.step_up(context, data, by=principal, client=client)
 
 
 @post(
@@ -243,6 +277,11 @@ CONTROLLERS: Sequence[ControllerRouterHandler] = (
     resend_verification,
     get_me,
     login,
+    login_mfa,
+    step_up,
+    *FACTOR_CONTROLLERS,
+    *OAUTH_CONTROLLERS,
+    *LIFECYCLE_CONTROLLERS,
     refresh_tokens,
     logout,
     list_sessions,

@@ -1,0 +1,136 @@
+"""`kelmah keys`, `kelmah users` and `kelmah auth`: what the machine room does for the auth service."""
+
+import asyncio
+import getpass
+import os
+import statistics
+import sys
+from collections.abc import Awaitable, Callable
+from typing import Literal, TypeVar
+
+import argon2
+from rich.console import Console
+from rich.progress import Progress
+
+from kelmah.cli.development import found_environment
+from kelmah.contracts.common import Role
+from kelmah.kit import clock
+from kelmah.kit.errors import KelmahError
+from kelmah.kit.settings import SettingsError, load
+from kelmah.services.auth import service
+from kelmah.services.auth.app import open_context
+from kelmah.services.auth.service import Context
+from kelmah.services.auth.settings import AuthSettings
+
+ResultT = TypeVar("ResultT")
+#: OWASP's weakest accepted work, in KiB times passes, and its usual one.
+_LEAST_MEMORY_KIB, _LEAST_WORK_KIB = 7_168, 38_912
+_TRIES = 5
+_MOST_MEMORY_KIB = 262_144
+
+
+def _run(work: Callable[[Context], Awaitable[ResultT]]) -> ResultT:
+    async def within() -> ResultT:
+        async with open_context(load(AuthSettings, found_environment())) as context:
+            return await work(context)
+
+    try:
+        return asyncio.run(within())
+    except SettingsError as error:
+        sys.exit(str(error))
+    except KelmahError as error:
+        fields = "".join(f"\n  {one.field}: {one.message}" for one in error.errors or [])
+        wait = f" Come back in {error.retry_after_s:.0f} s." if error.retry_after_s else ""
+        sys.exit(f"{error.message}.{wait}{fields}")
+
+
+def rotate_keys(*, what: Literal["signing", "fields"] = "signing") -> None:
+    """Turn keys. Safe to run again, and while people are signed in.
+
+    Args:
+        what: signing lets the next signing key sign and publishes a new next one; fields encrypts what is stored of
+            people with the newest of KELMAH_AUTH_FIELD_KEYS, after which the older ones may be taken away.
+    """
+    console = Console()
+    if what == "signing":
+        keys = _run(service.rotate_signing_keys)
+        console.print(f"signing with {keys.keys[0].kid}; next {keys.keys[1].kid}; {len(keys.keys) - 2} retired")
+        return
+    with Progress(console=console) as progress:
+
+        async def reseal(context: Context) -> int:
+            bars: dict[str, int] = {}
+            changed = 0
+            async for step in service.reseal(context):
+                bar = bars.setdefault(step.collection, -1)
+                if bar < 0:
+                    bars[step.collection] = progress.add_task(step.collection, total=step.total)
+                progress.update(bars[step.collection], completed=step.done)  # type: ignore[arg-type]  # an id
+                changed += step.changed
+            return changed
+
+        changed = _run(reseal)
+    console.print(f"{changed} documents encrypted anew")
+
+
+def create_user(
+    email: str, /, *, role: Role, first_name: str, last_name: str, password_variable: str | None = None
+) -> None:
+    """Make an account of any role with a proven address: how the first administrator comes to be.
+
+    Args:
+        email: the address.
+        role: worker, hirer, moderator, support or admin.
+        first_name: one line.
+        last_name: one line.
+        password_variable: the environment variable with the password; asked for at the terminal if not given.
+    """
+    if password_variable is None:
+        password = getpass.getpass("Password: ")
+        if password != getpass.getpass("Once more: "):
+            sys.exit("The two are not the same.")
+    else:
+        password = os.environ.get(password_variable, "")
+
+    async def make(context: Context) -> str:
+        view = await service.create_staff(
+            context, email=email, password=password, first_name=first_name, last_name=last_name, role=role
+        )
+        return view.id
+
+    Console().print(f"made {role.value} {_run(make)}")
+
+
+def calibrate(*, budget_ms: float = 100.0, lanes: int = 1) -> None:
+    """Find the heaviest Argon2id that this machine does within a time, and print the settings for it.
+
+    Args:
+        budget_ms: milliseconds that one password may take.
+        lanes: as KELMAH_AUTH_HASH_LANES.
+    """
+    console = Console()
+    memory_kib, best = _LEAST_MEMORY_KIB, None
+    while memory_kib <= _MOST_MEMORY_KIB:
+        passes = max(1, -(-_LEAST_WORK_KIB // memory_kib))
+        took_ms = hash_ms(memory_kib, passes, lanes)
+        console.print(f"{memory_kib:>7} KiB, {passes} passes: {took_ms:.0f} ms")
+        if took_ms > budget_ms:
+            break
+        best = memory_kib, passes
+        memory_kib = int(memory_kib * 1.5)
+    if best is None:
+        sys.exit(f"Nothing that is strong enough takes less than {budget_ms:.0f} ms here.")
+    console.print(
+        f"KELMAH_AUTH_HASH_MEMORY_KIB={best[0]}\nKELMAH_AUTH_HASH_PASSES={best[1]}\nKELMAH_AUTH_HASH_LANES={lanes}"
+    )
+
+
+def hash_ms(memory_kib: int, passes: int, lanes: int) -> float:
+    """The median time of one password."""
+    hasher = argon2.PasswordHasher(time_cost=passes, memory_cost=memory_kib, parallelism=lanes)
+    times = []
+    for _ in range(_TRIES):
+        started = clock.monotonic()
+        hasher.hash("a password of middling length")
+        times.append((clock.monotonic() - started) * 1000)
+    return statistics.median(times)

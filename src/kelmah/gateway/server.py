@@ -1,0 +1,180 @@
+"""The HTTP server of the edge: uvicorn, with bounds on what a client may send before an app is asked, and how slowly.
+
+httptools refuses the forms that two readers could take for two requests, granian's parser takes some of them; neither
+bounds a request's head or the time it takes.
+"""
+
+from asyncio import TimerHandle, Transport
+from typing import Any
+
+import structlog
+import uvicorn
+from litestar.types import ASGIApp
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+
+from kelmah.gateway.errors import HeadersTooLarge, MalformedRequest, SlowClient
+from kelmah.gateway.sockets import MAX_MESSAGE_BYTES
+from kelmah.kit import problem
+from kelmah.kit.context import current_trace, trace, trace_from
+from kelmah.kit.errors import KelmahError
+from kelmah.kit.observe import REQUEST_ID_HEADER, SECURITY_HEADERS
+
+log = structlog.get_logger(__name__)
+
+#: Bytes of one message that are not its body: head, chunk sizes and extensions, trailers; and more a byte of body,
+#: of which an honest sender of tiny chunks needs 5.
+MAX_OVERHEAD_BYTES, OVERHEAD_A_BODY_BYTE = 65_536, 8
+#: Seconds from the first byte of a head to its last, and between two requests on one connection.
+HEAD_S, KEEP_ALIVE_S = 10.0, 30
+
+
+class GuardedProtocol(HttpToolsProtocol):
+    """One connection."""
+
+    head_s = HEAD_S
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self._timer: TimerHandle | None = None
+        self._overhead = 0
+        self._is_in_head = True
+
+    def connection_made(self, transport: Transport) -> None:  # type: ignore[override]  # as uvicorn narrows it
+        """Start to wait for the first head."""
+        super().connection_made(transport)
+        self._start_timer()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Let go of all."""
+        self._stop_timer()
+        self._unset_keepalive_if_required()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Read on, within bounds."""
+        if self.transport.is_closing():
+            return
+        self._overhead += len(data)
+        super().data_received(data)
+        if self.parser is None or self.transport.is_closing() or self.transport.get_protocol() is not self:
+            return
+        if self._overhead > MAX_OVERHEAD_BYTES:
+            self._refuse(HeadersTooLarge())
+        elif self._is_idle:
+            self._start_timer()  # not anew for every byte
+
+    def on_message_begin(self) -> None:
+        """The first byte of a head."""
+        super().on_message_begin()
+        self._is_in_head = True
+        self._start_timer()
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """A header; a trailer is dropped, for it was not there when the head was checked."""
+        if self._is_in_head:
+            super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        """The head is read; from here on the app says how long the body may take."""
+        self._is_in_head = False
+        self._stop_timer()
+        super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        """A piece of the body."""
+        self._overhead -= len(body) * (1 + OVERHEAD_A_BODY_BYTE)
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """The end of a request."""
+        self._overhead = 0
+        self._is_in_head = True
+        super().on_message_complete()
+
+    def handle_websocket_upgrade(self) -> None:
+        """Hand over to the protocol of sockets, which has bounds of its own."""
+        self._stop_timer()
+        super().handle_websocket_upgrade()
+
+    def send_400_response(self, msg: str) -> None:
+        """Refuse what cannot be parsed."""
+        self._refuse(MalformedRequest())
+
+    def timeout_keep_alive_handler(self) -> None:
+        """Close a connection that nothing comes on; without ceremony if not even the last answer was taken."""
+        if self.transport.get_write_buffer_size():
+            self.transport.abort()
+        super().timeout_keep_alive_handler()
+
+    @property
+    def _is_idle(self) -> bool:
+        """Whether no request is being answered."""
+        return self.cycle is None or self.cycle.response_complete
+
+    def _start_timer(self) -> None:
+        if self._timer is None:
+            self._timer = self.loop.call_later(self.head_s, self._too_slow)
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _too_slow(self) -> None:
+        self._timer = None
+        if not self._is_idle:  # half of a next request: what is being answered is still answered
+            self.cycle.keep_alive = False
+        elif self._is_in_head:
+            self._refuse(SlowClient())
+        else:
+            self.transport.abort()
+
+    def _refuse(self, error: KelmahError) -> None:
+        """Answer and close. Where an answer is under way, only close: a second one would be taken for part of it."""
+        if self._is_idle or not (self.cycle.response_started or self.pipeline):
+            self.transport.write(_answer(error))
+        if self.cycle is not None:
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
+        self.transport.close()
+        # A client that does not take even this is not waited for.
+        self.loop.call_later(self.head_s, self.transport.abort)
+
+
+def _answer(error: KelmahError) -> bytes:
+    current_trace.set(trace_from(None, None, None))
+    body = problem.body(error)
+    lines = [
+        (b"content-type", problem.MEDIA_TYPE.encode()),
+        (b"content-length", str(len(body)).encode()),
+        (b"connection", b"close"),
+        (REQUEST_ID_HEADER, trace().request_id.encode()),
+        *SECURITY_HEADERS,
+    ]
+    log.info("http.refused", code=error.code, status=error.status_code)
+    head = b"".join(name + b": " + value + b"\r\n" for name, value in lines)
+    return STATUS_LINE[error.status_code] + head + b"\r\n" + body
+
+
+def config(app: ASGIApp | str, *, factory: bool = False, host: str, port: int, drain_s: int) -> uvicorn.Config:
+    """How uvicorn runs the gateway. `drain_s`: seconds that open requests have to finish after SIGTERM."""
+    return uvicorn.Config(
+        app,
+        factory=factory,
+        host=host,
+        port=port,
+        loop="uvloop",
+        http=GuardedProtocol,
+        ws="websockets-sansio",
+        ws_max_size=MAX_MESSAGE_BYTES,
+        ws_per_message_deflate=False,
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        # X-Forwarded-For is believed by the gateway's own settings only.
+        proxy_headers=False,
+        server_header=False,
+        date_header=True,
+        timeout_keep_alive=KEEP_ALIVE_S,
+        timeout_graceful_shutdown=drain_s,
+    )

@@ -1,0 +1,189 @@
+"""The life of an account: rest, export, deletion, another role, and the owner's "this was not me"."""
+
+from kelmah.contracts.auth import (
+    AccountDeactivated,
+    AccountDeleted,
+    AccountExport,
+    ChangeRoleRequest,
+    DeviceView,
+    RoleChange,
+    RoleChanged,
+)
+from kelmah.contracts.common import Role
+from kelmah.kit import clock
+from kelmah.kit.context import Principal, require_fresh
+from kelmah.kit.crypto import digest_token
+from kelmah.kit.errors import BadInput, Forbidden, NotFound, Unauthenticated
+from kelmah.kit.ids import new_id
+from kelmah.kit.text import clean_line
+from kelmah.services.auth import mapping
+from kelmah.services.auth.documents import accounts, devices, factors, identities, proofs, role_changes, sessions
+from kelmah.services.auth.documents.proofs import Purpose
+from kelmah.services.auth.documents.role_changes import RoleChangeDocument
+from kelmah.services.auth.errors import RoleKept, TokenRefused
+from kelmah.services.auth.service import oauth, revocations
+from kelmah.services.auth.service.accounts import own_account, subject
+from kelmah.services.auth.service.context import Context
+from kelmah.services.auth.service.sessions import end_in_transaction
+
+MAX_REASON_CHARS = 500
+
+
+async def not_me(context: Context, token: str) -> None:
+    """The owner says that the log-in of a mail was somebody else's: end every session, make the password useless,
+    forget the devices, and send a mail to set a new password.
+
+    Raises:
+        TokenRefused: used, too old, or never made.
+    """
+
+    async def change() -> list[str]:
+        now = clock.now()
+        proof = await proofs.use_one(digest_token(token), purpose=Purpose.NOT_ME, now=now)
+        account = await accounts.by_id(proof.account_id) if proof else None
+        # The mail went to an address; if that is no longer the account's, its reader is not the owner any more.
+        if proof is None or account is None or account.email_index != proof.email_index:
+            raise TokenRefused
+        await accounts.clear_password(account.id, at=now)
+        await devices.forget(account.id)
+        await context.timers.set(
+            f"auth.send_password_reset:{account.email_index}", "auth.send_password_reset", [account.email_index]
+        )
+        return await end_in_transaction(context, account.id, None, reason="not_me")
+
+    await revocations.publish(context, await context.mongo.transact(change))
+
+
+async def deactivate(context: Context, *, by: Principal) -> None:
+    """Put one's own account to rest: every session ends, and other services hide the person.
+
+    Raises:
+        StepUpRequired: the person did not prove lately who they are.
+        Unauthenticated: the account is gone.
+    """
+    require_fresh(by, within_s=context.settings.step_up_s)
+
+    async def change() -> list[str]:
+        if not await accounts.deactivate(by.user_id, at=clock.now()):
+            raise Unauthenticated
+        envelope = await context.events.append(
+            AccountDeactivated(user_id=by.user_id, by=by.user_id), subject=subject(by.user_id)
+        )
+        await _notify(context, by.user_id, "account_deactivated", envelope.id)
+        return await end_in_transaction(context, by.user_id, None, reason="deactivated")
+
+    await revocations.publish(context, await context.mongo.transact(change))
+
+
+async def export(context: Context, *, by: Principal) -> AccountExport:
+    """All that this service keeps of the person.
+
+    Raises:
+        StepUpRequired: the person did not prove lately who they are.
+        Unauthenticated: the account is gone.
+    """
+    require_fresh(by, within_s=context.settings.step_up_s)
+    account = await own_account(by)
+    now = clock.now()
+    live = await sessions.list_live(account.id, now=now, limit=context.settings.max_sessions)
+    return AccountExport(
+        account=mapping.account_view(account, context.ring),
+        exported_at=now,
+        sessions=[mapping.session_view(one, context.ring, current_id=by.session_id) for one in live],
+        identities=(await oauth.list_own(by)).items,
+        devices=[
+            DeviceView(first_seen_at=one.first_seen_at, last_seen_at=one.last_seen_at)
+            for one in await devices.of_account(account.id)
+        ],
+        role_changes=[_role_change(one) for one in await role_changes.of_account(account.id)],
+        second_factor=await factors.confirmed(account.id) is not None,
+    )
+
+
+async def delete(context: Context, *, by: Principal) -> None:
+    """Delete one's own account for good, here and, by the event, in every service.
+
+    What the law holds stays with the service that keeps it, under the bare id: ledger rows, and the audit of roles.
+
+    Raises:
+        StepUpRequired: the person did not prove lately who they are.
+        Unauthenticated: the account is gone.
+    """
+    require_fresh(by, within_s=context.settings.step_up_s)
+
+    async def change() -> list[str]:
+        ended = await end_in_transaction(context, by.user_id, None, reason="deleted")
+        if not await accounts.remove(by.user_id):
+            raise Unauthenticated
+        await sessions.remove_all(by.user_id)
+        await devices.forget(by.user_id)
+        await factors.erase(by.user_id)
+        await identities.remove_all(by.user_id)
+        await proofs.drop_all(by.user_id)
+        await context.events.append(AccountDeleted(user_id=by.user_id), subject=subject(by.user_id))
+        return ended
+
+    await revocations.publish(context, await context.mongo.transact(change))
+
+
+async def change_role(context: Context, account_id: str, request: ChangeRoleRequest, *, by: Principal) -> RoleChange:
+    """Give somebody another role. It holds at once: tokens carry the role, so every session of theirs ends.
+
+    Raises:
+        StepUpRequired: the administrator did not prove lately who they are.
+        Forbidden: the caller was an administrator until a moment ago.
+        NotFound: there is no such account.
+        RoleKept: one's own role, or the role that the person has.
+    """
+    require_fresh(by, within_s=context.settings.step_up_s)
+    if account_id == by.user_id:  # so that an administrator is always left
+        raise RoleKept
+    try:
+        reason = clean_line(request.reason, MAX_REASON_CHARS)
+    except ValueError as error:
+        raise BadInput.of("reason", str(error)) from None
+    if not any(char.isalpha() for char in reason):
+        raise BadInput.of("reason", "A reason has words")
+
+    async def change() -> tuple[RoleChangeDocument, list[str]]:
+        now = clock.now()
+        if not await accounts.hold_role(by.user_id, role=Role.ADMIN, at=now):
+            raise Forbidden
+        before = await accounts.change_role(account_id, role=request.role)
+        if before is None:
+            raise RoleKept if await accounts.by_id(account_id) else NotFound
+        made = RoleChangeDocument(
+            id=new_id(),
+            account_id=account_id,
+            old_role=before.role,
+            new_role=request.role,
+            by=by.user_id,
+            reason=reason,
+            at=now,
+        )
+        await role_changes.insert(made)
+        event = RoleChanged(user_id=account_id, old_role=before.role, new_role=request.role, by=by.user_id)
+        await context.events.append(event, subject=subject(account_id))
+        await _notify(context, account_id, "role_changed", made.id)
+        return made, await end_in_transaction(context, account_id, None, reason="role_changed")
+
+    made, ended = await context.mongo.transact(change)
+    await revocations.publish(context, ended)
+    return _role_change(made)
+
+
+async def _notify(context: Context, account_id: str, notice: str, cause_id: str) -> None:
+    await context.timers.set(
+        f"auth.send_notice:{notice}:{cause_id}", "auth.send_notice", [account_id, notice, cause_id]
+    )
+
+
+def _role_change(made: RoleChangeDocument) -> RoleChange:
+    return RoleChange(
+        user_id=made.account_id,
+        old_role=made.old_role,
+        new_role=made.new_role,
+        by=made.by,
+        reason=made.reason,
+        at=made.at,
+    )

@@ -1,0 +1,48 @@
+"""The messaging service's HTTP operations, and who may call which."""
+
+from kelmah.contracts.common import Role
+from kelmah.kit.policy import PUBLIC, SIGNED_IN, Policy, roles
+from kelmah.services.messaging.controllers import changes, conversations, notifications, safety
+
+_STAFF = roles(Role.MODERATOR, Role.ADMIN)
+
+POLICY: Policy = {
+    "CreateConversation": SIGNED_IN,
+    "ListConversations": SIGNED_IN,
+    "EditConversation": SIGNED_IN,
+    "ListBlocks": SIGNED_IN,
+    "BlockPerson": SIGNED_IN,
+    "UnblockPerson": SIGNED_IN,
+    "ReportMessage": SIGNED_IN,
+    "ListReports": _STAFF,
+    "GetReport": _STAFF,
+    "DecideReport": _STAFF,
+    "EditMessage": SIGNED_IN,
+    "DeleteMessage": SIGNED_IN,
+    "ReactToMessage": SIGNED_IN,
+    "ListChanges": SIGNED_IN,
+    "SearchMessages": SIGNED_IN,
+    "SendMessage": SIGNED_IN,
+    "ListMessages": SIGNED_IN,
+    "ReadConversation": SIGNED_IN,
+    "UploadAttachment": SIGNED_IN,
+    "DownloadAttachment": SIGNED_IN,
+    "GetPresence": SIGNED_IN,
+    "IssueSocketTicket": SIGNED_IN,
+    "ListNotifications": SIGNED_IN,
+    "ReadNotifications": SIGNED_IN,
+    "GetNotification": SIGNED_IN,
+    "GetDeliverySettings": SIGNED_IN,
+    "SetDeliverySettings": SIGNED_IN,
+    "SendPhoneCode": SIGNED_IN,
+    "ProvePhone": SIGNED_IN,
+    "ForgetPhone": SIGNED_IN,
+    "ShowUnsubscribe": PUBLIC,  # the link says whose mails
+    "Unsubscribe": PUBLIC,
+    "GetPushKey": SIGNED_IN,
+    "AddPushSubscription": SIGNED_IN,
+    "RemovePushSubscription": SIGNED_IN,
+    "OpenSocket": PUBLIC,  # the ticket in the query says who it is
+}
+
+CONTROLLERS = [*changes.HANDLERS, *conversations.HANDLERS, *notifications.HANDLERS, *safety.HANDLERS]

@@ -1,0 +1,380 @@
+"""PayPal: orders that the payer approves, refunds, payouts, disputes and notices, through the official SDK.
+
+The SDK is synchronous and has faults: no timeout, a new connection for each call, an endless loop on a token that is
+refused, tokens and bodies in its debug log. `PayPalApi` mends them; calls run in a small pool of threads.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from decimal import Decimal
+from typing import Any, TypeVar
+
+import msgspec
+import paypalrestsdk
+import requests
+from paypalrestsdk import exceptions
+
+from kelmah.contracts.common import MINOR_UNIT_EXPONENTS, Money
+from kelmah.contracts.payment import MethodKind
+from kelmah.kit.mongo import in_transaction
+from kelmah.services.payment.errors import ProviderUnavailable, WebhookRefused
+from kelmah.services.payment.providers.base import (
+    About,
+    Charge,
+    Chargeback,
+    ChargebackState,
+    ChargeState,
+    Notice,
+    Payout,
+    PayoutOrder,
+    PayoutState,
+    ProviderRefusedError,
+    ProviderUnsureError,
+    SavedMethod,
+    Terms,
+)
+from kelmah.services.payment.providers.paypal_api import MAX_CALLS, PayPalApi
+from kelmah.services.payment.providers.paypal_notices import Certificates, is_signed
+from kelmah.services.payment.settings import PaymentSettings
+
+ResultT = TypeVar("ResultT")
+Row = dict[str, Any]
+#: https://developer.paypal.com/reference/currency-codes/, those of ours that are among them.
+TERMS = Terms(pay_in={"USD": 1, "EUR": 1, "GBP": 1}, pay_out={"USD": 1, "EUR": 1, "GBP": 1})
+ORDER_STATES = {
+    "CREATED": ChargeState.ACTION,
+    "SAVED": ChargeState.ACTION,
+    "PAYER_ACTION_REQUIRED": ChargeState.ACTION,
+    "APPROVED": ChargeState.APPROVED,
+    "VOIDED": ChargeState.CANCELED,
+}
+CAPTURE_STATES = {
+    "COMPLETED": ChargeState.SUCCEEDED,
+    "REFUNDED": ChargeState.SUCCEEDED,
+    "PARTIALLY_REFUNDED": ChargeState.SUCCEEDED,
+    "DECLINED": ChargeState.DECLINED,
+    "FAILED": ChargeState.DECLINED,
+}
+PAYOUT_STATES = {
+    "SUCCESS": PayoutState.PAID,
+    "COMPLETED": PayoutState.PAID,
+    "FAILED": PayoutState.FAILED,
+    "BLOCKED": PayoutState.FAILED,
+    "DENIED": PayoutState.FAILED,
+    "CANCELED": PayoutState.FAILED,
+    "CANCELLED": PayoutState.FAILED,
+    "RETURNED": PayoutState.RETURNED,
+    "REFUNDED": PayoutState.RETURNED,
+    "REVERSED": PayoutState.RETURNED,
+}
+#: What our names of payouts begin with: the API has a place for each kind.
+BATCH, REFUND = "batch:", "refund:"
+
+
+class _Batch(paypalrestsdk.Payout):  # type: ignore[misc]  # the SDK has no types
+    """The SDK's payout. Its own path ends with a slash, at which its joining of paths doubles the id."""
+
+    path = "/v1/payments/payouts"
+
+
+class _Notice(msgspec.Struct):
+    id: str
+    event_type: str
+    resource: Row
+
+
+class PayPal:
+    """A `PaymentProvider`. Made by `connect`."""
+
+    terms = TERMS
+    needs_method = False
+
+    def __init__(
+        self,
+        api: PayPalApi,
+        pool: ThreadPoolExecutor,
+        certificates: Certificates,
+        *,
+        webhook_ids: list[str],
+        return_url: str,
+    ) -> None:
+        self._api = api
+        self._pool = pool
+        self._certificates = certificates
+        self._webhook_ids = webhook_ids
+        self._return_url = return_url
+
+    async def create(self, *, deposit_id: str, amount: Money, method: str, customer: str | None) -> Charge:
+        body = {
+            "intent": "CAPTURE",
+            "purchase_units": [{"reference_id": deposit_id, "custom_id": deposit_id, "amount": _value(amount)}],
+            "payment_source": {
+                "paypal": {
+                    "experience_context": {
+                        "return_url": self._return_url,
+                        "cancel_url": self._return_url,
+                        "user_action": "PAY_NOW",
+                        "shipping_preference": "NO_SHIPPING",
+                    }
+                }
+            },
+        }
+        order = await self._post("v2/checkout/orders", body, key=f"deposit:{deposit_id}:create")
+        return _charge(order)
+
+    async def confirm(self, ref: str, *, deposit_id: str) -> Charge:
+        try:
+            order = await self._post(f"v2/checkout/orders/{ref}/capture", {}, key=f"deposit:{deposit_id}:confirm")
+        except ProviderRefusedError as refusal:
+            charge = await self.retrieve(ref)
+            if refusal.code == "INSTRUMENT_DECLINED":
+                return charge._replace(state=ChargeState.DECLINED, failure_code=refusal.code.lower())
+            return charge
+        return _charge(order)
+
+    async def retrieve(self, ref: str) -> Charge:
+        return _charge(await self._get(f"v2/checkout/orders/{ref}"))
+
+    async def cancel(self, ref: str) -> Charge:
+        charge = await self.retrieve(ref)
+        # PayPal forgets orders by itself. Nothing is taken unless we capture it, and of this one we never will.
+        left = (ChargeState.ACTION, ChargeState.APPROVED)
+        return charge._replace(state=ChargeState.CANCELED) if charge.state in left else charge
+
+    async def send(self, order: PayoutOrder) -> Payout:
+        if order.charge_ref is not None:
+            return await self._refund(order, order.charge_ref)
+        payout = _Batch(
+            {
+                "sender_batch_header": {"sender_batch_id": order.withdrawal_id},
+                "items": [
+                    {
+                        "recipient_type": "PAYPAL_ID",
+                        "receiver": order.destination,
+                        "sender_item_id": order.withdrawal_id,
+                        "amount": _payout_value(order.amount),
+                    }
+                ],
+            },
+            api=self._api,
+        )
+        payout.request_id = f"withdrawal:{order.withdrawal_id}"
+        try:
+            await self._run(payout.create)
+        except _BatchExists as twin:
+            return await self.retrieve_payout(BATCH + twin.batch_id)
+        return await self.retrieve_payout(BATCH + payout.batch_header.payout_batch_id)
+
+    async def find_payout(self, order: PayoutOrder) -> Payout | None:
+        if order.charge_ref is None:
+            # There is no search by our name, but `send` again cannot pay twice: PayPal knows the batch's name.
+            return None
+        unit = (await self._get(f"v2/checkout/orders/{order.charge_ref}"))["purchase_units"][0]
+        refunds = unit.get("payments", {}).get("refunds", [])
+        return next((_refund(one) for one in refunds if one.get("custom_id") == order.withdrawal_id), None)
+
+    async def retrieve_payout(self, ref: str) -> Payout:
+        if ref.startswith(REFUND):
+            return _refund(await self._get(f"v2/payments/refunds/{ref.removeprefix(REFUND)}"))
+        name = ref.removeprefix(BATCH)
+        found = await self._run(lambda: _Batch.find(name, api=self._api))
+        return _payout(found.to_dict())
+
+    async def retrieve_chargeback(self, ref: str) -> Chargeback:
+        dispute = await self._get(f"v1/customer/disputes/{ref}")
+        capture = await self._get(
+            f"v2/payments/captures/{dispute['disputed_transactions'][0]['seller_transaction_id']}"
+        )
+        amount = _money(dispute["dispute_amount"])
+        state = ChargebackState.OPEN
+        if dispute["status"] == "RESOLVED":
+            lost = dispute.get("dispute_outcome", {}).get("outcome_code") in ("RESOLVED_BUYER_FAVOUR", "ACCEPTED")
+            state = ChargebackState.LOST if lost else ChargebackState.WON
+        order_id = capture["supplementary_data"]["related_ids"]["order_id"]
+        return Chargeback(dispute["dispute_id"], state, order_id, amount.amount, amount.currency)
+
+    async def save_method(self, *, user_id: str, method_id: str, token: str) -> SavedMethod:
+        if "_" in token:
+            raise ProviderRefusedError("not_a_payer_id")
+        return SavedMethod(kind=MethodKind.ACCOUNT, token=token, brand="paypal", last4=token[-4:])
+
+    async def forget_method(self, token: str) -> None:
+        """Payer ids are PayPal's; there is nothing of ours to forget there."""
+
+    async def read_webhook(self, body: bytes, headers: Mapping[str, str]) -> Notice | None:
+        if not self._webhook_ids:
+            return None
+        certificate = await self._call(lambda: self._certificates.get(headers.get("paypal-cert-url", "")))
+        if certificate is None or not is_signed(body, headers, certificate, self._webhook_ids):
+            raise WebhookRefused
+        try:
+            notice = msgspec.json.decode(body, type=_Notice)
+        except msgspec.DecodeError as error:
+            raise WebhookRefused from error
+        return Notice(notice.id, notice.event_type, *_subject(notice))
+
+    async def _refund(self, order: PayoutOrder, charge_ref: str) -> Payout:
+        unit = (await self._get(f"v2/checkout/orders/{charge_ref}"))["purchase_units"][0]
+        captures = unit.get("payments", {}).get("captures", [])
+        if not captures:
+            raise ProviderRefusedError("not_captured")
+        body = {"amount": _value(order.amount), "custom_id": order.withdrawal_id}
+        path = f"v2/payments/captures/{captures[0]['id']}/refund"
+        return _refund(await self._post(path, body, key=f"withdrawal:{order.withdrawal_id}"))
+
+    async def _get(self, path: str) -> Row:
+        found: Row = await self._run(lambda: self._api.get(path))
+        return found
+
+    async def _post(self, path: str, body: Row, *, key: str) -> Row:
+        headers = {"PayPal-Request-Id": key, "Prefer": "return=representation"}
+        made: Row = await self._run(lambda: self._api.post(path, body, headers=headers))
+        return made
+
+    async def _run(self, call: Callable[[], ResultT]) -> ResultT:
+        """One call of the SDK in a thread; what goes wrong is sorted by whether money may have moved."""
+        try:
+            return await self._call(call)
+        except (exceptions.BadRequest, exceptions.ResourceNotFound, exceptions.ResourceInvalid) as error:
+            raise _refused(error) from error
+        except (exceptions.UnauthorizedAccess, exceptions.ForbiddenAccess) as error:
+            raise ProviderUnavailable from error
+        except (exceptions.ConnectionError, requests.RequestException, ValueError) as error:
+            raise ProviderUnsureError from error
+
+    async def _call(self, call: Callable[[], ResultT]) -> ResultT:
+        if in_transaction():
+            raise RuntimeError("move calls to providers out of the transaction")
+        return await asyncio.get_running_loop().run_in_executor(self._pool, call)
+
+
+class _BatchExists(ProviderRefusedError):
+    """A payout of this name was made before; `batch_id` is PayPal's name for it."""
+
+    def __init__(self, batch_id: str) -> None:
+        super().__init__("batch_exists")
+        self.batch_id = batch_id
+
+
+@asynccontextmanager
+async def connect(settings: PaymentSettings) -> AsyncIterator[PayPal | None]:
+    """Open the client of a process, and close it. None when PayPal is off."""
+    if settings.paypal_client_id is None or settings.paypal_client_secret is None:
+        yield None
+        return
+    api = PayPalApi(
+        client_id=settings.paypal_client_id,
+        client_secret=settings.paypal_client_secret.get_secret_value(),
+        mode=settings.paypal_mode,
+        base_url=settings.paypal_base_url,
+        timeout_s=settings.paypal_timeout_s,
+    )
+    certificates = Certificates(
+        [f"https://{host}" for host in settings.paypal_certificate_hosts]
+        + ([settings.paypal_base_url] if settings.paypal_base_url else []),
+        timeout_s=settings.paypal_timeout_s,
+    )
+    pool = ThreadPoolExecutor(MAX_CALLS, thread_name_prefix="paypal")
+    try:
+        yield PayPal(
+            api,
+            pool,
+            certificates,
+            webhook_ids=settings.paypal_webhook_ids,
+            return_url=settings.public_url,
+        )
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+        api.close()
+
+
+def _refused(error: exceptions.ClientError) -> ProviderRefusedError | ProviderUnsureError:
+    try:
+        body = msgspec.json.decode(error.content or "{}", type=Row)
+        details = body.get("details") or [{}]
+    except msgspec.DecodeError:
+        return ProviderUnsureError()  # not PayPal's words: something on the way answered
+    for link in details[0].get("link", []):
+        if details[0].get("field") == "SENDER_BATCH_ID" and link.get("rel") == "self":
+            return _BatchExists(str(link["href"]).rsplit("/", 1)[-1])
+    return ProviderRefusedError(str(details[0].get("issue") or body.get("name") or "refused"))
+
+
+def _charge(order: Row) -> Charge:
+    unit = order["purchase_units"][0]
+    captures = unit.get("payments", {}).get("captures", [])
+    state = ORDER_STATES.get(order["status"], ChargeState.PROCESSING)
+    amount, failure = _money(unit["amount"]), None
+    if captures:
+        state = CAPTURE_STATES.get(captures[0]["status"], ChargeState.PROCESSING)
+        amount = _money(captures[0]["amount"])
+        failure = "declined" if state is ChargeState.DECLINED else None
+    links = {link["rel"]: link["href"] for link in order.get("links", [])}
+    return Charge(
+        ref=order["id"],
+        state=state,
+        amount=amount.amount,
+        currency=amount.currency,
+        deposit_id=unit.get("custom_id"),
+        failure_code=failure,
+        action_url=links.get("payer-action", links.get("approve")) if state is ChargeState.ACTION else None,
+    )
+
+
+def _refund(refund: Row) -> Payout:
+    amount, status = _money(refund["amount"]), refund["status"]
+    state = PAYOUT_STATES.get(status, PayoutState.IN_TRANSIT)
+    failure = status.lower() if state is PayoutState.FAILED else None
+    return Payout(REFUND + refund["id"], state, amount.amount, amount.currency, refund.get("custom_id"), failure)
+
+
+def _payout(batch: Row) -> Payout:
+    header, item = batch["batch_header"], batch["items"][0]
+    amount = item["payout_item"]["amount"]
+    status = "DENIED" if header["batch_status"] == "DENIED" else item["transaction_status"]
+    state = PAYOUT_STATES.get(status, PayoutState.IN_TRANSIT)
+    money = _money({"value": amount["value"], "currency_code": amount["currency"]})
+    return Payout(
+        ref=BATCH + header["payout_batch_id"],
+        state=state,
+        amount=money.amount,
+        currency=money.currency,
+        withdrawal_id=header["sender_batch_header"]["sender_batch_id"],
+        failure_code=status.lower() if state in (PayoutState.FAILED, PayoutState.RETURNED) else None,
+    )
+
+
+def _subject(notice: _Notice) -> tuple[About, str]:
+    """What a notice is about; everything that is not told here is stored and left alone."""
+    kind, thing = notice.event_type, notice.resource
+    if kind.startswith("CHECKOUT.ORDER."):
+        return About.CHARGE, str(thing.get("id", ""))
+    if kind == "PAYMENT.CAPTURE.REFUNDED":
+        return About.PAYOUT, REFUND + str(thing.get("id", ""))
+    if kind.startswith("PAYMENT.CAPTURE."):
+        related = thing.get("supplementary_data", {}).get("related_ids", {})
+        return About.CHARGE, str(related.get("order_id", ""))
+    if kind.startswith("PAYMENT.PAYOUTS-ITEM."):
+        return About.PAYOUT, BATCH + str(thing.get("payout_batch_id", ""))
+    if kind.startswith("CUSTOMER.DISPUTE."):
+        return About.CHARGEBACK, str(thing.get("dispute_id", ""))
+    return About.NOTHING, ""
+
+
+def _value(money: Money) -> dict[str, str]:
+    value = Decimal(money.amount).scaleb(-MINOR_UNIT_EXPONENTS.get(money.currency, 2))
+    return {"currency_code": money.currency, "value": f"{value:f}"}
+
+
+def _payout_value(money: Money) -> dict[str, str]:
+    return {"currency": money.currency, "value": _value(money)["value"]}
+
+
+def _money(value: Mapping[str, str]) -> Money:
+    currency = value["currency_code"]
+    minor = Decimal(value["value"]).scaleb(MINOR_UNIT_EXPONENTS.get(currency, 2))
+    if minor != minor.to_integral_value():
+        raise ProviderUnsureError
+    return Money(amount=int(minor), currency=currency)

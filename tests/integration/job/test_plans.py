@@ -1,0 +1,93 @@
+"""Every query of the service uses an index: the database's own profile of a day's work has no scan of a collection."""
+
+from typing import Any
+
+from kelmah.contracts.common import Location
+from kelmah.contracts.user import WorkerFacts
+from kelmah.services.job import service
+from kelmah.services.job.documents import DOCUMENTS
+from tests.fakes.user import FakeUserClient
+from tests.integration.job.steps import ACCRA, Desk, hirer, milestone, worker
+
+#: What the day's work must have asked of the database, so that it stays a day's work.
+READ = {one.Settings.name for one in DOCUMENTS}
+SEARCHES = (
+    "",
+    "q=plumber",
+    "q=plumber+sink",
+    "q=plomber",
+    "q=plu",
+    "category=building",
+    "skill=plumber&region=ashanti",
+    "region=greater+accra",
+    "minBudget=1&maxBudget=900000",
+    "urgent=true",
+    "sort=budget",
+    "sort=budget&minBudget=10",
+    "near=0,0&radiusKm=500",
+    "near=0,0&radiusKm=500&sort=nearest",
+    "q=sink&near=0,0&sort=nearest&skill=plumber",
+)
+
+
+async def test_no_query_of_a_days_work_scans_a_collection(desk: Desk, users: FakeUserClient) -> None:
+    database = desk.service.context.mongo.database
+    await database.command({"profile": 2, "filter": {"ns": {"$ne": f"{database.name}.system.profile"}}})
+    try:
+        await _a_days_work(desk, users)
+    finally:
+        await database.command({"profile": 0, "filter": "unset"})
+    rows = await database["system.profile"].find({"planSummary": {"$exists": True}}).to_list()
+    await database["system.profile"].drop()
+    asked = {row["ns"].removeprefix(f"{database.name}.") for row in rows}
+    assert asked >= READ - {"words"}
+    assert [_query(row) for row in rows if "COLLSCAN" in row["planSummary"]] == []
+
+
+def _query(row: dict[str, Any]) -> tuple[str, Any]:
+    command = row["command"]
+    return row["ns"], command.get("filter") or command.get("pipeline") or command.get("q") or command
+
+
+async def _a_days_work(desk: Desk, users: FakeUserClient) -> None:
+    anna, kofi, ama = hirer(), worker(), worker()
+    place = Location(city="X", region="Y", coordinates=(ACCRA[0], ACCRA[1]))
+    for one in (kofi, ama):
+        users.workers[one.user_id] = WorkerFacts(
+            user_id=one.user_id, display_name="K", skills=["plumber"], location=place
+        )
+    await desk.ok("POST", "/jobs/searches", {"name": "mine", "skill": ["plumber"]}, by=ama)
+    jobs = [await desk.open_job(anna, urgent=True) for _ in range(3)]
+    job = jobs[0]["id"]
+    await service.alert_workers(desk.service.context, job)
+    await service.expire_job(desk.service.context, job)
+    await desk.ok("PATCH", f"/jobs/{job}", {"title": "Sink"}, by=anna, headers={"If-Match": '"2"'})
+    for search in SEARCHES:
+        page = await desk.ok("GET", f"/jobs?limit=1&{search}")
+        if page["nextCursor"]:
+            await desk.ok("GET", f"/jobs?limit=1&{search}&cursor={page['nextCursor']}")
+        if "sort" not in search:
+            await desk.ok("GET", f"/jobs/facets?currency=GHS&{search}".rstrip("&"))
+    await desk.ok("GET", "/jobs/suggestions?q=si")
+    for path in ("/jobs?mine=true&status=open", f"/jobs/{job}", f"/jobs/{job}/matches", f"/jobs/{job}/versions"):
+        await desk.ok("GET", path, by=anna)
+    await desk.ok("POST", f"/jobs/{job}/invitations", {"workerId": kofi.user_id}, by=anna)
+    await desk.ok("GET", f"/jobs/{job}/invitations", by=anna)
+    await desk.ok("PUT", f"/jobs/saved/{job}", by=kofi)
+    await desk.application(jobs[1]["id"], ama)
+    other = await desk.application(job, ama)
+    application = await desk.application(job, kofi)
+    for path in ("/jobs/recommendations", "/jobs/saved", "/jobs/searches", "/applications/me", "/invitations/me"):
+        await desk.ok("GET", path, by=kofi)
+    await desk.ok("GET", f"/jobs/{job}/applications?status=submitted", by=anna)
+    await desk.ok("POST", f"/applications/{other['id']}/shortlist", by=anna)
+    contract = (await desk.ok("POST", f"/applications/{application['id']}/accept", by=anna))["contract"]
+    for side in (anna, kofi):
+        await desk.ok("POST", f"/contracts/{contract['id']}/sign", by=side)
+        await desk.ok("GET", "/contracts?status=active", by=side)
+        await desk.ok("GET", f"/contracts/{contract['id']}/next", by=side)
+    part = contract["milestones"][0]["id"]
+    await desk.money(contract["id"], part, "funded")
+    await desk.ok("POST", milestone(contract["id"], part, "submit"), by=kofi)
+    await desk.ok("POST", milestone(contract["id"], part, "approve"), by=anna)
+    await desk.ok("POST", f"/jobs/{jobs[1]['id']}/close", by=anna)

@@ -1,0 +1,108 @@
+"""Files are looked through before anybody reads them, and stay closed while nobody can look."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from kelmah.kit.context import Principal
+from kelmah.services.messaging import service as rules
+from kelmah.services.messaging.errors import ScanFailed
+from kelmah.services.messaging.providers import Clamd
+from tests.fixtures.clamd import EICAR, FakeClamd, clamd_server
+from tests.fixtures.service import Reply, Service
+from tests.integration.messaging.conftest import Instances, say
+
+PDF = b"%PDF-1.7\n" + b"x" * 200_000 + b"\n%%EOF"
+
+
+@pytest.fixture
+async def clamd(service: Service) -> AsyncIterator[FakeClamd]:
+    async with clamd_server() as fake:
+        service.replace(scanner=Clamd(fake.url))
+        yield fake
+        service.replace(scanner=None)
+
+
+async def upload(service: Service, conversation_id: str, by: Principal, content: bytes) -> dict[str, Any]:
+    reply = await service.call(
+        "POST", f"/api/v1/conversations/{conversation_id}/attachments", raw=content, by=by,
+        headers={"content-type": "application/octet-stream", "x-filename": "plan.pdf"},
+    )  # fmt: skip
+    assert reply.status == 201, reply.data
+    found: dict[str, Any] = reply.data
+    return found
+
+
+async def download(service: Service, file: dict[str, Any], by: Principal) -> Reply:
+    return await service.call("GET", f"/api/v1/attachments/{file['id']}", by=by)
+
+
+async def test_a_clean_file_opens_after_its_scan(
+    instances: Instances, clamd: FakeClamd, hirer: Principal, worker: Principal, conversation_id: str
+) -> None:
+    here, there = instances
+    service = here.service
+    file = await upload(service, conversation_id, hirer, PDF)
+    assert file["state"] == "scanning"
+    timer = await service.context.mongo.collection("timers").find_one({"_id": f"scan:{file['id']}"})
+    assert (timer["actor"], timer["args"]) == ("messaging.scan_attachment", [file["id"]])
+    sent = await say(service, conversation_id, "the plan", hirer, attachmentIds=[file["id"]])
+    assert sent["attachments"][0]["state"] == "scanning"
+    for who in (hirer, worker):
+        closed = await download(service, file, who)
+        assert (closed.status, closed.data["code"]) == (409, "messaging.file_scanning")
+
+    async with there.talk(worker) as client:
+        for _ in range(2):
+            await rules.scan_attachment(service.context, file["id"])
+        frame = await client.until("change")
+    assert frame["message"]["attachments"][0]["state"] == "clean"
+    assert clamd.scanned == [PDF]
+    assert (await download(service, file, worker)).body == PDF
+
+
+async def test_malware_is_thrown_away(
+    service: Service, clamd: FakeClamd, hirer: Principal, worker: Principal, conversation_id: str
+) -> None:
+    file = await upload(service, conversation_id, hirer, PDF + EICAR)
+    sent = await say(service, conversation_id, "open me", hirer, attachmentIds=[file["id"]])
+    await rules.scan_attachment(service.context, file["id"])
+    for who in (hirer, worker):
+        refused = await download(service, file, who)
+        assert (refused.status, refused.data["code"]) == (403, "messaging.file_infected")
+    assert not await service.context.blobs.exists(file["id"])
+    page = await service.call("GET", f"/api/v1/conversations/{conversation_id}/messages", by=worker)
+    (now,) = page.data["items"]
+    assert (now["id"], now["attachments"][0]["state"], now["change"]) == (sent["id"], "infected", 1)
+
+
+@pytest.mark.parametrize("answer", [b"INSTREAM size limit exceeded. ERROR", b"", b"stream: OK?", b"UNKNOWN COMMAND"])
+async def test_without_a_clear_answer_a_file_stays_closed(
+    service: Service, clamd: FakeClamd, hirer: Principal, conversation_id: str, answer: bytes
+) -> None:
+    file = await upload(service, conversation_id, hirer, PDF)
+    clamd.answer = answer
+    with pytest.raises(ScanFailed):
+        await rules.scan_attachment(service.context, file["id"])
+    assert (await download(service, file, hirer)).status == 409
+    clamd.answer = None
+    await rules.scan_attachment(service.context, file["id"])
+    assert (await download(service, file, hirer)).status == 200
+
+
+async def test_a_scanner_that_is_away_leaves_files_closed(
+    service: Service, clamd: FakeClamd, hirer: Principal, conversation_id: str
+) -> None:
+    service.replace(scanner=Clamd("tcp://127.0.0.1:9"))
+    file = await upload(service, conversation_id, hirer, PDF)
+    with pytest.raises(ScanFailed):
+        await rules.scan_attachment(service.context, file["id"])
+    assert (await download(service, file, hirer)).status == 409
+    assert clamd.scanned == []
+
+
+@pytest.mark.parametrize("url", ["", "clamd:3310", "tcp://clamd", "http://clamd:3310", "unix://"])
+def test_other_addresses_are_refused(url: str) -> None:
+    with pytest.raises(ValueError, match="clamd's address"):
+        Clamd(url)

@@ -1,0 +1,142 @@
+"""A ledger that was tampered with shows it; money stands still until somebody has looked, and the site does not."""
+
+import asyncio
+import os
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+
+from kelmah.contracts.common import Role
+from kelmah.kit import clock
+from kelmah.kit.ids import new_id
+from kelmah.services.payment import service
+from kelmah.services.payment.documents import ledger
+from tests.fixtures.service import person
+from tests.integration.payment.conftest import Payments
+
+
+@asynccontextmanager
+async def tampered(payments: Payments, collection: str, query: dict[str, Any], update: Any) -> AsyncIterator[None]:
+    """Change one document behind the ledger's back, and put it back."""
+    rows = payments.context.mongo.collection(collection)
+    before = await rows.find_one(query)
+    assert before is not None
+    if update is None:
+        await rows.delete_one({"_id": before["_id"]})
+    else:
+        await rows.update_one({"_id": before["_id"]}, update)
+    try:
+        yield
+    finally:
+        await rows.replace_one({"_id": before["_id"]}, before, upsert=True)
+        await service.resume_ledger(payments.context)
+
+
+CHANGES = [
+    ({"$inc": {"postings.0.amount": 1}}, "entry_sums_to_zero"),
+    ({"$inc": {"postings.0.balance": 1}}, "chain_is_whole"),
+    ({"$inc": {"postings.0.amount": 1, "postings.1.amount": -1}}, "balance_is_replay"),
+    ({"$set": {"facts.deposit_id": "another"}}, "chain_is_whole"),
+    ({"$set": {"reference": "another"}}, "chain_is_whole"),
+    ({"$set": {"hash": "0" * 64}}, "chain_is_whole"),
+    ({"$set": {"postings.0.previous": "0" * 64}}, "chain_is_whole"),
+    (None, "sequence_is_whole"),
+]
+
+
+@pytest.mark.parametrize(("update", "check"), CHANGES)
+async def test_a_changed_entry_shows(payments: Payments, update: Any, check: str) -> None:
+    hirer = await payments.hirer_with(5_000)
+    account = ledger.wallet(hirer.user_id, "GHS")
+    async with tampered(payments, "ledger_entries", {"postings.account": account}, update):
+        report = await service.verify_ledger(payments.context)
+        assert check in {fault.check for fault in report.faults}
+    assert (await service.verify_ledger(payments.context)).is_sound
+
+
+async def test_a_changed_balance_stops_money_and_not_the_site(payments: Payments) -> None:
+    hirer, worker, escrow_id = await payments.funded(5_000)
+    account = {"_id": ledger.wallet(hirer.user_id, "GHS")}
+    async with tampered(payments, "ledger_accounts", account, {"$inc": {"balance": 1_000}}):
+        assert not (await service.check_ledger(payments.context)).is_sound
+        taken = dict(payments.cards.taken)
+        for reply in (
+            await payments.deposit(hirer, 500),
+            await payments.post(f"/escrows/{escrow_id}/release", by=hirer),
+            await payments.post(f"/escrows/{escrow_id}/refund", by=worker),
+        ):
+            assert (reply.status, reply.data["code"]) == (503, "payment.halted")
+        assert dict(payments.cards.taken) == taken
+        assert (await payments.get("/wallet", by=hirer)).status == 200
+        assert (await payments.get(f"/escrows/{escrow_id}", by=hirer)).data["status"] == "funded"
+        timer = await payments.timer("ledger:check")
+        assert timer is not None
+        assert timer["due"] > clock.now()
+    assert (await service.check_ledger(payments.context)).is_sound
+    assert (await payments.post(f"/escrows/{escrow_id}/release", by=hirer)).status == 200
+
+
+async def test_nobody_is_charged_while_money_stands_still(payments: Payments) -> None:
+    hirer, key = person(), new_id()
+    await ledger.halt("a test")
+    assert (await payments.deposit(hirer, 700, key=key)).status == 503
+    assert payments.cards.taken.total() == 0
+    assert await service.resume_ledger(payments.context)
+    assert not await service.resume_ledger(payments.context)
+    assert (await payments.deposit(hirer, 700, key=key)).status == 201
+    assert await payments.available(hirer) == 700
+
+
+async def test_checks_go_on_by_themselves(payments: Payments) -> None:
+    timers = payments.context.mongo.collection("timers")
+    await timers.delete_one({"_id": "ledger:check"})
+    await service.schedule_check(payments.context)
+    first = await payments.timer("ledger:check")
+    await service.schedule_check(payments.context)
+    assert await payments.timer("ledger:check") == first
+    assert first is not None
+    assert (first["actor"], first["args"]) == ("payment.check_ledger", [])
+
+
+async def test_the_command_line_shows_the_ledger(payments: Payments) -> None:
+    hirer = await payments.hirer_with(5_000)
+    settings = payments.context.settings
+    environ = {
+        **os.environ,
+        "KELMAH_MONGO_URL": settings.mongo_url,
+        "KELMAH_PAYMENT_MONGO_DATABASE": settings.mongo_database,
+        "KELMAH_REDIS_URL": settings.redis_url,
+        "KELMAH_INCOMING_KEYS": "{}",
+        "KELMAH_OUTGOING_KEYS": '{"job": ["a key that only tests use"]}',
+        "KELMAH_FIELD_KEYS": '["AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="]',
+        "KELMAH_PAYMENT_STRIPE_API_KEY": "sk_test_unused",
+    }
+
+    async def run(*arguments: str) -> tuple[int | None, str]:
+        command = [sys.executable, "-m", "kelmah.cli", "ledger", *arguments]
+        process = await asyncio.create_subprocess_exec(
+            *command, env=environ, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
+        )
+        out, _ = await process.communicate()
+        return process.returncode, out.decode()
+
+    account = ledger.wallet(hirer.user_id, "GHS")
+    code, out = await run("verify")
+    assert (code, ", 0 faults" in out) == (0, True), out
+    code, out = await run("show", account)
+    assert (code, f"{account}: 5000" in out.replace("\n", "")) == (0, True), out
+    code, out = await run("at", account, clock.now().isoformat())
+    assert (code, out.strip().splitlines()[-1]) == (0, "5000")
+    code, out = await run("at", account, "2020-01-01")
+    assert (code, out.strip().splitlines()[-1]) == (0, "0")
+    await ledger.halt("a test")
+    code, out = await run("resume")
+    assert (code, "money moves again" in out) == (0, True)
+    async with tampered(payments, "ledger_accounts", {"_id": account}, {"$inc": {"balance": 1}}):
+        code, out = await run("verify")
+        assert (code, account in out.replace("\n", "")) == (1, True), out
+        assert (await run("resume"))[0] == 1
+    assert (await payments.deposit(person(Role.WORKER), 500)).status == 201

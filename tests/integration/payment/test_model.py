@@ -1,0 +1,262 @@
+"""Random operations with faults, beside a plain model: every invariant holds after each step."""
+
+import asyncio
+import os
+from datetime import timedelta
+from typing import NamedTuple, TypeVar
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from kelmah.contracts.common import Role
+from kelmah.contracts.payment import EscrowStatus
+from kelmah.kit import clock
+from kelmah.kit.context import Principal
+from kelmah.services.payment import service
+from kelmah.services.payment.documents import DOCUMENTS, ledger
+from kelmah.services.payment.providers.base import ChargebackState
+from kelmah.services.payment.service import verify_ledger
+from tests.fakes.cards import DECLINED, FROZEN, NEEDS_ACTION
+from tests.fixtures.service import person
+from tests.integration.payment.conftest import Payments
+from tests.integration.payment.test_webhooks import deliver, handle_all, notice
+
+ResultT = TypeVar("ResultT")
+
+
+class Step(NamedTuple):
+    what: str
+    amount: int
+    which: int
+
+
+STEPS = st.lists(
+    st.builds(
+        Step,
+        what=st.sampled_from(
+            [
+                "deposit",
+                "declined",
+                "lost",
+                "dropped",
+                "action",
+                "settle",
+                "fund",
+                "release",
+                "refund",
+                "dispute",
+                "rule",
+                "withdraw",
+                "give_back",
+                "charge_back",
+            ]
+        ),
+        amount=st.integers(100, 20_000),
+        which=st.integers(0, 9),
+    ),
+    max_size=25,
+)
+
+
+class Model:
+    """What the service should hold, worked out beside it in the plainest way."""
+
+    def __init__(self, payments: Payments) -> None:
+        self.payments = payments
+        self.hirer, self.worker, self.support = person(), person(Role.WORKER), person(Role.SUPPORT)
+        self.hirer_has = self.worker_has = self.fees = 0
+        self.open_deposits: dict[str, int] = {}
+        self.paid_deposits: dict[str, int] = {}
+        self.charged_back: set[str] = set()
+        self.escrows: dict[str, tuple[int, EscrowStatus]] = {}
+        self.disputes: dict[str, str] = {}
+
+    async def run(self, step: Step) -> None:
+        await getattr(self, step.what)(step)
+        assert await self.payments.available(self.hirer) == self.hirer_has
+        assert await self.payments.available(self.worker) == self.worker_has
+        assert (await verify_ledger(self.payments.context)).faults == []
+
+    async def deposit(self, step: Step) -> None:
+        reply = await self.payments.deposit(self.hirer, step.amount)
+        assert reply.status == 201
+        self.hirer_has += step.amount
+        self.paid_deposits[reply.data["id"]] = step.amount
+
+    async def withdraw(self, step: Step) -> None:
+        """The worker takes money out; what becomes of it depends on the account and on the line to the provider."""
+        clock.shift(timedelta(hours=25))
+        now = int(clock.now().timestamp())
+        worker = Principal(
+            user_id=self.worker.user_id, role=Role.WORKER, session_id=self.worker.session_id, authenticated_at=now
+        )
+        ending = step.which % 5
+        method_id = await self.payments.account_of(worker, FROZEN if ending == 0 else "acct_mine")
+        try:
+            reply = await self.payments.withdraw(worker, step.amount, method_id)
+        finally:
+            await self.payments.service.call("DELETE", f"/api/v1/payments/methods/{method_id}", by=worker)
+        if step.amount < 500 or step.amount > self.worker_has:
+            assert reply.status == (400 if step.amount < 500 else 402)
+            return
+        assert reply.status == 201
+        if ending in (1, 2):
+            self.payments.cards.lose("send:before" if ending == 1 else "send:after")
+        context, withdrawal_id = self.payments.context, reply.data["id"]
+        await asyncio.gather(*(service.send_withdrawal(context, withdrawal_id) for _ in range(2)))
+        await asyncio.gather(*(service.requery_withdrawal(context, withdrawal_id) for _ in range(2)))
+        self.payments.cards.fault = lambda step: None
+        assert self.payments.cards.sent[f"po_{withdrawal_id}"] == (ending != 0)
+        assert await self.payments.held(worker) == 0
+        self.worker_has -= step.amount if ending else 0
+
+    async def give_back(self, step: Step) -> None:
+        """Support refunds part of a deposit to the hirer's card."""
+        if not self.paid_deposits:
+            return
+        deposit_id = sorted(self.paid_deposits)[step.which % len(self.paid_deposits)]
+        support = person(Role.SUPPORT, authenticated_at=int(clock.now().timestamp()))
+        body = {"amount": {"amount": step.amount, "currency": "GHS"}}
+        reply = await self.payments.post(f"/wallet/deposits/{deposit_id}/refund", body, by=support)
+        if step.amount > self.paid_deposits[deposit_id]:
+            assert reply.status == 409
+            return
+        if step.amount > self.hirer_has:
+            assert reply.status == 402
+            return
+        assert reply.status == 201
+        await service.send_withdrawal(self.payments.context, reply.data["id"])
+        self.paid_deposits[deposit_id] -= step.amount
+        self.hirer_has -= step.amount
+
+    async def charge_back(self, step: Step) -> None:
+        """The hirer's bank takes a deposit back, and rules; its notices come twice and in any order."""
+        left = sorted(self.paid_deposits.keys() - self.charged_back)
+        if not left:
+            return
+        deposit_id = left[step.which % len(left)]
+        self.charged_back.add(deposit_id)
+        state = ChargebackState.WON if step.amount % 2 else ChargebackState.LOST
+        amount = self.payments.cards.charges[f"pi_{deposit_id}"].amount
+        ref = self.payments.cards.charge_back(f"pi_{deposit_id}")
+        await deliver(self.payments, notice("charge.dispute.created", ref))
+        await handle_all(self.payments)
+        held = min(amount, self.hirer_has)
+        assert await self.payments.available(self.hirer) == self.hirer_has - held
+        self.payments.cards.charge_back(f"pi_{deposit_id}", state)
+        for kind in ("charge.dispute.closed", "charge.dispute.created"):
+            await deliver(self.payments, notice(kind, ref))
+            await handle_all(self.payments)
+        self.hirer_has -= 0 if state is ChargebackState.WON else held
+
+    async def declined(self, step: Step) -> None:
+        assert (await self.payments.deposit(self.hirer, step.amount, method=DECLINED)).status == 402
+
+    async def lost(self, step: Step) -> None:
+        self.payments.cards.lose("confirm:after")
+        reply = await self.payments.deposit(self.hirer, step.amount)
+        assert (reply.status, reply.data["status"]) == (202, "unknown")
+        self.open_deposits[reply.data["id"]] = step.amount
+
+    async def dropped(self, step: Step) -> None:
+        self.payments.cards.lose("confirm:before")
+        reply = await self.payments.deposit(self.hirer, step.amount)
+        assert (reply.status, reply.data["status"]) == (202, "unknown")
+        self.open_deposits[reply.data["id"]] = 0
+
+    async def action(self, step: Step) -> None:
+        reply = await self.payments.deposit(self.hirer, step.amount, method=NEEDS_ACTION)
+        assert (reply.status, reply.data["status"]) == (202, "requires_action")
+        self.payments.cards.pass_action(f"pi_{reply.data['id']}")
+        self.open_deposits[reply.data["id"]] = step.amount
+
+    async def settle(self, step: Step) -> None:
+        for deposit_id, amount in self.open_deposits.items():
+            await asyncio.gather(*(service.requery_deposit(self.payments.context, deposit_id) for _ in range(2)))
+            self.hirer_has += amount
+        self.open_deposits.clear()
+
+    async def fund(self, step: Step) -> None:
+        contract = self.payments.jobs.make_contract(self.hirer.user_id, self.worker.user_id, step.amount)
+        reply = await self.payments.fund(contract, by=self.hirer)
+        if step.amount > self.hirer_has:
+            assert reply.status == 402
+            return
+        assert reply.status == 201
+        self.hirer_has -= step.amount
+        self.escrows[reply.data["id"]] = (step.amount, EscrowStatus.FUNDED)
+
+    async def release(self, step: Step) -> None:
+        amount = await self._leave(step, "release", self.hirer, EscrowStatus.RELEASED)
+        self._pay(amount)
+
+    async def refund(self, step: Step) -> None:
+        self.hirer_has += await self._leave(step, "refund", self.worker, EscrowStatus.REFUNDED)
+
+    async def dispute(self, step: Step) -> None:
+        if (escrow_id := self._pick(step)) is None:
+            return
+        amount, status = self.escrows[escrow_id]
+        body = {"escrowId": escrow_id, "reason": "r"}
+        reply = await self.payments.post("/disputes", body, by=self.worker)
+        if status is not EscrowStatus.FUNDED:
+            assert reply.status == 409
+            return
+        self.escrows[escrow_id] = (amount, EscrowStatus.DISPUTED)
+        self.disputes[reply.data["id"]] = escrow_id
+
+    async def rule(self, step: Step) -> None:
+        if not self.disputes:
+            return
+        dispute_id = sorted(self.disputes)[step.which % len(self.disputes)]
+        escrow_id = self.disputes[dispute_id]
+        amount, status = self.escrows[escrow_id]
+        part = step.amount % (amount + 1)
+        body = {"workerAmount": part, "hirerAmount": amount - part, "note": "n"}
+        reply = await self.payments.post(f"/disputes/{dispute_id}/resolve", body, by=self.support)
+        if status is not EscrowStatus.DISPUTED:
+            assert reply.status == 409
+            return
+        assert reply.status == 200
+        self.escrows[escrow_id] = (amount, EscrowStatus.SETTLED)
+        self.hirer_has += amount - part
+        self._pay(part)
+
+    def _pick(self, step: Step) -> str | None:
+        return sorted(self.escrows)[step.which % len(self.escrows)] if self.escrows else None
+
+    def _pay(self, gross: int) -> None:
+        self.worker_has += gross - gross // 10
+        self.fees += gross // 10
+
+    async def _leave(self, step: Step, way: str, by: Principal, to: EscrowStatus) -> int:
+        if (escrow_id := self._pick(step)) is None:
+            return 0
+        amount, status = self.escrows[escrow_id]
+        reply = await self.payments.post(f"/escrows/{escrow_id}/{way}", by=by)
+        if status is not EscrowStatus.FUNDED:
+            assert reply.status == 409
+            return 0
+        assert reply.status == 200
+        self.escrows[escrow_id] = (amount, to)
+        return amount
+
+
+#: How many random sequences are run; each ends with an empty ledger, so that many do not slow each other down.
+RUNS = int(os.environ.get("KELMAH_TEST_MODEL_RUNS", "25"))
+
+
+async def clear(payments: Payments) -> None:
+    for document in DOCUMENTS:
+        await document.get_pymongo_collection().delete_many({})
+
+
+@settings(max_examples=RUNS, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(steps=STEPS)
+async def test_any_sequence_keeps_every_invariant(payments: Payments, steps: list[Step]) -> None:
+    await clear(payments)
+    model = Model(payments)
+    for step in steps:
+        await model.run(step)
+    assert await ledger.balance("fees:GHS") == model.fees
+    assert set(payments.cards.taken.values()) | set(payments.cards.sent.values()) <= {1}

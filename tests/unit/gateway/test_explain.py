@@ -1,0 +1,56 @@
+"""`kelmah routes`: the table and one request, explained from a file."""
+
+from pathlib import Path
+
+import pytest
+
+from kelmah.cli import routes as cli
+
+FILE = """
+[limits]
+default = { quota = 10, window_s = 60 }
+[services.job]
+"GET /api/v1/jobs/{id}" = { auth = ["hirer"], timeout_s = 2.5 }
+"""
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> str:
+    path = tmp_path / "routes.toml"
+    path.write_text(FILE)
+    return str(path)
+
+
+def test_the_table(file: str, capsys: pytest.CaptureFixture[str]) -> None:
+    cli.show(file)
+    assert capsys.readouterr().out.splitlines()[1].split() == [
+        "GET", "/api/v1/jobs/{id}", "job", "hirer", "default", "2.5", "s", "least_request",
+    ]  # fmt: skip
+
+
+def test_one_request(file: str, capsys: pytest.CaptureFixture[str]) -> None:
+    cli.explain("GET", "/api/jobs/9?a=b", file=file)
+    told = capsys.readouterr().out
+    assert "/api/v1/jobs/9 to job" in told
+    assert "default: 10 in 60 s, 10 at once, by person; without Redis counted in each process" in told
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "reason"),
+    [
+        ("POST", "/api/v1/jobs/9", "/api/v1/jobs/9 takes GET only"),
+        ("GET", "/api/v1/nowhere", "no route leads to /api/v1/nowhere"),
+        ("GET", "/api/v1/../jobs", "The address in the request is malformed"),
+    ],
+)
+def test_what_is_refused_is_told_why(file: str, method: str, path: str, reason: str) -> None:
+    with pytest.raises(SystemExit, match=reason.replace("/", "/")):
+        cli.explain(method, path, file=file)
+
+
+def test_a_file_that_does_not_fit_is_told(tmp_path: Path) -> None:
+    (tmp_path / "bad.toml").write_text("[limits]\n")
+    with pytest.raises(SystemExit, match="does not fit"):
+        cli.show(str(tmp_path / "bad.toml"))
+    with pytest.raises(SystemExit, match="No such file"):
+        cli.explain("GET", "/", file=str(tmp_path / "none.toml"))
