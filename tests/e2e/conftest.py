@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -23,10 +24,11 @@ SEED_DAY = datetime.now(UTC).date()
 @pytest.fixture(scope="session")
 async def running_platform() -> AsyncIterator[Platform]:
     """A platform of many processes on servers of its own, for all tests of the run; its limits let tests through."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("KELMAH_GATEWAY_LIMIT_FACTOR", "1000")
-        async with platform.running(home=None) as started:
-            yield started
+    async with AsyncExitStack() as stack:
+        with pytest.MonkeyPatch.context() as patch:  # undone at once: other tests of the run start gateways, too
+            patch.setenv("KELMAH_GATEWAY_LIMIT_FACTOR", "1000")
+            started = await stack.enter_async_context(platform.running(home=None))
+        yield started
 
 
 @pytest.fixture(scope="session")
