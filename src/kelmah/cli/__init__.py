@@ -2,64 +2,56 @@
 
 from cyclopts import App
 
-_app = App(name="kelmah", help="Runs and looks after a Kelmah marketplace.", version_flags=["--version"])
-_app.command("kelmah.cli.platform:up", name="up")
-_app.command("kelmah.cli.serve:serve", name="serve")
-_app.command("kelmah.cli.work:work", name="work")
-_app.command("kelmah.cli.demo:demo", name="demo")
-_app.command("kelmah.cli.seed:seed", name="seed")
-_app.command("kelmah.cli.doctor:doctor", name="doctor")
-_app.command("kelmah.cli.environment:example", name="env-example")
-_app.command("kelmah.cli.environment:check", name="check-config")
-
-_routes = App(name="routes", help="What the gateway lets through.")
-_routes.command("kelmah.cli.routes:explain", name="explain")
-_app.command(_routes)
-
-_indexes = App(name="indexes", help="The indexes of MongoDB.")
-_indexes.command("kelmah.cli.indexes:build", name="build")
-_app.command(_indexes)
-
-_ledger = App(name="ledger", help="The ledger of the payment service.")
-_ledger.command("kelmah.cli.ledger:verify", name="verify")
-_ledger.command("kelmah.cli.ledger:show", name="show")
-_ledger.command("kelmah.cli.ledger:at", name="at")
-_ledger.command("kelmah.cli.ledger:resume", name="resume")
-_app.command(_ledger)
-
-_keys = App(name="keys", help="The keys of the auth service.")
-_keys.command("kelmah.cli.auth:rotate_keys", name="rotate")
-_app.command(_keys)
-
-_users = App(name="users", help="Accounts.")
-_users.command("kelmah.cli.auth:create_user", name="create")
-_app.command(_users)
-
-_auth = App(name="auth", help="The auth service.")
-_auth.command("kelmah.cli.auth:calibrate", name="calibrate")
-_app.command(_auth)
-
-_contracts = App(name="contracts", help="The schemas that consumers build on.")
-_contracts.command("kelmah.cli.contracts:export", name="export")
-_app.command(_contracts)
-
-_match = App(name="match", help="The matching of jobs and workers.")
-_match.command("kelmah.cli.match:evaluate", name="evaluate")
-_app.command(_match)
-
-_events = App(name="events", help="The events of the six services: what happened, in what order, proven.")
-for _name in ("list", "show", "verify", "topology", "at", "forget"):
-    _events.command(f"kelmah.cli.events:{_name}_", name=_name)
-_app.command(_events)
-
-_dlq = App(name="dlq", help="Messages that were given up.")
-for _name in ("list", "show", "replay", "discard"):
-    _dlq.command(f"kelmah.cli.dlq:{_name}_", name=_name)
-_app.command(_dlq)
-_app.command("kelmah.cli.audit:audit", name="audit")
+#: Name → (function, help). Functions are named by path, so that a command imports only what it needs.
+_COMMANDS = {
+    "up": ("platform:up", "Start the whole platform on this machine; Ctrl-C stops it."),
+    "demo": ("demo:demo", "Drive the main journey through the gateway, checked step by step."),
+    "seed": ("seed:seed", "Fill a platform with realistic people, jobs and deals."),
+    "doctor": ("doctor:doctor", "Say what keeps a platform from starting, and what to do."),
+    "serve": ("serve:serve", "Run one app as a process."),
+    "work": ("work:work", "Run the workers: actors, the relay of events, timers."),
+    "check-config": ("environment:check", "Say whether the environment's settings fit."),
+    "env-example": ("environment:example", "Write .env.example from the settings."),
+    "audit": ("audit:audit", "Find, export and verify who did what, when and from where."),
+}
+#: Group → (help, {name: function}).
+_GROUPS = {
+    "auth": ("The auth service.", {"calibrate": "auth:calibrate"}),
+    "contracts": ("The schemas that consumers build on.", {"export": "contracts:export"}),
+    "dlq": (
+        "Messages that were given up.",
+        {name: f"dlq:{name}_" for name in ("list", "show", "replay", "discard")},
+    ),
+    "events": (
+        "The events of the six services: what happened, in what order, proven.",
+        {name: f"events:{name}_" for name in ("list", "show", "verify", "topology", "at", "forget")},
+    ),
+    "indexes": ("The indexes of MongoDB.", {"build": "indexes:build"}),
+    "keys": ("Signing keys and the keys of sealed fields.", {"rotate": "auth:rotate_keys"}),
+    "ledger": (
+        "The ledger of the payment service.",
+        {name: f"ledger:{name}" for name in ("verify", "show", "at", "resume")},
+    ),
+    "match": ("The matching of jobs and workers.", {"evaluate": "match:evaluate"}),
+    "routes": ("What the gateway lets through.", {"explain": "routes:explain"}),
+    "users": ("Accounts of staff.", {"create": "auth:create_user"}),
+}
 
 
-@_routes.default
+def _make() -> App:
+    app = App(name="kelmah", help="Runs and looks after a Kelmah marketplace.", version_flags=["--version"])
+    for name, (function, text) in _COMMANDS.items():
+        app.command(f"kelmah.cli.{function}", name=name, help=text)
+    for name, (text, commands) in _GROUPS.items():
+        group = App(name=name, help=text)
+        for command, function in commands.items():
+            group.command(f"kelmah.cli.{function}", name=command)
+        if name == "routes":
+            group.default(_list_routes)
+        app.command(group)
+    return app
+
+
 def _list_routes(*, file: str | None = None) -> None:
     """List the routes of a route file, checked; those of the packaged one if none is named.
 
@@ -73,4 +65,4 @@ def _list_routes(*, file: str | None = None) -> None:
 
 def main() -> None:
     """The console script."""
-    _app()
+    _make()()

@@ -24,6 +24,7 @@ from kelmah.kit import clock
 from kelmah.kit.context import Principal
 from kelmah.kit.errors import BadInput, KelmahError
 from kelmah.kit.ids import new_id
+from kelmah.kit.pagination import page
 from kelmah.services.job import mapping
 from kelmah.services.job.documents import applications as documents
 from kelmah.services.job.documents import interest as interest_documents
@@ -46,7 +47,7 @@ from kelmah.services.job.service import words
 from kelmah.services.job.service.context import Context
 from kelmah.services.job.service.drafting import draft_contract
 from kelmah.services.job.service.jobs import reject_waiting
-from kelmah.services.job.service.paging import page, position
+from kelmah.services.job.service.paging import position
 from kelmah.services.job.service.states import APPLICATION_TRANSITIONS, INVITATION_TRANSITIONS, JOB_TRANSITIONS, sources
 
 #: What the others read when one application was accepted.

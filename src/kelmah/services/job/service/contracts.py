@@ -21,6 +21,7 @@ from kelmah.kit import clock
 from kelmah.kit.context import Principal
 from kelmah.kit.errors import BadInput, KelmahError, PreconditionFailed
 from kelmah.kit.ids import new_id
+from kelmah.kit.pagination import page
 from kelmah.services.job import mapping
 from kelmah.services.job.documents import contracts as documents
 from kelmah.services.job.documents import jobs as job_documents
@@ -39,7 +40,7 @@ from kelmah.services.job.service import jobs, words
 from kelmah.services.job.service.applications import milestone_amount
 from kelmah.services.job.service.context import Context
 from kelmah.services.job.service.drafting import terms_text
-from kelmah.services.job.service.paging import page, position
+from kelmah.services.job.service.paging import position
 from kelmah.services.job.service.states import CONTRACT_TRANSITIONS, JOB_TRANSITIONS, WITH_MONEY, sources
 
 

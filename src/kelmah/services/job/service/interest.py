@@ -18,6 +18,7 @@ from kelmah.kit import clock
 from kelmah.kit.context import Principal
 from kelmah.kit.errors import BadInput, KelmahError, NotFound
 from kelmah.kit.ids import new_id
+from kelmah.kit.pagination import page
 from kelmah.services.job import mapping
 from kelmah.services.job.documents import interest as documents
 from kelmah.services.job.documents import jobs as job_documents
@@ -34,7 +35,7 @@ from kelmah.services.job.errors import (
 )
 from kelmah.services.job.service import search, words
 from kelmah.services.job.service.context import Context
-from kelmah.services.job.service.paging import page, position
+from kelmah.services.job.service.paging import position
 from kelmah.services.job.service.states import INVITATION_TRANSITIONS, sources
 
 MAX_SAVED_JOBS = 500

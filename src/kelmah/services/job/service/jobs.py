@@ -27,6 +27,7 @@ from kelmah.kit import clock
 from kelmah.kit.context import Principal
 from kelmah.kit.errors import BadInput, KelmahError, PreconditionFailed
 from kelmah.kit.ids import new_id
+from kelmah.kit.pagination import page
 from kelmah.services.job import mapping
 from kelmah.services.job.documents import applications as application_documents
 from kelmah.services.job.documents import jobs as documents
@@ -35,7 +36,7 @@ from kelmah.services.job.documents.jobs import JobDocument, Place, Point
 from kelmah.services.job.errors import IllegalStep, JobNotFound
 from kelmah.services.job.service import lexicon, words
 from kelmah.services.job.service.context import Context
-from kelmah.services.job.service.paging import page, position
+from kelmah.services.job.service.paging import position
 from kelmah.services.job.service.states import EDITABLE_JOB, JOB_TRANSITIONS, sources
 
 #: The actor that ends a job's time for applications.

@@ -9,12 +9,13 @@ from kelmah.contracts import taxonomy
 from kelmah.contracts.common import Latitude, Longitude, Page
 from kelmah.contracts.job import Facet, JobFacets, JobSuggestions, JobView, Why
 from kelmah.kit.errors import BadInput
+from kelmah.kit.pagination import page, read_cursor
 from kelmah.services.job import mapping
 from kelmah.services.job.documents import search as documents
 from kelmah.services.job.documents.search import MAX_COUNTED, Amount, Distance, JobFilter, JobRow
 from kelmah.services.job.service import lexicon, words
 from kelmah.services.job.service.lexicon import Wanted
-from kelmah.services.job.service.paging import cursor_values, page, position
+from kelmah.services.job.service.paging import position
 from kelmah.services.job.settings import JobSettings
 
 #: Kilometres around a place, unless the client says otherwise, and at most.
@@ -63,12 +64,12 @@ async def search_jobs(settings: JobSettings, asked: JobSearch, *, cursor: str | 
         return mapping.job_view(row, distance_m=row.distance_m, why=why(row, wanted, fits) if asked.explain else None)
 
     if asked.sort is Sort.NEAREST:
-        values = cursor_values(cursor, (float, str))
+        values = read_cursor(cursor, (float, str))
         after = None if values is None else Distance(*values)
         found = await documents.nearest_open(fits, after=after, limit=limit + 1)
         return page(found, limit, view=view, last=lambda one: (one.distance_m, one.id))
     if asked.sort is Sort.BUDGET:
-        values = cursor_values(cursor, (int, str))
+        values = read_cursor(cursor, (int, str))
         above = None if values is None else Amount(*values)
         found = await documents.best_paid_open(fits, after=above, limit=limit + 1)
         return page(found, limit, view=view, last=lambda one: (one.budget.amount, one.id))

@@ -4,8 +4,7 @@ from collections.abc import Callable
 from typing import Protocol, TypeVar
 
 from kelmah.contracts.common import Page
-from kelmah.kit.errors import BadInput
-from kelmah.kit.pagination import decode_cursor, encode_cursor
+from kelmah.kit import pagination
 
 
 class _HasId(Protocol):
@@ -19,17 +18,10 @@ ViewT = TypeVar("ViewT")
 
 def start(cursor: str | None) -> str | None:
     """The id that a page goes on from; None for the first page."""
-    if cursor is None:
-        return None
-    try:
-        (before,) = decode_cursor(cursor, (str,))
-    except ValueError as error:
-        raise BadInput.of("cursor", "not a cursor of this list") from error
-    return str(before)
+    values = pagination.read_cursor(cursor, (str,))
+    return None if values is None else str(values[0])
 
 
 def page(found: list[DocumentT], limit: int, view: Callable[[DocumentT], ViewT]) -> Page[ViewT]:
     """A page of `limit` from what was found with one more asked for."""
-    items = found[:limit]
-    more = len(found) > limit
-    return Page(items=[view(one) for one in items], next_cursor=encode_cursor((items[-1].id,)) if more else None)
+    return pagination.page(found, limit, view=view, last=lambda one: (one.id,))
