@@ -29,7 +29,7 @@ async def test_each_script_serves_its_app(running_platform: Platform) -> None:
             command.child.send_signal(signal.SIGTERM)
         statuses = {name: (await command.finish(30)).status for name, command in commands.items()}
     # uvicorn raises the signal anew once it has drained.
-    assert statuses == dict.fromkeys(APPS, 0) | {"messaging": -signal.SIGTERM}
+    assert statuses == dict.fromkeys(APPS, 0) | dict.fromkeys(("gateway", "messaging"), -signal.SIGTERM)
 
 
 async def ready(command: Command, url: str) -> None:
