@@ -128,5 +128,6 @@ def audit(session: nox.Session) -> None:
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """Measure; give the files to run, else all: nox -s bench -- tests/bench/bench_ledger.py."""
-    run(session, "pytest", "-s", "-o", "python_files=bench_*.py", *(session.posargs or ["tests/bench"]))
+    """Measure; give the names of what to measure, else all: nox -s bench -- ledger search."""
+    files = [f"tests/bench/bench_{name}.py" for name in session.posargs] or ["tests/bench"]
+    run(session, "pytest", "-s", "-o", "python_files=bench_*.py", "--timeout", "3600", *files)

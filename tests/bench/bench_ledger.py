@@ -1,6 +1,6 @@
 """Transfers a second and their p99, beside the bare MongoDB transaction that each needs.
 
-nox -s bench -- tests/bench/bench_ledger.py
+nox -s bench -- ledger
 """
 
 import asyncio

@@ -2,7 +2,7 @@
 
 `KELMAH_BENCH_JOBS` is how many open jobs there are (10,000), `KELMAH_BENCH_ROUNDS` how often each caller asks (15):
 
-    KELMAH_BENCH_JOBS=200000 nox -s bench -- tests/bench/bench_search.py
+    KELMAH_BENCH_JOBS=200000 nox -s bench -- search
 """
 
 import asyncio

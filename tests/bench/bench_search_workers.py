@@ -2,7 +2,7 @@
 
 `KELMAH_BENCH_WORKERS` is how many workers there are (10,000), `KELMAH_BENCH_ROUNDS` how often each caller asks (15):
 
-    KELMAH_BENCH_WORKERS=50000 nox -s bench -- tests/bench/bench_search_workers.py
+    KELMAH_BENCH_WORKERS=50000 nox -s bench -- search_workers
 """
 
 import asyncio
