@@ -33,6 +33,7 @@ _GROUPS = {
         {name: f"ledger:{name}" for name in ("verify", "show", "at", "resume")},
     ),
     "match": ("The matching of jobs and workers.", {"evaluate": "match:evaluate"}),
+    "moderate": ("The screen that holds reviews back.", {"evaluate": "moderate:evaluate"}),
     "routes": ("What the gateway lets through.", {"explain": "routes:explain"}),
     "users": ("Accounts of staff.", {"create": "auth:create_user"}),
 }

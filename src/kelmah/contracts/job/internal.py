@@ -16,7 +16,7 @@ class MilestoneFacts(Response, frozen=True, kw_only=True):
 
 
 class ContractFacts(Response, frozen=True, kw_only=True):
-    """A contract as payment and review need it."""
+    """A contract as payment and review need it. Trade (of the taxonomy) and region are those of its job, if any."""
 
     id: str
     job_id: str
@@ -24,6 +24,8 @@ class ContractFacts(Response, frozen=True, kw_only=True):
     worker_id: str
     status: ContractStatus
     milestones: list[MilestoneFacts]
+    trade: str | None = None
+    region: str | None = None
 
 
 class MilestoneMoneyState(StrEnum):

@@ -184,7 +184,7 @@ def milestone_view(milestone: Milestone, *, currency: str) -> MilestoneView:
     )
 
 
-def contract_facts(contract: ContractDocument) -> ContractFacts:
+def contract_facts(contract: ContractDocument, job: JobDocument | None) -> ContractFacts:
     """A contract as other services need it."""
     return ContractFacts(
         id=contract.id,
@@ -201,4 +201,6 @@ def contract_facts(contract: ContractDocument) -> ContractFacts:
             )
             for one in contract.milestones
         ],
+        trade=job.category if job else None,
+        region=job.location.region if job else None,
     )
