@@ -15,6 +15,7 @@ from pymongo import AsyncMongoClient
 
 from kelmah.cli.backends import Backend, Home, mongo, open_home, rabbitmq
 from kelmah.cli.processes import Supervisor
+from tests.e2e.conftest import run
 from tests.fakes.mortal import STEPS
 from tests.fixtures.mailbox import Mailbox
 from tests.fixtures.mortals import Mortals, mortals
@@ -144,6 +145,10 @@ async def test_crashes_at_every_step(
             if number % 50 == 49:
                 await check(stage)
         await check(stage)
+        for command in ("verify",), ("rebuild", "--check"):
+            finished = await run("kelmah", "events", *command, env=stage.env)
+            print(finished.stdout)
+            assert (command, finished.status) == (command, 0), finished.stdout + finished.stderr
         print(f"seed {seed}: {died.total()} deaths at {len(died)} steps, {broker_deaths} of the broker")
     assert died.total() == wanted
     if wanted >= 200:

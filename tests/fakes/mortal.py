@@ -78,7 +78,7 @@ def reach(step: str) -> None:
 def around(
     owner: type, name: str, *, before: str | None = None, after: str | None = None, when: Callable[..., bool] = bool
 ) -> None:
-    """Lay steps around a coroutine function. `when` says whether a call counts, by its arguments and then its result."""
+    """Lay steps around a coroutine function. `when` says of the arguments, then of the result, whether it counts."""
     inner: Callable[..., Awaitable[Any]] = getattr(owner, name)
 
     @functools.wraps(inner)

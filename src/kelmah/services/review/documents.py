@@ -1,6 +1,6 @@
 """The documents of the review service and every query on them."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
 from typing import Any, ClassVar
 
@@ -221,6 +221,28 @@ async def tally(subject_id: str, at: datetime) -> ReputationDocument:
         {"_id": subject_id}, {**reputation.model_dump(exclude={"id"})}, upsert=True, session=session()
     )
     return reputation
+
+
+async def tallies() -> AsyncIterator[tuple[str, dict[str, Any]]]:
+    """What `tally` makes for each person who was ever reviewed in public, by their id."""
+    is_public = {"$eq": ["$status", ReviewStatus.REVEALED.value]}
+
+    def count(*conditions: Any) -> dict[str, Any]:
+        return {"$sum": {"$cond": [{"$and": [is_public, *conditions]}, 1, 0]}}
+
+    pipeline: list[dict[str, Any]] = [
+        {"$match": {"status": {"$ne": ReviewStatus.SEALED.value}}},
+        {
+            "$group": {
+                "_id": "$subject_id",
+                "yes": count({"$eq": ["$would_work_again", True]}),
+                "no": count({"$eq": ["$would_work_again", False]}),
+                **{f"stars{star}": count({"$eq": ["$rating", int(star)]}) for star in "12345"},
+            }
+        },
+    ]
+    async for row in await ReviewDocument.get_pymongo_collection().aggregate(pipeline, allowDiskUse=True):
+        yield row["_id"], {"stars": {star: row[f"stars{star}"] for star in "12345"}, "yes": row["yes"], "no": row["no"]}
 
 
 async def find_reputation(user_id: str) -> ReputationDocument | None:

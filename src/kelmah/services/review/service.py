@@ -1,6 +1,7 @@
 """The rules of reviews: who may write one, when it opens, and what it does to a reputation."""
 
 import hashlib
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -31,6 +32,7 @@ from kelmah.kit.context import Principal
 from kelmah.kit.crypto import random_token
 from kelmah.kit.errors import BadInput, NotFound
 from kelmah.kit.ids import new_id
+from kelmah.kit.projections import Change, History, Projection, projection
 from kelmah.kit.resources import Resources
 from kelmah.kit.text import clean_text
 from kelmah.services.review import documents, mapping
@@ -334,6 +336,18 @@ async def get_analytics(context: Context, *, by: Principal) -> ReviewAnalytics:
             for month in months
         ],
     )
+
+
+def projections(context: Context) -> list[Projection]:
+    """Reputations, made of the public reviews."""
+    reputations = context.mongo.collection("reputations")
+    return [projection("review.reputations", _tallies, of=reputations, fields=("stars", "yes", "no"))]
+
+
+async def _tallies(_: History) -> AsyncIterator[Change]:
+    async for user_id, row in documents.tallies():
+        # The instant is not compared, but a row that is missing needs one.
+        yield Change(user_id, {"$set": {**row, "updated_at": clock.now()}})
 
 
 def _cleaned(field: str, text: str, max_chars: int) -> str:
