@@ -24,7 +24,8 @@ _GROUPS = {
     ),
     "events": (
         "The events of the six services: what happened, in what order, proven.",
-        {name: f"events:{name}_" for name in ("list", "show", "verify", "topology", "at", "forget")},
+        {name: f"events:{name}_" for name in ("list", "show", "verify", "topology", "at", "forget")}
+        | {"rebuild": "rebuild:rebuild_"},
     ),
     "indexes": ("The indexes of MongoDB.", {"build": "indexes:build"}),
     "keys": ("Signing keys and the keys of sealed fields.", {"rotate": "auth:rotate_keys"}),

@@ -25,6 +25,7 @@ from kelmah.services.payment.service.escrows import (
     release_milestone,
 )
 from kelmah.services.payment.service.methods import delete_method, forget_method, list_methods, save_method
+from kelmah.services.payment.service.projections import projections
 from kelmah.services.payment.service.wallets import get_wallet, list_transactions
 from kelmah.services.payment.service.webhooks import handle_webhook, receive_webhook
 from kelmah.services.payment.service.withdrawals import (
@@ -62,6 +63,7 @@ __all__ = [
     "list_withdrawals",
     "on_contract_cancelled",
     "on_milestone_approved",
+    "projections",
     "raise_dispute",
     "receive_webhook",
     "refund_deposit",

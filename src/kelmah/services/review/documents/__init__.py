@@ -43,6 +43,7 @@ from kelmah.services.review.documents.reviews import (
     queue_review,
     reveal,
     set_reply,
+    subjects,
 )
 from kelmah.services.review.documents.suspects import (
     copies_of,
@@ -104,4 +105,5 @@ __all__ = [
     "save_reputation",
     "set_reply",
     "standing_of",
+    "subjects",
 ]

@@ -281,3 +281,13 @@ async def public_reviews_of(subject_id: str) -> AsyncIterator[dict[str, Any]]:
     )
     async for row in rows:
         yield row
+
+
+async def subjects() -> AsyncIterator[str]:
+    """Everybody of whom there ever was a public review."""
+    pipeline: list[dict[str, Any]] = [
+        {"$match": {"revealed_at": {"$type": "date"}}},
+        {"$group": {"_id": "$subject_id"}},
+    ]
+    async for row in await ReviewDocument.get_pymongo_collection().aggregate(pipeline, allowDiskUse=True):
+        yield row["_id"]

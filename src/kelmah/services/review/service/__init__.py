@@ -3,7 +3,7 @@
 from kelmah.services.review.service.analytics import get_analytics, get_platform_analytics
 from kelmah.services.review.service.context import Context
 from kelmah.services.review.service.moderation import appeal, decide, list_queue, report
-from kelmah.services.review.service.reputations import age_reputation, get_reputation
+from kelmah.services.review.service.reputations import age_reputation, get_reputation, projections
 from kelmah.services.review.service.reviews import (
     commitment,
     get_review,
@@ -31,6 +31,7 @@ __all__ = [
     "list_written",
     "mark_helpful",
     "on_dispute_resolved",
+    "projections",
     "reply",
     "report",
     "reveal",

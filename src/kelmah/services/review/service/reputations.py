@@ -1,5 +1,6 @@
 """Reputations: counted anew whenever a review begins or ceases to count, and when the month turns."""
 
+from collections.abc import AsyncIterator
 from datetime import datetime
 
 from kelmah.contracts.review import (
@@ -13,6 +14,7 @@ from kelmah.contracts.review import (
     Trend,
 )
 from kelmah.kit import clock
+from kelmah.kit.projections import Change, History, Projection, projection
 from kelmah.services.review import documents
 from kelmah.services.review.documents import ReputationDocument
 from kelmah.services.review.service import formula
@@ -177,3 +179,16 @@ def next_month(now: datetime) -> datetime:
 def _months_back(now: datetime, months: int) -> datetime:
     index = now.year * 12 + now.month - 1 - months
     return now.replace(year=index // 12, month=index % 12 + 1, day=1, hour=0, minute=0, second=0, microsecond=0)
+
+
+def projections(context: Context) -> list[Projection]:
+    """Reputations, made of the public reviews. Their rating ages by the clock, so it is not compared."""
+    reputations = context.mongo.collection(ReputationDocument.Settings.name)
+    fields = ("months", "yes", "no", "flagged", "trade", "region")
+    return [projection("review.reputations", _counted, of=reputations, fields=fields)]
+
+
+async def _counted(_: History) -> AsyncIterator[Change]:
+    now = clock.now()
+    async for user_id in documents.subjects():
+        yield Change(user_id, {"$set": (await count(user_id, now)).model_dump(exclude={"id"})})
