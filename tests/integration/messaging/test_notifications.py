@@ -115,6 +115,10 @@ CASES: list[tuple[type[Event], dict[str, Any], dict[str, str]]] = [
         job.ContractTermsChanged, CONTRACT | {"changed_by": "hirer", "terms_hash": "0"},
         {"worker": "contract_terms_changed"},
     ),
+    (
+        job.BookingRefused, CONTRACT | {"code": "user.worker_booked"},
+        {"hirer": "booking_refused", "worker": "booking_refused"},
+    ),
     (job.ContractCancelled, CONTRACT | {"cancelled_by": "worker"}, {"hirer": "contract_cancelled"}),
     (job.ContractCompleted, CONTRACT, {"hirer": "contract_completed", "worker": "contract_completed"}),
     (

@@ -41,6 +41,7 @@ class NotificationKind(StrEnum):
     COUNTER_OFFER_TAKEN = "counter_offer_taken"
     COUNTER_OFFER_LEFT = "counter_offer_left"
     CONTRACT_TERMS_CHANGED = "contract_terms_changed"
+    BOOKING_REFUSED = "booking_refused"
     CONTRACT_CANCELLED = "contract_cancelled"
     CONTRACT_COMPLETED = "contract_completed"
     AMENDMENT_PROPOSED = "amendment_proposed"

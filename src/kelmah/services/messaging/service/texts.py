@@ -73,6 +73,10 @@ TEXTS: dict[str, dict[str, Text]] = {
         "en": Text("Contract terms changed", "The other side changed the terms. Read them and sign again."),
         "fr": Text("Contrat modifié", "L'autre partie a modifié le contrat. Relisez-le et signez-le à nouveau."),
     },
+    Kind.BOOKING_REFUSED: {
+        "en": Text("Other dates needed", "The worker is not free at the agreed time. Agree another time, or cancel."),
+        "fr": Text("Autres dates nécessaires", "L'artisan n'est pas libre. Convenez d'autres dates ou annulez."),
+    },
     Kind.CONTRACT_CANCELLED: {
         "en": Text("Contract cancelled", "The other side cancelled the contract."),
         "fr": Text("Contrat annulé", "L'autre partie a annulé le contrat."),
