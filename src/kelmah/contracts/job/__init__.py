@@ -8,6 +8,7 @@ from kelmah.contracts.job.events import (
     ApplicationRejected,
     ApplicationShortlisted,
     ApplicationWithdrawn,
+    BookingRefused,
     ContractCancelled,
     ContractCompleted,
     ContractSigned,
@@ -35,6 +36,8 @@ from kelmah.contracts.job.public import (
     AnswerCounterOffer,
     ApplicationView,
     Apply,
+    BookingView,
+    ChangeTerms,
     ContractView,
     CounterOffer,
     CounterOfferView,
@@ -66,8 +69,17 @@ from kelmah.contracts.job.public import (
     SubmitMilestone,
     UpdateJob,
     Why,
+    WorkPeriod,
+    WorkWindow,
 )
-from kelmah.contracts.job.states import ApplicationStatus, ContractStatus, InvitationStatus, JobStatus, MilestoneStatus
+from kelmah.contracts.job.states import (
+    ApplicationStatus,
+    BookingStatus,
+    ContractStatus,
+    InvitationStatus,
+    JobStatus,
+    MilestoneStatus,
+)
 
 __all__ = [
     "MAX_MILESTONES",
@@ -84,6 +96,10 @@ __all__ = [
     "ApplicationView",
     "ApplicationWithdrawn",
     "Apply",
+    "BookingRefused",
+    "BookingStatus",
+    "BookingView",
+    "ChangeTerms",
     "ContractCancelled",
     "ContractCompleted",
     "ContractFacts",
@@ -141,4 +157,6 @@ __all__ = [
     "SubmitMilestone",
     "UpdateJob",
     "Why",
+    "WorkPeriod",
+    "WorkWindow",
 ]
