@@ -1,5 +1,7 @@
 """One request and its answer on the edge's server."""
 
+from asyncio import Handle, get_running_loop
+
 import structlog
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
 from uvicorn.protocols.utils import ClientDisconnected
@@ -12,6 +14,10 @@ class Answering(RequestResponseCycle):
 
     And with a difference: who sends to a client that is gone is told so, and can stop.
     """
+
+    #: The head while it waits for the first of the body, and what writes it should none come at once.
+    _head = b""
+    _flushing: Handle
 
     async def run_asgi(self, app) -> None:  # type: ignore[no-untyped-def]  # uvicorn's types are its own
         """Run the app, and close the connection where the answer did not come to its end."""
@@ -66,20 +72,30 @@ class Answering(RequestResponseCycle):
         head = b"\r\n".join(lines)
         if head.count(b"\n") != len(lines) - 1 or head.count(b"\r") != len(lines) - 1 or b"\0" in head:
             raise RuntimeError("a header would end the head")
-        self.transport.write(b"%b%b\r\n\r\n" % (STATUS_LINE[status], head))
+        # The body comes at once as a rule, and goes with the head: a write costs as much as all of this.
+        self._head = b"%b%b\r\n\r\n" % (STATUS_LINE[status], head)
+        self._flushing = get_running_loop().call_soon(self._write, b"")
+
+    def _write(self, data: bytes) -> None:
+        if self._head:
+            self._flushing.cancel()
+            data, self._head = self._head + data, b""
+        if data:
+            self.transport.write(data)
 
     def _continue(self, body: bytes, more: bool) -> None:
         if self.scope["method"] == "HEAD":
             self.expected_content_length = 0
         elif self.chunked_encoding:
             chunk = b"%x\r\n%b\r\n" % (len(body), body) if body else b""
-            self.transport.write(chunk if more else chunk + b"0\r\n\r\n")
+            self._write(chunk if more else chunk + b"0\r\n\r\n")
         else:
             self.expected_content_length -= len(body)
             if self.expected_content_length < 0:
                 raise RuntimeError("the answer is longer than its Content-Length")
-            self.transport.write(body)
+            self._write(body)
         if not more:
+            self._write(b"")
             if self.expected_content_length:
                 raise RuntimeError("the answer is shorter than its Content-Length")
             self.response_complete = True

@@ -109,11 +109,13 @@ async def _open(settings: GatewaySettings, table: RouteTable, apps: Apps, metric
             for number, one in enumerate(instances)
         }
         await stack.enter_async_context(_running(keys=keys.stay_fresh, revocations=revoked.follow, **probes))
+        limits = _limits(redis, settings, table)
+        stack.callback(limits.close)
         yield Parts(
             settings=settings,
             table=table,
             verifier=TokenVerifier(keys, issuer=settings.token_issuer, is_revoked=revoked.__contains__),
-            limits=_limits(redis, settings, table),
+            limits=limits,
             proxy=Proxy(services, keys=settings.outgoing_keys),
             sockets=Sockets(
                 session,
