@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import Any, ClassVar
 
 from beanie import Document
-from pymongo import ASCENDING, DESCENDING, IndexModel
+from pymongo import ASCENDING, DESCENDING, IndexModel, ReturnDocument
 
 from kelmah.contracts.common import Role
 from kelmah.kit.mongo import session
@@ -105,15 +105,25 @@ async def add_fact(fact: FactDocument) -> bool:
     return made.upserted_id is not None
 
 
-async def note_message(conversation_id: str, *, sender_id: str, recipient_ids: Sequence[str], at: datetime) -> None:
-    """Keep who was first written to, and who first wrote; later messages change nothing."""
+async def note_message(
+    conversation_id: str, *, sender_id: str, recipient_ids: Sequence[str], at: datetime
+) -> list[str]:
+    """Keep who was first written to, and who first wrote; later messages change nothing.
+
+    Returns those for whom this is the first message, also when it is told again.
+    """
     fields = dict.fromkeys(recipient_ids, "contacted_at") | {sender_id: "answered_at"}
+    first = []
     for user_id, field in fields.items():
-        await ContactDocument.get_pymongo_collection().update_one(
+        row = await ContactDocument.get_pymongo_collection().find_one_and_update(
             {"_id": f"{conversation_id}:{user_id}"},
             {"$min": {field: at}, "$setOnInsert": {"user_id": user_id}},
             upsert=True,
+            return_document=ReturnDocument.AFTER,
         )
+        if row and row[field] == at:
+            first.append(user_id)
+    return first
 
 
 async def contacts(user_id: str, *, since: datetime) -> list[tuple[datetime, datetime | None]]:

@@ -167,6 +167,7 @@ class ProfileDocument(Document):
     rating_milli: int = 0
     review_count: int = 0
     reputation_sequence: int = 0
+    response_rate_percent: int | None = None
     listed_as: Role | None = None
     terms: list[str] = Field(default_factory=list)
     created_at: datetime
@@ -229,6 +230,13 @@ async def set_reputation(user_id: str, *, rating_milli: int, review_count: int, 
         session=session(),
     )
     return written.modified_count == 1
+
+
+async def set_response_rate(user_id: str, percent: int | None) -> None:
+    """Keep how often a person answers, if there is such a profile. It is not an edit: the version stays."""
+    await ProfileDocument.get_pymongo_collection().update_one(
+        {"_id": user_id}, {"$set": {"response_rate_percent": percent}}
+    )
 
 
 async def count_bookmark(user_id: str, *, by: int, at_most: int) -> bool:

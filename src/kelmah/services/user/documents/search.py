@@ -26,6 +26,7 @@ _FIELDS = (
     "rating_milli", "review_count", "distance_m", "visibility",
 )  # fmt: skip
 _PROJECTION = dict.fromkeys(_FIELDS, 1)
+_FACTS = dict.fromkeys({*_FIELDS, "availability", "bookings", "response_rate_percent"} - {"availability.status"}, 1)
 
 
 class Near(NamedTuple):
@@ -112,26 +113,70 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
         return self.rating_milli
 
 
+class FactsRow(Row, frozen=True, kw_only=True):
+    """What matching reads of a profile."""
+
+    class Slot(msgspec.Struct, frozen=True):
+        day: int
+
+    class Day(msgspec.Struct, frozen=True):
+        day: str
+        is_available: bool
+
+    class Availability(Row.Availability, frozen=True):
+        time_zone: str
+        weekly: list["FactsRow.Slot"]
+        exceptions: list["FactsRow.Day"]
+
+    class Booking(msgspec.Struct, frozen=True):
+        local_start: str
+        local_end: str
+
+    availability: Availability
+    bookings: list[Booking]
+    response_rate_percent: int | None = None
+
+
 async def run(
     search: Search, *, sort: SearchSort, after: tuple[float | int, str] | None = None, limit: int
 ) -> list[Row]:
     """At most `limit` rows in the order of `sort`, after the given sort value and id."""
+    rows = msgspec.convert(await _run(search, sort=sort, after=after, limit=limit), list[Row])
+    if search.near is None or sort is SearchSort.DISTANCE:
+        return rows
+    return [msgspec.structs.replace(row, distance_m=_distance_m(search.near, row)) for row in rows]
+
+
+async def run_facts(search: Search, *, sort: SearchSort, limit: int) -> list[FactsRow]:
+    """As `run`, with what matching wants to know."""
+    return msgspec.convert(await _run(search, sort=sort, after=None, limit=limit, fields=_FACTS), list[FactsRow])
+
+
+async def get_facts(user_id: str) -> FactsRow | None:
+    """What matching wants to know of one person."""
+    row = await ProfileDocument.get_pymongo_collection().find_one({"_id": user_id}, _FACTS)
+    return row and msgspec.convert(row, FactsRow)
+
+
+async def _run(
+    search: Search,
+    *,
+    sort: SearchSort,
+    after: tuple[float | int, str] | None,
+    limit: int,
+    fields: Mapping[str, int] = _PROJECTION,
+) -> list[dict[str, Any]]:
     field, direction = _ORDER[sort]
     order = [(field, direction), ("_id", 1)]
     match = _match(search)
     if sort is SearchSort.RATE:
         match.setdefault("hourly_rate.amount", {"$gte": 1})
     if search.near is not None and sort is SearchSort.DISTANCE:
-        rows = await _nearest(search, search.near, match, after=after, limit=limit)
-        return msgspec.convert(rows, list[Row])
+        return await _nearest(search, search.near, match, after=after, limit=limit, fields=fields)
     if search.near is not None:
         match["place.point"] = _within(search.near)
     query = {"$and": [match, _after(field, direction, after)]} if after else match
-    rows = (
-        await ProfileDocument.get_pymongo_collection().find(query, _PROJECTION).sort(order).limit(limit).to_list(limit)
-    )
-    found = msgspec.convert(rows, list[Row])
-    return [msgspec.structs.replace(row, distance_m=_distance_m(search.near, row)) for row in found]
+    return await ProfileDocument.get_pymongo_collection().find(query, fields).sort(order).limit(limit).to_list(limit)
 
 
 def _match(search: Search) -> dict[str, Any]:
@@ -187,7 +232,13 @@ def _after(field: str, direction: int, after: tuple[float | int, str]) -> dict[s
 
 
 async def _nearest(
-    search: Search, near: Near, match: dict[str, Any], *, after: tuple[float | int, str] | None, limit: int
+    search: Search,
+    near: Near,
+    match: dict[str, Any],
+    *,
+    after: tuple[float | int, str] | None,
+    limit: int,
+    fields: Mapping[str, int],
 ) -> list[dict[str, Any]]:
     """The nearest rows, by distance and id.
 
@@ -200,7 +251,9 @@ async def _nearest(
     rows: dict[str, dict[str, Any]] = {}
     while True:
         outer = min(inner + width, farthest)
-        ring = _ring(search, near._replace(radius_m=outer), match, beyond=inner, after=after, limit=limit)
+        ring = _ring(
+            search, near._replace(radius_m=outer), match, beyond=inner, after=after, limit=limit, fields=fields
+        )
         async with aclosing(ring):
             async for row in ring:
                 if len(rows) >= limit and row["distance_m"] > _last(rows, limit):
@@ -225,11 +278,12 @@ async def _ring(
     beyond: float,
     after: tuple[float | int, str] | None,
     limit: int,
+    fields: Mapping[str, int],
 ) -> AsyncGenerator[dict[str, Any], None]:
     stages = [_geo_near(near, match, beyond=beyond)]
     if after:
         stages.append({"$match": _after("distance_m", 1, after)})
-    stages.append({"$project": _PROJECTION})
+    stages.append({"$project": fields})
     # Left to itself, MongoDB takes the index with the trades where no trade is asked for, and reads it thrice.
     hint = "place" if search.skill_ids is None else "skill_place"
     collection = ProfileDocument.get_pymongo_collection()
