@@ -110,7 +110,15 @@ async def _raw(fits: documents.JobFilter, sort: Sort) -> None:
     """What MongoDB needs for the same first page: no signature, no checks, no contracts."""
     jobs = JobDocument.get_pymongo_collection()
     if sort is Sort.NEAREST:
-        await (await jobs.aggregate(documents.nearest_stages(fits, after=None, limit=21))).to_list()
+        assert fits.near is not None
+        near = {
+            "near": {"type": "Point", "coordinates": fits.near[:2]},
+            "distanceField": "distance_m",
+            "key": "location.point",
+            "query": documents._conditions(fits),
+            "maxDistance": fits.near.reach_m,
+        }
+        await (await jobs.aggregate([{"$geoNear": near}, {"$limit": 21}, {"$project": documents.PROJECTION}])).to_list()
     elif sort is Sort.BUDGET:
         query = documents.query_of(fits) | {"budget.currency": fits.currency}
         await jobs.find(query, documents.PROJECTION, sort=[("budget.amount", -1), ("_id", -1)], limit=21).to_list()

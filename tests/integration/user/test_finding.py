@@ -10,8 +10,9 @@ from redis.exceptions import ConnectionError as RedisGone
 
 from kelmah.contracts.user import SearchSort
 from kelmah.kit import clock
+from kelmah.kit.nearest import Circle
 from kelmah.services.user.documents import search as documents
-from kelmah.services.user.documents.search import Near, Search
+from kelmah.services.user.documents.search import Search
 from tests.integration.user.conftest import Town
 from tests.integration.user.test_search import ACCRA, at, found, rate
 
@@ -210,7 +211,7 @@ async def test_the_nearest_are_read_only_as_far_as_they_are_needed(town: Town) -
         whole = {"city": "Sea", "region": "Sea", "region_key": "sea", "point": spot}
         rows.append((number // 10, worker.user_id))
         await town.context.mongo.collection("profiles").update_one({"_id": worker.user_id}, {"$set": {"place": whole}})
-    search = Search(near=Near(*place, 100_000))
+    search = Search(near=Circle(*place, 100_000))
     town.commands.kept = []
     got = await documents.run(search, sort=SearchSort.DISTANCE, limit=15)
     kept, town.commands.kept = town.commands.kept, None

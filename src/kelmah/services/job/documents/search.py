@@ -10,15 +10,21 @@ from pymongo import DESCENDING
 
 from kelmah.contracts.common import Money
 from kelmah.contracts.job import JobStatus
+from kelmah.kit.nearest import MAX_TIME_MS, Circle, Places, nearest
 from kelmah.services.job.documents.base import Position, with_position
 from kelmah.services.job.documents.jobs import NEWEST, JobDocument
 
-EARTH_RADIUS_M = 6_378_137.0
 #: Open jobs that facets count; of more the first are counted and the answer says so.
 MAX_COUNTED = 5_000
 _FACET_VALUES = 50
-#: Jobs that are read beyond a page of the nearest, to see the end of a tie.
-_TIES = 10
+_PLACES = Places(
+    field="location.point",
+    indexes={
+        "trade_near": frozenset({"status", "trades"}),
+        "region_near": frozenset({"status", "location.region_key"}),
+        "near": frozenset({"status"}),
+    },
+)
 
 
 class JobRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -72,15 +78,7 @@ class JobFilter:
     min_budget: int | None = None
     max_budget: int | None = None
     urgent: bool | None = None
-    near: tuple[float, float] | None = None
-    radius_m: float = 0
-
-
-class Distance(NamedTuple):
-    """Where a page of the nearest ended."""
-
-    distance_m: float
-    id: str
+    near: Circle | None = None
 
 
 class Amount(NamedTuple):
@@ -123,39 +121,21 @@ async def best_paid_open(wanted: JobFilter, *, after: Amount | None, limit: int)
     return await _find(query, [("budget.amount", DESCENDING), ("_id", DESCENDING)], limit)
 
 
-async def nearest_open(wanted: JobFilter, *, after: Distance | None, limit: int) -> list[JobRow]:
-    """Open jobs that fit, the nearest first.
-
-    The server streams them by distance, but equally far ones in no order. So as many more are read as it takes to see
-    the end of the last tie, and the ids decide here; a sort in the server would read everything in the circle.
-    """
-    asked = limit + _TIES
-    while True:
-        rows = await JobDocument.get_pymongo_collection().aggregate(nearest_stages(wanted, after=after, limit=asked))
-        found = msgspec.convert(await rows.to_list(), list[JobRow])
-        found.sort(key=lambda one: (one.distance_m, one.id))
-        if len(found) < asked or found[limit - 1].distance_m != found[-1].distance_m:
-            return found[:limit]
-        asked *= 4
+async def nearest_open(
+    wanted: JobFilter, circle: Circle, *, after: tuple[float, str] | None, limit: int
+) -> list[JobRow]:
+    """Open jobs that fit, the nearest first."""
+    return await _nearest(_conditions(wanted), circle, after=after, limit=limit)
 
 
-def nearest_stages(wanted: JobFilter, *, after: Distance | None, limit: int) -> list[dict[str, Any]]:
-    """The aggregation that finds the nearest, equally far ones in no order."""
-    assert wanted.near is not None  # noqa: S101  # the service asks for a place before it sorts by distance
-    near: dict[str, Any] = {
-        "near": {"type": "Point", "coordinates": list(wanted.near)},
-        "key": "location.point",
-        "distanceField": "distance_m",
-        "maxDistance": wanted.radius_m,
-        "query": _conditions(wanted),
-    }
-    stages: list[dict[str, Any]] = [{"$geoNear": near}]
-    if after is not None:
-        # A metre of slack, because the server's bound is not exact to the last bit; the match below is.
-        near["minDistance"] = max(0.0, after.distance_m - 1)
-        beyond = [{"distance_m": {"$gt": after.distance_m}}, {"distance_m": after.distance_m, "_id": {"$gt": after.id}}]
-        stages.append({"$match": {"$or": beyond}})
-    return [*stages, {"$limit": limit}, {"$project": PROJECTION}]
+async def _nearest(
+    match: dict[str, Any], circle: Circle, *, after: tuple[float, str] | None = None, limit: int
+) -> list[JobRow]:
+    """Ids are found first: in a large town many jobs are looked at for a page."""
+    collection = JobDocument.get_pymongo_collection()
+    found = await nearest(collection, _PLACES, circle, match, after=after, limit=limit)
+    rows = {row.id: row for row in await _find({"_id": {"$in": [one.id for one in found]}}, None, limit)}
+    return [msgspec.structs.replace(rows[one.id], distance_m=one.metres) for one in found if one.id in rows]
 
 
 async def count_facets(wanted: JobFilter) -> Facets:
@@ -185,35 +165,28 @@ def facet_stages(wanted: JobFilter) -> list[dict[str, Any]]:
     ]
 
 
-async def open_for_trades(
-    trades: Collection[str], *, not_of: str, near: tuple[float, float] | None, radius_m: float, limit: int
-) -> list[JobRow]:
+async def open_for_trades(trades: Collection[str], *, not_of: str, near: Circle | None, limit: int) -> list[JobRow]:
     """Open jobs that ask for any of these trades: the nearest, or the newest when no place is given."""
-    query: dict[str, Any] = {
-        "status": JobStatus.OPEN.value,
-        "hirer_id": {"$ne": not_of},
-        "trades": {"$in": sorted(trades)},
-    }
-    if near is None:
-        return await _find(query, NEWEST, limit)
-    place = {"type": "Point", "coordinates": list(near)}
-    query["location.point"] = {"$nearSphere": {"$geometry": place, "$maxDistance": radius_m}}
-    return await _find(query, None, limit)
+    query = {"status": JobStatus.OPEN.value, "trades": {"$in": sorted(trades)}}
+    rows = await _find(query, NEWEST, limit) if near is None else await _nearest(query, near, limit=limit)
+    return [row for row in rows if row.hirer_id != not_of]
 
 
 def query_of(wanted: JobFilter) -> dict[str, Any]:
     """The query for open jobs that fit, the circle included."""
     query = _conditions(wanted)
     if wanted.near is not None:
-        radians = wanted.radius_m / EARTH_RADIUS_M
-        query["location.point"] = {"$geoWithin": {"$centerSphere": [list(wanted.near), radians]}}
+        query[_PLACES.field] = wanted.near.condition()
     return query
 
 
 def _conditions(wanted: JobFilter) -> dict[str, Any]:
     query: dict[str, Any] = {"status": JobStatus.OPEN.value}
-    several: list[dict[str, Any]] = [{"terms": _one_of(group)} for group in wanted.stems]
-    several += [{"trades": _one_of(group)} for group in (wanted.category, wanted.skills) if group]
+    groups = [group for group in (wanted.skills, wanted.category) if group]
+    if groups:
+        query["trades"] = _one_of(groups[0])
+    several = [{"trades": _one_of(group)} for group in groups[1:]]
+    several += [{"terms": _one_of(group)} for group in wanted.stems]
     if several:
         query["$and"] = several
     if wanted.region_key is not None:
@@ -232,5 +205,6 @@ def _one_of(values: Sequence[str]) -> Any:
 
 
 async def _find(query: Mapping[str, Any], sort: Any, limit: int) -> list[JobRow]:
-    rows = JobDocument.get_pymongo_collection().find(query, PROJECTION, sort=sort, limit=limit)
+    jobs = JobDocument.get_pymongo_collection()
+    rows = jobs.find(query, PROJECTION, sort=sort, limit=limit, max_time_ms=MAX_TIME_MS)
     return msgspec.convert(await rows.to_list(), list[JobRow])

@@ -9,10 +9,11 @@ from kelmah.contracts import taxonomy
 from kelmah.contracts.common import Latitude, Longitude, Page
 from kelmah.contracts.job import Facet, JobFacets, JobSuggestions, JobView, Why
 from kelmah.kit.errors import BadInput
+from kelmah.kit.nearest import Circle
 from kelmah.kit.pagination import page, read_cursor
 from kelmah.services.job import mapping
 from kelmah.services.job.documents import search as documents
-from kelmah.services.job.documents.search import MAX_COUNTED, Amount, Distance, JobFilter, JobRow
+from kelmah.services.job.documents.search import MAX_COUNTED, Amount, JobFilter, JobRow
 from kelmah.services.job.service import lexicon, words
 from kelmah.services.job.service.lexicon import Wanted
 from kelmah.services.job.service.paging import position
@@ -63,10 +64,9 @@ async def search_jobs(settings: JobSettings, asked: JobSearch, *, cursor: str | 
     def view(row: JobRow) -> JobView:
         return mapping.job_view(row, distance_m=row.distance_m, why=why(row, wanted, fits) if asked.explain else None)
 
-    if asked.sort is Sort.NEAREST:
-        values = read_cursor(cursor, (float, str))
-        after = None if values is None else Distance(*values)
-        found = await documents.nearest_open(fits, after=after, limit=limit + 1)
+    if asked.sort is Sort.NEAREST and fits.near is not None:
+        after = read_cursor(cursor, (int, str))
+        found = await documents.nearest_open(fits, fits.near, after=after, limit=limit + 1)
         return page(found, limit, view=view, last=lambda one: (one.distance_m, one.id))
     if asked.sort is Sort.BUDGET:
         values = read_cursor(cursor, (int, str))
@@ -129,6 +129,7 @@ def job_filter(asked: JobSearch, wanted: list[Wanted]) -> JobFilter:
     Raises:
         BadInput: a trade is unknown or a place is none; names it.
     """
+    place = _place(asked.near)
     skills = {words.trade("skill", one) for one in asked.skill}
     return JobFilter(
         stems=[one.stems for one in wanted],
@@ -139,8 +140,7 @@ def job_filter(asked: JobSearch, wanted: list[Wanted]) -> JobFilter:
         min_budget=asked.min_budget,
         max_budget=asked.max_budget,
         urgent=asked.urgent,
-        near=_place(asked.near),
-        radius_m=(asked.radius_km or DEFAULT_RADIUS_KM) * 1000,
+        near=None if place is None else Circle(*place, (asked.radius_km or DEFAULT_RADIUS_KM) * 1000),
     )
 
 

@@ -137,6 +137,12 @@ def _search_index(name: str, *order: tuple[str, int | str]) -> IndexModel:
     return IndexModel([("listed_as", ASCENDING), *order], name=name)
 
 
+def _place_index(name: str, *first: str) -> IndexModel:
+    """By place; the rating and the rate come after it, so that who does not fit is left out without being read."""
+    last = [("rating_milli", DESCENDING), ("hourly_rate.currency", ASCENDING), ("hourly_rate.amount", ASCENDING)]
+    return _search_index(name, *((field, ASCENDING) for field in first), ("place.point", GEOSPHERE), *last)
+
+
 class ProfileDocument(Document):
     """A person. `listed_as`, `terms` and `place.region_key` are derived, for search.
 
@@ -187,8 +193,9 @@ class ProfileDocument(Document):
             _search_index(
                 "rate", ("hourly_rate.currency", ASCENDING), ("hourly_rate.amount", ASCENDING), ("_id", ASCENDING)
             ),
-            _search_index("place", ("place.point", GEOSPHERE)),
-            _search_index("skill_place", ("skills.id", ASCENDING), ("place.point", GEOSPHERE)),
+            _place_index("near"),
+            _place_index("region_near", "place.region_key"),
+            _place_index("skill_near", "skills.id"),
         ]
 
 

@@ -1,18 +1,16 @@
 """Searches over listed profiles. They read raw rows, which costs a third of whole documents."""
 
-import math
 import re
-from collections.abc import AsyncGenerator, Mapping, Sequence
-from contextlib import aclosing
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from itertools import islice
 from typing import Any, NamedTuple
 
 import msgspec
 
 from kelmah.contracts.common import Role
 from kelmah.contracts.user import SearchSort
+from kelmah.kit.nearest import MAX_TIME_MS, Circle, Places, nearest
 from kelmah.services.user.documents.profiles import ProfileDocument
 
 #: Sort → (field, direction). `_id` breaks ties, so that the order is total.
@@ -25,16 +23,16 @@ _FIELDS = (
     "role", "display_name", "headline", "company", "skills", "place", "hourly_rate", "availability.status",
     "rating_milli", "review_count", "distance_m", "visibility",
 )  # fmt: skip
+_PLACES = Places(
+    field="place.point",
+    indexes={
+        "skill_near": frozenset({"listed_as", "skills.id"}),
+        "region_near": frozenset({"listed_as", "place.region_key"}),
+        "near": frozenset({"listed_as"}),
+    },
+)
 _PROJECTION = dict.fromkeys(_FIELDS, 1)
 _FACTS = dict.fromkeys({*_FIELDS, "availability", "bookings", "response_rate_percent"} - {"availability.status"}, 1)
-
-
-class Near(NamedTuple):
-    """A circle; without a radius, everywhere."""
-
-    longitude: float
-    latitude: float
-    radius_m: float | None
 
 
 class Window(NamedTuple):
@@ -56,7 +54,7 @@ class Search:
     terms: Sequence[Sequence[str]] = ()
     skill_ids: Sequence[str] | None = None
     region_key: str | None = None
-    near: Near | None = None
+    near: Circle | None = None
     currency: str | None = None
     min_rate: int | None = None
     max_rate: int | None = None
@@ -141,10 +139,11 @@ async def run(
     search: Search, *, sort: SearchSort, after: tuple[float | int, str] | None = None, limit: int
 ) -> list[Row]:
     """At most `limit` rows in the order of `sort`, after the given sort value and id."""
-    rows = msgspec.convert(await _run(search, sort=sort, after=after, limit=limit), list[Row])
-    if search.near is None or sort is SearchSort.DISTANCE:
-        return rows
-    return [msgspec.structs.replace(row, distance_m=_distance_m(search.near, row)) for row in rows]
+    rows = await _run(search, sort=sort, after=after, limit=limit)
+    if search.near is not None and sort is not SearchSort.DISTANCE:
+        for row in rows:
+            row["distance_m"] = search.near.metres_to(row["place"]["point"]["coordinates"])
+    return msgspec.convert(rows, list[Row])
 
 
 async def run_facts(search: Search, *, sort: SearchSort, limit: int) -> list[FactsRow]:
@@ -172,11 +171,28 @@ async def _run(
     if sort is SearchSort.RATE:
         match.setdefault("hourly_rate.amount", {"$gte": 1})
     if search.near is not None and sort is SearchSort.DISTANCE:
-        return await _nearest(search, search.near, match, after=after, limit=limit, fields=fields)
+        return await _nearest(search.near, match, after=after, limit=limit, fields=fields)
     if search.near is not None:
-        match["place.point"] = _within(search.near)
+        match[_PLACES.field] = search.near.condition()
     query = {"$and": [match, _after(field, direction, after)]} if after else match
-    return await ProfileDocument.get_pymongo_collection().find(query, fields).sort(order).limit(limit).to_list(limit)
+    found = ProfileDocument.get_pymongo_collection().find(query, fields, max_time_ms=MAX_TIME_MS)
+    return await found.sort(order).limit(limit).to_list(limit)
+
+
+async def _nearest(
+    circle: Circle,
+    match: dict[str, Any],
+    *,
+    after: tuple[float | int, str] | None,
+    limit: int,
+    fields: Mapping[str, int],
+) -> list[dict[str, Any]]:
+    """The nearest rows. Their ids are found first: where people live close together, many are looked at for a page."""
+    collection = ProfileDocument.get_pymongo_collection()
+    found = await nearest(collection, _PLACES, circle, match, after=after, limit=limit)
+    ids = {"_id": {"$in": [near.id for near in found]}}
+    rows = {row["_id"]: row for row in await collection.find(ids, fields, max_time_ms=MAX_TIME_MS).to_list()}
+    return [rows[near.id] | {"distance_m": near.metres} for near in found if near.id in rows]
 
 
 def _match(search: Search) -> dict[str, Any]:
@@ -231,105 +247,6 @@ def _after(field: str, direction: int, after: tuple[float | int, str]) -> dict[s
     return {field: {upto: value}, "$or": [{field: {beyond: value}}, {"_id": {"$gt": row_id}}]}
 
 
-async def _nearest(
-    search: Search,
-    near: Near,
-    match: dict[str, Any],
-    *,
-    after: tuple[float | int, str] | None,
-    limit: int,
-    fields: Mapping[str, int],
-) -> list[dict[str, Any]]:
-    """The nearest rows, by distance and id.
-
-    They are looked for in rings, each four times as wide as the last: MongoDB alone reads far more than a page.
-    Places are cut to a grid, so that many rows are equally far: the last group of these is read to its end.
-    """
-    inner = float(after[0]) if after else 0.0
-    farthest = near.radius_m if near.radius_m is not None else math.pi * _EARTH_M
-    width = FIRST_RING_M if match.keys() == {"listed_as"} else FIRST_RING_M * _WIDER  # conditions thin them out
-    rows: dict[str, dict[str, Any]] = {}
-    while True:
-        outer = min(inner + width, farthest)
-        ring = _ring(
-            search, near._replace(radius_m=outer), match, beyond=inner, after=after, limit=limit, fields=fields
-        )
-        async with aclosing(ring):
-            async for row in ring:
-                if len(rows) >= limit and row["distance_m"] > _last(rows, limit):
-                    break
-                rows[row["_id"]] = row
-        if len(rows) >= limit or outer >= farthest:
-            break
-        inner, width = outer, width * _WIDER
-    return sorted(rows.values(), key=lambda row: (row["distance_m"], row["_id"]))[:limit]
-
-
-def _last(rows: Mapping[str, dict[str, Any]], limit: int) -> float:
-    """How far the last row of a page is; the rows are in the order of their distance."""
-    return float(next(islice(rows.values(), limit - 1, None))["distance_m"])
-
-
-async def _ring(
-    search: Search,
-    near: Near,
-    match: dict[str, Any],
-    *,
-    beyond: float,
-    after: tuple[float | int, str] | None,
-    limit: int,
-    fields: Mapping[str, int],
-) -> AsyncGenerator[dict[str, Any], None]:
-    stages = [_geo_near(near, match, beyond=beyond)]
-    if after:
-        stages.append({"$match": _after("distance_m", 1, after)})
-    stages.append({"$project": fields})
-    # Left to itself, MongoDB takes the index with the trades where no trade is asked for, and reads it thrice.
-    hint = "place" if search.skill_ids is None else "skill_place"
-    collection = ProfileDocument.get_pymongo_collection()
-    async with await collection.aggregate(stages, batchSize=2 * limit, hint=hint) as cursor:
-        async for row in cursor:
-            yield row
-
-
-def _within(near: Near) -> dict[str, Any]:
-    radius_m = near.radius_m if near.radius_m is not None else math.pi * _EARTH_M
-    return {"$geoWithin": {"$centerSphere": [[near.longitude, near.latitude], radius_m / _EARTH_M]}}
-
-
-def _distance_m(near: Near | None, row: Row) -> float | None:
-    """Metres on the sphere that MongoDB reckons with."""
-    if near is None or row.place is None:
-        return None
-    lng, lat, there_lng, there_lat = map(math.radians, (near.longitude, near.latitude, *row.place.point.coordinates))
-    chord = math.sin((there_lat - lat) / 2) ** 2
-    chord += math.cos(lat) * math.cos(there_lat) * math.sin((there_lng - lng) / 2) ** 2
-    return 2 * _EARTH_M * math.asin(math.sqrt(min(1.0, chord)))
-
-
-#: The radius of MongoDB's sphere, in metres.
-_EARTH_M = 6_378_100
-#: How wide the first ring around a place is, in metres, and how many times wider each next one.
-FIRST_RING_M = 2_000.0
-_WIDER = 4
-#: Metres that distances are widened by where a page goes on; what was seen is then left out by id.
-_SLACK_M = 0.01
-
-
-def _geo_near(near: Near, query: dict[str, Any], *, beyond: float = 0.0) -> dict[str, Any]:
-    return {
-        "$geoNear": {
-            "near": {"type": "Point", "coordinates": [near.longitude, near.latitude]},
-            "key": "place.point",
-            "distanceField": "distance_m",
-            "spherical": True,
-            "minDistance": max(0.0, beyond - _SLACK_M),
-            "query": query,
-            "maxDistance": near.radius_m if near.radius_m is not None else math.pi * _EARTH_M,
-        }
-    }
-
-
 #: People that facets are counted of; more would cost more than the figures tell.
 FACETS_OF = 10_000
 _BUCKETS = {"4": 4000, "3": 3000, "1": 1}
@@ -342,7 +259,7 @@ async def facets(search: Search) -> dict[str, dict[str, int]]:
     """
     match = _match(search)
     if search.near is not None:
-        match["place.point"] = _within(search.near)
+        match[_PLACES.field] = search.near.condition()
     values: dict[str, Any] = {
         "skills": "$skills.id",
         "regions": "$place.region",

@@ -9,9 +9,10 @@ from kelmah.contracts.common import Role
 from kelmah.contracts.user import Person, SearchSort, WorkerFacts
 from kelmah.kit import clock
 from kelmah.kit.errors import NotFound
+from kelmah.kit.nearest import Circle
 from kelmah.services.user import mapping
 from kelmah.services.user.documents import search as documents
-from kelmah.services.user.documents.search import FactsRow, Near, Search
+from kelmah.services.user.documents.search import FactsRow, Search
 from kelmah.services.user.service import profiles
 from kelmah.services.user.service.context import Context
 
@@ -44,7 +45,7 @@ async def find_workers(
             Search(skill_ids=skill_ids, is_available=True), sort=SearchSort.RATING, limit=limit
         )
     else:
-        anywhere = Near(*near, radius_m=None)
+        anywhere = Circle(*near)
         rows = await documents.run_facts(
             Search(skill_ids=skill_ids, is_available=True, near=anywhere), sort=SearchSort.DISTANCE, limit=limit
         )
