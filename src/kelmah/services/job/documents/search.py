@@ -1,8 +1,10 @@
 """Searches over open jobs. They read raw rows, which costs a fraction of whole documents."""
 
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import chain
 from typing import Any, NamedTuple
 
 import msgspec
@@ -14,9 +16,8 @@ from kelmah.kit.nearest import MAX_TIME_MS, Circle, Places, nearest
 from kelmah.services.job.documents.base import Position, with_position
 from kelmah.services.job.documents.jobs import NEWEST, JobDocument
 
-#: Open jobs that facets count; of more the first are counted and the answer says so.
-MAX_COUNTED = 5_000
-_FACET_VALUES = 50
+#: Open jobs that facets count: below this they are exact, and the answer says whether they are.
+MAX_COUNTED = 1_000
 _PLACES = Places(
     field="location.point",
     indexes={
@@ -88,16 +89,12 @@ class Amount(NamedTuple):
     id: str
 
 
-class Facets(msgspec.Struct, frozen=True):
+class Facets(NamedTuple):
     """How many of the open jobs that fit have each value."""
 
-    class Count(msgspec.Struct, frozen=True):
-        value: str = msgspec.field(name="_id")
-        count: int
-
     counted: int
-    trades: list[Count]
-    regions: list[Count]
+    trades: Counter[str]
+    regions: Counter[str]
     urgent: int
 
 
@@ -140,29 +137,18 @@ async def _nearest(
 
 async def count_facets(wanted: JobFilter) -> Facets:
     """How the open jobs that fit spread over trades and regions."""
-    rows = await JobDocument.get_pymongo_collection().aggregate(facet_stages(wanted))
-    (row,) = await rows.to_list()
-    counted = row["counted"][0]["n"] if row["counted"] else 0
-    urgent = row["urgent"][0]["n"] if row["urgent"] else 0
-    return msgspec.convert(row | {"counted": counted, "urgent": urgent}, Facets)
-
-
-def facet_stages(wanted: JobFilter) -> list[dict[str, Any]]:
-    """The aggregation that counts."""
-    most = [{"$sort": {"count": -1, "_id": 1}}, {"$limit": _FACET_VALUES}]
-    return [
-        {"$match": query_of(wanted)},
-        {"$limit": MAX_COUNTED + 1},
-        {"$project": {"trades": 1, "region": "$location.region", "urgent": 1}},
-        {
-            "$facet": {
-                "counted": [{"$count": "n"}],
-                "urgent": [{"$match": {"urgent": True}}, {"$count": "n"}],
-                "trades": [{"$unwind": "$trades"}, {"$group": {"_id": "$trades", "count": {"$sum": 1}}}, *most],
-                "regions": [{"$group": {"_id": "$region", "count": {"$sum": 1}}}, *most],
-            }
-        },
-    ]
+    values = {"trades": {"$push": "$trades"}, "regions": {"$push": "$location.region"}}
+    urgent = {"$sum": {"$cond": ["$urgent", 1, 0]}}
+    group = {"$group": {"_id": None, "counted": {"$sum": 1}, "urgent": urgent, **values}}
+    stages: list[dict[str, Any]] = [{"$match": query_of(wanted)}, {"$limit": MAX_COUNTED}, group]
+    rows = await (await JobDocument.get_pymongo_collection().aggregate(stages, maxTimeMS=MAX_TIME_MS)).to_list()
+    found: dict[str, Any] = rows[0] if rows else {"counted": 0, "urgent": 0, "trades": [], "regions": []}
+    return Facets(
+        counted=found["counted"],
+        trades=Counter(chain.from_iterable(found["trades"])),
+        regions=Counter(found["regions"]),
+        urgent=found["urgent"],
+    )
 
 
 async def open_for_trades(trades: Collection[str], *, not_of: str, near: Circle | None, limit: int) -> list[JobRow]:

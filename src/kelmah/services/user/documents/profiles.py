@@ -144,7 +144,7 @@ def _place_index(name: str, *first: str) -> IndexModel:
 
 
 class ProfileDocument(Document):
-    """A person. `listed_as`, `terms` and `place.region_key` are derived, for search.
+    """A person. `listed_as`, `terms`, `traits` and `place.region_key` are derived, for search.
 
     Shard key: `_id`, hashed. Every change is of one person; searches ask all shards anyhow.
     """
@@ -176,6 +176,7 @@ class ProfileDocument(Document):
     response_rate_percent: int | None = None
     listed_as: Role | None = None
     terms: list[str] = Field(default_factory=list)
+    traits: list[str] = Field(default_factory=list)
     created_at: datetime
     updated_at: datetime
 
@@ -190,6 +191,7 @@ class ProfileDocument(Document):
                 "region_rating", ("place.region_key", ASCENDING), ("rating_milli", DESCENDING), ("_id", ASCENDING)
             ),
             _search_index("term_rating", ("terms", ASCENDING), ("rating_milli", DESCENDING), ("_id", ASCENDING)),
+            _search_index("trait_rating", ("traits", ASCENDING), ("rating_milli", DESCENDING), ("_id", ASCENDING)),
             _search_index(
                 "rate", ("hourly_rate.currency", ASCENDING), ("hourly_rate.amount", ASCENDING), ("_id", ASCENDING)
             ),

@@ -1,9 +1,10 @@
 """Searches over listed profiles. They read raw rows, which costs a third of whole documents."""
 
-import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from itertools import chain
 from typing import Any, NamedTuple
 
 import msgspec
@@ -32,7 +33,9 @@ _PLACES = Places(
     },
 )
 _PROJECTION = dict.fromkeys(_FIELDS, 1)
-_FACTS = dict.fromkeys({*_FIELDS, "availability", "bookings", "response_rate_percent"} - {"availability.status"}, 1)
+_FACTS_PROJECTION = dict.fromkeys(
+    {*_FIELDS, "availability", "bookings", "response_rate_percent"} - {"availability.status"}, 1
+)
 
 
 class Window(NamedTuple):
@@ -148,12 +151,14 @@ async def run(
 
 async def run_facts(search: Search, *, sort: SearchSort, limit: int) -> list[FactsRow]:
     """As `run`, with what matching wants to know."""
-    return msgspec.convert(await _run(search, sort=sort, after=None, limit=limit, fields=_FACTS), list[FactsRow])
+    return msgspec.convert(
+        await _run(search, sort=sort, after=None, limit=limit, fields=_FACTS_PROJECTION), list[FactsRow]
+    )
 
 
 async def get_facts(user_id: str) -> FactsRow | None:
     """What matching wants to know of one person."""
-    row = await ProfileDocument.get_pymongo_collection().find_one({"_id": user_id}, _FACTS)
+    row = await ProfileDocument.get_pymongo_collection().find_one({"_id": user_id}, _FACTS_PROJECTION)
     return row and msgspec.convert(row, FactsRow)
 
 
@@ -214,10 +219,10 @@ def _match(search: Search) -> dict[str, Any]:
         match["availability.status"] = "available"
     if search.has_place is not None:
         match["place"] = {"$ne": None} if search.has_place else None
-    if search.language is not None:
-        match["languages"] = {"$regex": f"^{re.escape(search.language)}(-|$)"}
-    if search.is_verified:
-        match["certificates.verification"] = "verified"
+    traits = ["verified"] if search.is_verified else []
+    traits += [] if search.language is None else [f"language:{search.language}"]
+    if traits:
+        match["traits"] = {"$all": traits}
     if search.window is not None:
         match |= _free(search.window)
     return match
@@ -247,44 +252,48 @@ def _after(field: str, direction: int, after: tuple[float | int, str]) -> dict[s
     return {field: {upto: value}, "$or": [{field: {beyond: value}}, {"_id": {"$gt": row_id}}]}
 
 
-#: People that facets are counted of; more would cost more than the figures tell.
-FACETS_OF = 10_000
-_BUCKETS = {"4": 4000, "3": 3000, "1": 1}
+#: People that facets are counted of; of more, MongoDB would need more time than the figures are worth.
+MAX_COUNTED = 1_000
+_FACETS = {
+    "skills": "$skills.id",
+    "regions": "$place.region",
+    "languages": "$languages",
+    "statuses": "$availability.status",
+    "ratings": "$rating_milli",
+}
 
 
-async def facets(search: Search) -> dict[str, dict[str, int]]:
-    """How many of the found have each skill, region, language, rating (in stars, "4" is 4 and more) and status.
+class Facets(NamedTuple):
+    """How many of those `counted` have each value of each facet; `is_capped` if there may be more, of which any were."""
 
-    `total` has one key, the number of people counted: at most `FACETS_OF`.
-    """
+    counted: int
+    is_capped: bool
+    counts: dict[str, Counter[str]]
+
+
+async def facets(search: Search) -> Facets:
+    """How the found spread over skills, regions, languages, ratings (in stars, "4" is 4 and more) and statuses."""
     match = _match(search)
     if search.near is not None:
         match[_PLACES.field] = search.near.condition()
-    values: dict[str, Any] = {
-        "skills": "$skills.id",
-        "regions": "$place.region",
-        "languages": "$languages",
-        "statuses": "$availability.status",
-    }
-    stars = {
-        "$switch": {
-            "branches": [{"case": {"$gte": ["$rating_milli", at]}, "then": name} for name, at in _BUCKETS.items()],
-            "default": None,
-        }
-    }
-    counts: dict[str, list[dict[str, Any]]] = {
-        name: [{"$unwind": field}, {"$group": {"_id": field, "count": {"$sum": 1}}}] for name, field in values.items()
-    }
-    counts["skills"] = [{"$unwind": "$skills"}, {"$group": {"_id": "$skills.id", "count": {"$sum": 1}}}]
-    counts["ratings"] = [{"$group": {"_id": stars, "count": {"$sum": 1}}}]
-    counts["total"] = [{"$count": "count"}]
-    fields = dict.fromkeys(["skills.id", "place.region", "languages", "availability.status", "rating_milli"], 1)
-    stages: list[dict[str, Any]] = [{"$match": match}, {"$limit": FACETS_OF}, {"$project": fields}, {"$facet": counts}]
-    [found] = await (await ProfileDocument.get_pymongo_collection().aggregate(stages)).to_list()
-    return {
-        name: {row.get("_id", "total"): row["count"] for row in rows if row.get("_id", "total") is not None}
-        for name, rows in found.items()
-    }
+    values = {name: {"$push": field} for name, field in _FACETS.items()}
+    group = {"$group": {"_id": None, "counted": {"$sum": 1}, **values}}
+    stages: list[dict[str, Any]] = [{"$match": match}, {"$limit": MAX_COUNTED}, group]
+    collection = ProfileDocument.get_pymongo_collection()
+    rows = await (await collection.aggregate(stages, maxTimeMS=MAX_TIME_MS)).to_list()
+    found: dict[str, Any] = rows[0] if rows else {"counted": 0} | {name: [] for name in _FACETS}
+    stars = ("4" if one >= 4000 else "3" if one >= 3000 else "1" for one in found["ratings"] if one)
+    return Facets(
+        counted=found["counted"],
+        is_capped=found["counted"] == MAX_COUNTED,
+        counts={
+            "skills": Counter(chain.from_iterable(found["skills"])),
+            "regions": Counter(found["regions"]),
+            "languages": Counter(chain.from_iterable(found["languages"])),
+            "statuses": Counter(found["statuses"]),
+            "ratings": Counter(stars),
+        },
+    )
 
 
 async def has_region(region_key: str) -> bool:

@@ -99,16 +99,15 @@ async def count_workers(query: WorkerQuery) -> WorkerFacets:
         BadInput: a parameter does not fit, alone or with another.
     """
     search, _, _ = await _prepare(query)
-    counts = await documents.facets(search) if search else {}
+    found = await documents.facets(search) if search else documents.Facets(0, is_capped=False, counts={})
 
     def facet(field: str, name: Callable[[str], str] = str) -> list[Facet]:
-        values = sorted(counts.get(field, {}).items(), key=lambda pair: (-pair[1], pair[0]))
+        values = sorted(found.counts.get(field, {}).items(), key=lambda pair: (-pair[1], pair[0]))
         return [Facet(value=value, name=name(value), count=count) for value, count in values]
 
-    total = counts.get("total", {}).get("total", 0)
     return WorkerFacets(
-        total=total,
-        is_capped=total == documents.FACETS_OF,
+        total=found.counted,
+        is_capped=found.is_capped,
         skills=facet("skills", mapping.skill_name),
         regions=facet("regions"),
         languages=facet("languages"),
