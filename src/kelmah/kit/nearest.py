@@ -18,9 +18,10 @@ EARTH_M = 6_378_100
 #: How far the first ring around a point reaches, in metres.
 FIRST_RING_M = 1_000
 #: How many times as much land the next ring makes it: what should do by what was found, and a margin.
-_NARROWEST, _WIDEST, _MARGIN = 1.5, 25.0, 1.3
-#: If so many rings do not even have this part of what is asked for, all that fit are read, provided they are `FEW`.
-_RINGS, _SPARSE = 2, 8
+_NARROWEST, _WIDEST, _MARGIN = 3.0, 25.0, 1.5
+#: If so many rings have less than this part of what is asked for, and no more than `FEW` are to be expected in the
+#: whole circle, all of these are read.
+_RINGS, _PART = 2, 1 / 3
 FEW = 500
 #: Metres by which rings overlap, since the server's bounds are not exact to the last bit.
 _SLACK_M = 0.01
@@ -102,10 +103,12 @@ async def nearest(
         rings += 1
         if len(found) >= limit or outer >= circle.reach_m:
             return sorted(found.values())[:limit]
-        if rings == _RINGS and is_narrow and len(found) * _SPARSE < limit:
+        is_sparse = len(found) < limit * _PART and len(found) * circle.reach_m**2 <= FEW * area
+        if is_sparse and is_narrow and rings >= _RINGS:
             few = await _few(collection, places.field, circle, match)
             if few is not None:
                 return [near for near in few if after is None or near > after][:limit]
+            is_narrow = False
         # As much land as should have the rest, by what was found so far.
         area *= min(_WIDEST, max(_NARROWEST, _MARGIN * limit / len(found))) if found else _WIDEST
         inner = outer

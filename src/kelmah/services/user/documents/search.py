@@ -264,7 +264,7 @@ _FACETS = {
 
 
 class Facets(NamedTuple):
-    """How many of those `counted` have each value of each facet; `is_capped` if there may be more, of which any were."""
+    """How many of those `counted` have each value of each facet; `is_capped` if there may be more that were not."""
 
     counted: int
     is_capped: bool

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import date, timedelta
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from kelmah.contracts import taxonomy
@@ -18,6 +19,7 @@ from kelmah.services.user.service.context import Context
 
 #: How many days ahead matching knows whether a worker is free.
 DAYS_AHEAD = 28
+_ALL_WEEK = frozenset(range(1, 8))
 
 
 async def get_people(context: Context, user_ids: Sequence[str]) -> list[Person]:
@@ -65,14 +67,20 @@ def _facts(row: FactsRow) -> WorkerFacts:
 def free_days(worker: FactsRow) -> list[date]:
     """The days of the next weeks on which the worker works and has no booking, as the worker's calendar shows them."""
     times = worker.availability
-    today = clock.now().astimezone(ZoneInfo(times.time_zone)).date()
     differs = {one.day: one.is_available for one in times.exceptions}
-    weekdays = {slot.day for slot in times.weekly} or set(range(1, 8))
+    weekdays = {slot.day for slot in times.weekly} or _ALL_WEEK
+    return [
+        day
+        for day, text, weekday, start, end in _days_from(clock.now().astimezone(ZoneInfo(times.time_zone)).date())
+        if differs.get(text, weekday in weekdays)
+        and not any(booking.local_start < end and booking.local_end > start for booking in worker.bookings)
+    ]
 
-    def is_free(day: date) -> bool:
-        start, end = f"{day}T00:00", f"{day + timedelta(days=1)}T00:00"
-        return differs.get(day.isoformat(), day.isoweekday() in weekdays) and not any(
-            booking.local_start < end and booking.local_end > start for booking in worker.bookings
-        )
 
-    return list(filter(is_free, (today + timedelta(days=ahead) for ahead in range(DAYS_AHEAD))))
+@lru_cache(maxsize=8)
+def _days_from(today: date) -> list[tuple[date, str, int, str, str]]:
+    """Each day ahead: itself, as text, its weekday, and the instants when it starts and ends as bookings have them."""
+    days = [today + timedelta(days=ahead) for ahead in range(DAYS_AHEAD)]
+    return [
+        (day, day.isoformat(), day.isoweekday(), f"{day}T00:00", f"{day + timedelta(days=1)}T00:00") for day in days
+    ]
