@@ -1,0 +1,8 @@
+"""The operations of the payment service."""
+
+from kelmah.services.payment.controllers import disputes, escrows, methods, wallets, webhooks
+from kelmah.services.payment.controllers.policy import POLICY
+
+CONTROLLERS = [*wallets.HANDLERS, *escrows.HANDLERS, *disputes.HANDLERS, *methods.HANDLERS, *webhooks.HANDLERS]
+
+__all__ = ["CONTROLLERS", "POLICY"]
