@@ -27,7 +27,13 @@ from kelmah.contracts.job.events import (
     MilestoneChangesRequested,
     MilestoneSubmitted,
 )
-from kelmah.contracts.job.internal import ContractFacts, MilestoneFacts, MilestoneMoney, MilestoneMoneyState
+from kelmah.contracts.job.internal import (
+    ContractFacts,
+    ContractKind,
+    MilestoneFacts,
+    MilestoneMoney,
+    MilestoneMoneyState,
+)
 from kelmah.contracts.job.public import (
     MAX_MILESTONES,
     AcceptedApplication,
@@ -87,6 +93,7 @@ __all__ = [
     "ContractCancelled",
     "ContractCompleted",
     "ContractFacts",
+    "ContractKind",
     "ContractSigned",
     "ContractStatus",
     "ContractTermsChanged",

@@ -15,6 +15,13 @@ class MilestoneFacts(Response, frozen=True, kw_only=True):
     status: MilestoneStatus
 
 
+class ContractKind(StrEnum):
+    """What a contract's fees may differ by."""
+
+    SINGLE = "single"
+    MILESTONES = "milestones"
+
+
 class ContractFacts(Response, frozen=True, kw_only=True):
     """A contract as payment and review need it."""
 
@@ -24,6 +31,9 @@ class ContractFacts(Response, frozen=True, kw_only=True):
     worker_id: str
     status: ContractStatus
     milestones: list[MilestoneFacts]
+    kind: ContractKind = ContractKind.SINGLE
+    #: Who brought the worker and is paid for it out of the platform's fee.
+    referrer_id: str | None = None
 
 
 class MilestoneMoneyState(StrEnum):

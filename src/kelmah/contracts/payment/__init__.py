@@ -10,6 +10,7 @@ from kelmah.contracts.payment.escrows import (
     EscrowStatus,
     EscrowView,
     FundEscrow,
+    ReleaseEscrow,
 )
 from kelmah.contracts.payment.events import (
     ChargebackChanged,
@@ -71,6 +72,7 @@ __all__ = [
     "Provider",
     "RaiseDispute",
     "RefundDeposit",
+    "ReleaseEscrow",
     "ResolveDispute",
     "SaveMethod",
     "TransactionDirection",

@@ -49,7 +49,10 @@ class EscrowFunded(Event, frozen=True, kw_only=True):
 
 
 class EscrowReleased(Event, frozen=True, kw_only=True):
-    """Escrow was paid out: `amount` is the gross, of which the platform kept `fee_amount` minor units."""
+    """Escrow was paid out: of `amount` the worker was charged a fee, and tax was withheld.
+
+    `held_amount` minor units stay in the escrow; it is over when that is zero.
+    """
 
     TYPE: ClassVar[str] = "payment.escrow_released.v1"
     escrow_id: str
@@ -59,10 +62,12 @@ class EscrowReleased(Event, frozen=True, kw_only=True):
     worker_id: str
     amount: Money
     fee_amount: int
+    tax_amount: int = 0
+    held_amount: int = 0
 
 
 class EscrowRefunded(Event, frozen=True, kw_only=True):
-    """Escrow went back to the hirer."""
+    """What was left in an escrow went back to the hirer; `released_amount` minor units had been paid out before."""
 
     TYPE: ClassVar[str] = "payment.escrow_refunded.v1"
     escrow_id: str
@@ -71,6 +76,7 @@ class EscrowRefunded(Event, frozen=True, kw_only=True):
     hirer_id: str
     worker_id: str
     amount: Money
+    released_amount: int = 0
 
 
 class DisputeRaised(Event, frozen=True, kw_only=True):
@@ -98,3 +104,5 @@ class DisputeResolved(Event, frozen=True, kw_only=True):
     worker_id: str
     worker_amount: int
     hirer_amount: int
+    fee_amount: int = 0
+    tax_amount: int = 0

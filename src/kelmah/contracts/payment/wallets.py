@@ -145,6 +145,10 @@ class TransactionKind(StrEnum):
     ESCROW_RELEASE = "escrow_release"
     ESCROW_REFUND = "escrow_refund"
     DISPUTE_RULING = "dispute_ruling"
+    SUSPENSE_CLEARED = "suspense_cleared"
+    PROVIDER_FEE = "provider_fee"
+    SETTLEMENT = "settlement"
+    REVERSAL = "reversal"
 
 
 class TransactionDirection(StrEnum):

@@ -5,6 +5,7 @@ from kelmah.contracts.job import (
     AmendmentView,
     ApplicationView,
     ContractFacts,
+    ContractKind,
     ContractView,
     CounterOfferView,
     InvitationView,
@@ -201,4 +202,5 @@ def contract_facts(contract: ContractDocument) -> ContractFacts:
             )
             for one in contract.milestones
         ],
+        kind=ContractKind.SINGLE if len(contract.milestones) == 1 else ContractKind.MILESTONES,
     )

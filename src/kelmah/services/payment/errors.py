@@ -52,7 +52,7 @@ class EscrowExists(Conflict):
 
 
 class EscrowNotFunded(Conflict):
-    code, title = "payment.escrow_not_funded", "This escrow was released, refunded or settled"
+    code, title = "payment.escrow_not_funded", "This escrow holds no money"
 
 
 class EscrowDisputed(Conflict):

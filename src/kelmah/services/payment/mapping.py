@@ -54,8 +54,8 @@ def withdrawal_view(withdrawal: WithdrawalDocument) -> WithdrawalView:
     )
 
 
-def escrow_view(escrow: EscrowDocument) -> EscrowView:
-    is_paid = escrow.status in (EscrowStatus.RELEASED, EscrowStatus.SETTLED)
+def escrow_view(escrow: EscrowDocument, *, payment: DepositView | None = None) -> EscrowView:
+    is_paid = escrow.released > 0 or escrow.status in (EscrowStatus.RELEASED, EscrowStatus.SETTLED)
     was_refunded = escrow.status in (EscrowStatus.REFUNDED, EscrowStatus.SETTLED)
     return EscrowView(
         id=escrow.id,
@@ -67,8 +67,12 @@ def escrow_view(escrow: EscrowDocument) -> EscrowView:
         amount=Money(amount=escrow.amount, currency=escrow.currency),
         created_at=escrow.created_at,
         updated_at=escrow.updated_at,
+        held=Balance(amount=escrow.held, currency=escrow.currency),
+        released=Balance(amount=escrow.released, currency=escrow.currency),
         net=Balance(amount=escrow.worker_amount, currency=escrow.currency) if is_paid else None,
         fee=Balance(amount=escrow.fee_amount, currency=escrow.currency) if is_paid else None,
+        tax=Balance(amount=escrow.tax_amount, currency=escrow.currency) if is_paid else None,
+        payment=payment,
         refunded=Balance(amount=escrow.refunded_amount, currency=escrow.currency) if was_refunded else None,
     )
 

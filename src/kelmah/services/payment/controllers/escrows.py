@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from litestar import get, post
+from litestar import Response, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody, QueryParameter
 
@@ -11,6 +11,7 @@ from kelmah.contracts.payment import (
     EscrowFacts,
     EscrowView,
     FundEscrow,
+    ReleaseEscrow,
 )
 from kelmah.kit.context import Principal
 from kelmah.kit.pagination import DEFAULT_LIMIT
@@ -22,14 +23,17 @@ from kelmah.services.payment.service import Context
 @post(
     "/api/v1/payments/escrows",
     operation_id="FundEscrow",
-    summary="Put a milestone's amount into escrow from one's wallet",
+    summary="Put a milestone's amount into escrow, from the wallet or straight from a provider",
+    description="201 when the money is held; 202 when the payer must act or the provider has not said yet; 402 when "
+    "the payment was refused or the wallet holds too little.",
     tags=["Escrow"],
     opt=MOVES_MONEY,
 )
 async def fund_escrow(
     data: JSONBody[FundEscrow], context: NamedDependency[Context], principal: NamedDependency[Principal]
-) -> EscrowView:
-    return await service.fund_escrow(context, data, by=principal)
+) -> Response[EscrowView]:
+    view, status = await service.fund_escrow(context, data, by=principal)
+    return Response(view, status_code=status)
 
 
 @get(
@@ -59,14 +63,17 @@ async def get_escrow(
     "/api/v1/payments/escrows/{escrow_id:str}/release",
     operation_id="ReleaseEscrow",
     status_code=200,
-    summary="Pay an escrow out to the worker",
+    summary="Pay an escrow, or a part of it, out to the worker",
     tags=["Escrow"],
     opt=MOVES_MONEY,
 )
 async def release_escrow(
-    escrow_id: FromPath[str], context: NamedDependency[Context], principal: NamedDependency[Principal]
+    escrow_id: FromPath[str],
+    context: NamedDependency[Context],
+    principal: NamedDependency[Principal],
+    data: JSONBody[ReleaseEscrow | None] = None,
 ) -> EscrowView:
-    return await service.release_escrow(context, escrow_id, by=principal)
+    return await service.release_escrow(context, escrow_id, data or ReleaseEscrow(), by=principal)
 
 
 @post(

@@ -33,7 +33,7 @@ from kelmah.services.payment.errors import AlreadyPosted, Halted, InsufficientFu
 #: Kinds of accounts that belong to one person or one escrow and may not be overdrawn.
 BOUNDED = frozenset({"wallet", "escrow"})
 #: Kinds of accounts of the platform itself.
-SYSTEM = frozenset({"fees", "clearing", "suspense", "transit", "chargebacks", "losses"})
+SYSTEM = frozenset({"fees", "clearing", "suspense", "transit", "chargebacks", "losses", "tax", "costs"})
 SLOTS = 16
 
 

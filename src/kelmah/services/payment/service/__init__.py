@@ -15,7 +15,6 @@ from kelmah.services.payment.service.deposits import create_deposit, get_deposit
 from kelmah.services.payment.service.deposits import requery as requery_deposit
 from kelmah.services.payment.service.disputes import get_dispute, list_disputes, raise_dispute, resolve_dispute
 from kelmah.services.payment.service.escrows import (
-    fund_escrow,
     get_escrow,
     list_escrows,
     on_contract_cancelled,
@@ -24,6 +23,7 @@ from kelmah.services.payment.service.escrows import (
     release_escrow,
     release_milestone,
 )
+from kelmah.services.payment.service.funding import fund_escrow
 from kelmah.services.payment.service.methods import delete_method, forget_method, list_methods, save_method
 from kelmah.services.payment.service.wallets import get_wallet, list_transactions
 from kelmah.services.payment.service.webhooks import handle_webhook, receive_webhook
