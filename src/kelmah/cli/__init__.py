@@ -17,6 +17,7 @@ _COMMANDS = {
 #: Group → (help, {name: function}).
 _GROUPS = {
     "auth": ("The auth service.", {"calibrate": "auth:calibrate"}),
+    "bank": ("Files of a bank.", {"import": "bank:import_", "export": "bank:export"}),
     "contracts": ("The schemas that consumers build on.", {"export": "contracts:export"}),
     "dlq": (
         "Messages that were given up.",

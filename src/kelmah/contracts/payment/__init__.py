@@ -19,6 +19,7 @@ from kelmah.contracts.payment.events import (
     EscrowFunded,
     EscrowRefunded,
     EscrowReleased,
+    ExceptionResolved,
     PaymentProcessed,
     WithdrawalFailed,
 )
@@ -30,10 +31,9 @@ from kelmah.contracts.payment.methods import (
     MethodView,
     SaveMethod,
 )
-from kelmah.contracts.payment.operations import (
-    WebhookReceived,
-)
+from kelmah.contracts.payment.operations import ExceptionKind, ExceptionView, ResolveException, WebhookReceived
 from kelmah.contracts.payment.wallets import (
+    BankAccount,
     CreateDeposit,
     CreateWithdrawal,
     DepositStatus,
@@ -50,6 +50,7 @@ from kelmah.contracts.payment.wallets import (
 )
 
 __all__ = [
+    "BankAccount",
     "ChargebackChanged",
     "CreateDeposit",
     "CreateWithdrawal",
@@ -65,6 +66,9 @@ __all__ = [
     "EscrowReleased",
     "EscrowStatus",
     "EscrowView",
+    "ExceptionKind",
+    "ExceptionResolved",
+    "ExceptionView",
     "FundEscrow",
     "MethodKind",
     "MethodView",
@@ -74,6 +78,7 @@ __all__ = [
     "RefundDeposit",
     "ReleaseEscrow",
     "ResolveDispute",
+    "ResolveException",
     "SaveMethod",
     "TransactionDirection",
     "TransactionKind",

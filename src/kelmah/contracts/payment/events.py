@@ -106,3 +106,14 @@ class DisputeResolved(Event, frozen=True, kw_only=True):
     hirer_amount: int
     fee_amount: int = 0
     tax_amount: int = 0
+
+
+class ExceptionResolved(Event, frozen=True, kw_only=True):
+    """Somebody took a difference out of the queue; money in suspense went to `credited_user_id`, if anybody."""
+
+    TYPE: ClassVar[str] = "payment.exception_resolved.v1"
+    exception_id: str
+    kind: str
+    resolved_by: str
+    reason: str
+    credited_user_id: str | None = None

@@ -7,7 +7,7 @@ from typing import Annotated
 from msgspec import Meta
 
 from kelmah.contracts.common import Request, Response
-from kelmah.contracts.payment.wallets import Provider
+from kelmah.contracts.payment.wallets import BankAccount, Provider
 
 #: A provider's name for a card (`pm_…`), for an account to be paid to (`acct_…`) or for a PayPal payer.
 MethodToken = Annotated[
@@ -21,16 +21,21 @@ MethodToken = Annotated[
 
 
 class MethodKind(StrEnum):
-    """What a saved method is for: a card pays in, an account is paid out to."""
+    """What a saved method is for: a card pays in, accounts and mobile-money wallets are paid out to."""
 
     CARD = "card"
     ACCOUNT = "account"
+    MOBILE_MONEY = "mobile_money"
 
 
 class SaveMethod(Request, frozen=True, kw_only=True):
-    """Keep a card for later deposits, or an account for withdrawals."""
+    """Keep a card for later deposits, or an account for withdrawals.
 
-    token: MethodToken
+    Cards and the accounts of card providers come as a `token`; with the provider `bank`, `account` is given instead.
+    """
+
+    token: MethodToken | None = None
+    account: BankAccount | None = None
     provider: Provider = Provider.STRIPE
 
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from kelmah.contracts.common import Balance, Currency, Id, Money, Request, Response
+from kelmah.contracts.common import Balance, Contract, Currency, Id, Money, Request, Response
 
 #: A name that the card provider gave in exchange for card details, which never reach us.
 PaymentToken = Annotated[
@@ -24,6 +24,32 @@ class Provider(StrEnum):
 
     STRIPE = "stripe"
     PAYPAL = "paypal"
+    BANK = "bank"
+
+
+class BankAccount(Contract, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where a bank pays to: a bank account, or a mobile-money wallet with its network in the place of the bank."""
+
+    holder: Annotated[str, Meta(min_length=1, max_length=70, pattern=r"^[A-Za-z0-9 .,'()/+:?-]+\Z")]
+    bank: Annotated[
+        str,
+        Meta(
+            pattern=r"^([A-Z]{6}[A-Z0-9]{2}([A-Z0-9]{3})?|MTN|TELECEL|AIRTELTIGO)\Z",
+            description="The BIC (ISO 9362), or the network of a mobile-money wallet.",
+        ),
+    ]
+    number: Annotated[
+        str,
+        Meta(
+            pattern=r"^([A-Z]{2}[0-9]{2}[A-Z0-9]{11,30}|[0-9]{8,20})\Z",
+            description="An IBAN, a national account number or a phone number, without spaces.",
+        ),
+    ]
+
+    @property
+    def is_bic(self) -> bool:
+        """Whether `bank` is a bank and not a mobile network."""
+        return self.bank not in ("MTN", "TELECEL", "AIRTELTIGO")
 
 
 class WalletBalance(Response, frozen=True, kw_only=True):
@@ -71,7 +97,8 @@ class CreateDeposit(Request, frozen=True, kw_only=True):
 
 
 class DepositView(Response, frozen=True, kw_only=True):
-    """A deposit. With `requires_action`, the payer goes on with `clientSecret` (3-D Secure) or at `actionUrl`.
+    """A deposit. With `requires_action`, the payer goes on with `clientSecret` (3-D Secure) or at `actionUrl`,
+    or sends the exact amount to `payTo` by bank with `reference` as the purpose.
 
     `unknown` means that the provider has not said yet whether it was paid: it is asked again, never charged again.
     """
@@ -83,6 +110,8 @@ class DepositView(Response, frozen=True, kw_only=True):
     created_at: datetime
     client_secret: str | None = None
     action_url: str | None = None
+    reference: str | None = None
+    pay_to: BankAccount | None = None
     failure_code: str | None = None
 
 

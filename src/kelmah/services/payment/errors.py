@@ -87,6 +87,18 @@ class WebhookOff(NotFound):
     code, title = "payment.webhook_off", "Notices of this provider are not taken"
 
 
+class BankFileRefused(BadInput):
+    code, title = "payment.bank_file_refused", "This file of a bank cannot be taken"
+
+
+class BankFileKnown(Conflict):
+    code, title = "payment.bank_file_known", "This statement was read before"
+
+
+class ExceptionNotFound(NotFound):
+    code, title = "payment.exception_not_found", "There is no such open difference"
+
+
 class ProviderUnavailable(Unavailable):
     code, title = "payment.provider_unavailable", "The payment provider is not available"
 

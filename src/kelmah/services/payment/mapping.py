@@ -2,6 +2,7 @@
 
 from kelmah.contracts.common import Balance, Money
 from kelmah.contracts.payment import (
+    BankAccount,
     DepositView,
     DisputeView,
     EscrowFacts,
@@ -26,7 +27,11 @@ from kelmah.services.payment.documents import (
 
 
 def deposit_view(
-    deposit: DepositDocument, *, client_secret: str | None = None, action_url: str | None = None
+    deposit: DepositDocument,
+    *,
+    client_secret: str | None = None,
+    action_url: str | None = None,
+    pay_to: BankAccount | None = None,
 ) -> DepositView:
     return DepositView(
         id=deposit.id,
@@ -36,6 +41,8 @@ def deposit_view(
         created_at=deposit.created_at,
         client_secret=client_secret,
         action_url=action_url,
+        reference=deposit.provider_ref if deposit.provider == Provider.BANK else None,
+        pay_to=pay_to,
         failure_code=deposit.failure_code,
     )
 

@@ -2,9 +2,11 @@
 
 from typing import ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+import msgspec
+from pydantic import BaseModel, ConfigDict, Field, InstanceOf, SecretStr, field_validator
 
 from kelmah.contracts.job import ContractKind
+from kelmah.contracts.payment import BankAccount
 from kelmah.kit.settings import ServiceSettings
 
 
@@ -73,6 +75,21 @@ class PaymentSettings(ServiceSettings):
         description="Hosts from which certificates of PayPal's notices are fetched.",
     )
     paypal_timeout_s: float = Field(8.0, gt=0, le=60, description="Seconds that one call to PayPal may take.")
+    bank_accounts: dict[str, InstanceOf[BankAccount]] = Field(
+        default_factory=dict,
+        description="The platform's accounts by currency, none turns the bank off: "
+        '{"GHS": {"holder": "Kelmah", "bank": "GHCBGHAC", "number": "0123456789012"}}.',
+    )
+    bank_webhook_secrets: list[SecretStr] = Field(
+        default_factory=list,
+        max_length=2,
+        description="Secrets that the bank's notices are signed with, two during a rotation; none turns notices off.",
+    )
+
+    @field_validator("bank_accounts", mode="before")
+    @classmethod
+    def _accounts(cls, value: object) -> object:
+        return msgspec.convert(value, dict[str, BankAccount])
 
     def terms_of(self, kind: ContractKind) -> FeeTerms:
         """What is taken of a payment under a contract of this kind."""

@@ -28,5 +28,8 @@ POLICY: Policy = {
     "DeletePaymentMethod": SIGNED_IN,
     "ReceiveStripeWebhook": PUBLIC,  # signed by Stripe
     "ReceivePayPalWebhook": PUBLIC,  # signed by PayPal
+    "ReceiveBankWebhook": PUBLIC,  # signed by the bank
+    "ListExceptions": roles(Role.SUPPORT, Role.ADMIN),
+    "ResolveException": roles(Role.SUPPORT, Role.ADMIN),
     "ReleaseMilestone": services("job"),
 }

@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import NamedTuple, Protocol
 
 from kelmah.contracts.common import Money
-from kelmah.contracts.payment import MethodKind
+from kelmah.contracts.payment import BankAccount, MethodKind
 
 
 class ChargeState(StrEnum):
@@ -36,6 +36,7 @@ class Charge(NamedTuple):
     client_secret: str | None = None
     failure_code: str | None = None
     action_url: str | None = None
+    pay_to: BankAccount | None = None
 
 
 class PayoutState(StrEnum):
@@ -103,6 +104,7 @@ class About(StrEnum):
     CHARGE = "charge"
     PAYOUT = "payout"
     CHARGEBACK = "chargeback"
+    FILE = "file"
     NOTHING = "nothing"
 
 

@@ -1,5 +1,6 @@
 """The rules of the payment service."""
 
+from kelmah.services.payment.service.bank import export_payouts, import_file
 from kelmah.services.payment.service.checks import (
     LedgerFault,
     LedgerReport,
@@ -23,6 +24,7 @@ from kelmah.services.payment.service.escrows import (
     release_escrow,
     release_milestone,
 )
+from kelmah.services.payment.service.exceptions import list_exceptions, resolve_exception
 from kelmah.services.payment.service.funding import fund_escrow
 from kelmah.services.payment.service.methods import delete_method, forget_method, list_methods, save_method
 from kelmah.services.payment.service.wallets import get_wallet, list_transactions
@@ -34,6 +36,7 @@ from kelmah.services.payment.service.withdrawals import (
     list_withdrawals,
     refund_deposit,
     requery_withdrawal,
+    require_step_up,
     send_withdrawal,
 )
 
@@ -47,6 +50,7 @@ __all__ = [
     "create_deposit",
     "create_withdrawal",
     "delete_method",
+    "export_payouts",
     "forget_method",
     "fund_escrow",
     "get_deposit",
@@ -55,8 +59,10 @@ __all__ = [
     "get_wallet",
     "get_withdrawal",
     "handle_webhook",
+    "import_file",
     "list_disputes",
     "list_escrows",
+    "list_exceptions",
     "list_methods",
     "list_transactions",
     "list_withdrawals",
@@ -70,7 +76,9 @@ __all__ = [
     "release_milestone",
     "requery_deposit",
     "requery_withdrawal",
+    "require_step_up",
     "resolve_dispute",
+    "resolve_exception",
     "resume_ledger",
     "save_method",
     "schedule_check",

@@ -98,6 +98,7 @@ def deposit_view(deposit: DepositDocument, charge: Charge | None) -> DepositView
         deposit,
         client_secret=charge.client_secret if charge else None,
         action_url=charge.action_url if charge else None,
+        pay_to=charge.pay_to if charge else None,
     )
 
 

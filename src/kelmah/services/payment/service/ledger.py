@@ -7,6 +7,7 @@ from kelmah.contracts.payment import TransactionKind
 from kelmah.services.payment.documents.chargebacks import ChargebackDocument
 from kelmah.services.payment.documents.deposits import DepositDocument
 from kelmah.services.payment.documents.escrows import EscrowDocument
+from kelmah.services.payment.documents.exceptions import ExceptionDocument
 from kelmah.services.payment.documents.ledger import Entry, EntryDocument, Posting, wallet
 from kelmah.services.payment.documents.withdrawals import WithdrawalDocument
 
@@ -69,8 +70,8 @@ def suspense_reference(provider: str, ref: str) -> str:
     return f"suspense:{provider}:{ref}"
 
 
-def suspense_entry(*, provider: str, ref: str, amount: int, currency: str, deposit_id: str) -> Entry:
-    """The provider received money that fits no deposit: it is nobody's until a person looks into it."""
+def suspense_entry(*, provider: str, ref: str, amount: int, currency: str, deposit_id: str | None = None) -> Entry:
+    """Money came in at the provider, or out of it, that fits nothing: nobody's until a person looks into it."""
     return Entry(
         reference=suspense_reference(provider, ref),
         kind=TransactionKind.SUSPENSE,
@@ -78,7 +79,20 @@ def suspense_entry(*, provider: str, ref: str, amount: int, currency: str, depos
             Posting(f"clearing:{provider}:{currency}", -amount),
             Posting(f"suspense:{provider}:{currency}", amount),
         ),
-        facts={"deposit_id": deposit_id},
+        facts={"deposit_id": deposit_id} if deposit_id else {},
+    )
+
+
+def cleared_entry(exception: ExceptionDocument, user_id: str) -> Entry:
+    """Somebody found out whose money in suspense is."""
+    return Entry(
+        reference=f"exception:{exception.id}:cleared",
+        kind=TransactionKind.SUSPENSE_CLEARED,
+        postings=(
+            Posting(f"suspense:{exception.provider}:{exception.currency}", -exception.amount),
+            Posting(wallet(user_id, exception.currency), exception.amount),
+        ),
+        facts={"exception_id": exception.id},
     )
 
 
