@@ -31,7 +31,10 @@ _GROUPS = {
     "keys": ("Signing keys and the keys of sealed fields.", {"rotate": "auth:rotate_keys"}),
     "ledger": (
         "The ledger of the payment service.",
-        {name: f"ledger:{name}" for name in ("verify", "show", "at", "resume")},
+        {
+            name: f"ledger:{name}"
+            for name in ("verify", "show", "at", "reconcile", "exceptions", "resolve", "reverse", "resume")
+        },
     ),
     "match": ("The matching of jobs and workers.", {"evaluate": "match:evaluate"}),
     "routes": ("What the gateway lets through.", {"explain": "routes:explain"}),

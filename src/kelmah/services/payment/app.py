@@ -17,7 +17,7 @@ from kelmah.services.payment.controllers import CONTROLLERS, POLICY
 from kelmah.services.payment.documents import DOCUMENTS
 from kelmah.services.payment.providers import bank, paypal, stripe
 from kelmah.services.payment.providers.base import PaymentProvider
-from kelmah.services.payment.service import Context, schedule_check
+from kelmah.services.payment.service import Context, schedule_check, schedule_reconciliation
 from kelmah.services.payment.settings import PaymentSettings
 
 log = structlog.get_logger(__name__)
@@ -45,6 +45,7 @@ async def open_context(settings: PaymentSettings, *, apps: Apps | None = None) -
         )
         try:
             await schedule_check(context)
+            await schedule_reconciliation(context)
         except PyMongoError as error:  # it is not ready, and says so
             log.warning("payment.ledger.check_not_set", error=type(error).__name__)
         yield context

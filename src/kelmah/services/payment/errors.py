@@ -95,6 +95,10 @@ class BankFileKnown(Conflict):
     code, title = "payment.bank_file_known", "This statement was read before"
 
 
+class EntryNotReversible(Conflict):
+    code, title = "payment.entry_not_reversible", "There is no such entry, or it has another way back"
+
+
 class ExceptionNotFound(NotFound):
     code, title = "payment.exception_not_found", "There is no such open difference"
 

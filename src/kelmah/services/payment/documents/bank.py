@@ -1,5 +1,6 @@
 """What a bank was told and has told us: files read, lines booked, payouts ordered and the files that order them."""
 
+from collections.abc import AsyncIterator
 from datetime import datetime
 from typing import ClassVar
 
@@ -13,6 +14,8 @@ from kelmah.kit.mongo import session
 
 #: Payouts that one file orders at most.
 MAX_PAYOUTS = 1000
+#: How the outcome of a line begins whose money went to suspense.
+SUSPENSE = "suspense:"
 QUEUED, ORDERED, PAID, FAILED, RETURNED = "queued", "ordered", "paid", "failed", "returned"
 
 
@@ -107,6 +110,13 @@ async def find_line(line_id: str) -> BankLineDocument | None:
 async def insert_line(line: BankLineDocument) -> None:
     """Keep a line, in the transaction of what it does; a twin raises DuplicateKeyError."""
     await line.insert(session=session())
+
+
+async def lines_between(since: datetime, until: datetime) -> AsyncIterator[BankLineDocument]:
+    """Lines that were booked here between two instants, the earliest first."""
+    query = {"booked_at": {"$gte": since, "$lt": until}}
+    async for line in BankLineDocument.find(query, session=session()).sort("booked_at"):
+        yield line
 
 
 async def queue_payout(payout: BankPayoutDocument) -> BankPayoutDocument:

@@ -36,7 +36,10 @@ class ExceptionDocument(Document):
 
     class Settings:
         name = "exceptions"
-        indexes: ClassVar[list[IndexModel]] = [IndexModel([("status", ASCENDING), ("_id", ASCENDING)], name="status")]
+        indexes: ClassVar[list[IndexModel]] = [
+            IndexModel([("status", ASCENDING), ("_id", ASCENDING)], name="status"),
+            IndexModel([("provider", ASCENDING), ("reference", ASCENDING)], name="reference"),
+        ]
 
 
 async def insert_exception(exception: ExceptionDocument) -> bool:
@@ -72,6 +75,16 @@ async def resolve_exception(exception_id: str, *, reason: str, by: str) -> Excep
         {"_id": exception_id, "status": OPEN},
         {"$set": {"status": RESOLVED, "reason": reason, "resolved_by": by, "resolved_at": clock.now()}},
     )
+
+
+async def close_matched(provider: str, references: list[str], *, by: str) -> int:
+    """Take differences out of the queue that are none any more. How many."""
+    done = await ExceptionDocument.get_pymongo_collection().update_many(
+        {"status": OPEN, "provider": provider, "reference": {"$in": references}, "is_suspense": False},
+        {"$set": {"status": RESOLVED, "reason": "matched", "resolved_by": by, "resolved_at": clock.now()}},
+        session=session(),
+    )
+    return int(done.modified_count)
 
 
 async def unreconciled() -> dict[str, tuple[int, datetime]]:

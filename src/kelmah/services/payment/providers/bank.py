@@ -8,7 +8,8 @@ import base64
 import binascii
 import hashlib
 import hmac
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from datetime import datetime
 
 import msgspec
 
@@ -25,6 +26,7 @@ from kelmah.services.payment.providers.base import (
     Charge,
     Chargeback,
     ChargeState,
+    Movement,
     Notice,
     Payout,
     PayoutOrder,
@@ -113,6 +115,12 @@ class Bank:
 
     async def retrieve_chargeback(self, ref: str) -> Chargeback:
         raise ProviderRefusedError("banks_take_nothing_back")
+
+    async def movements(self, since: datetime, until: datetime) -> AsyncIterator[Movement]:
+        async for line in documents.lines_between(since, until):
+            is_suspense = line.outcome.startswith(documents.SUSPENSE)
+            ref = line.id if is_suspense or line.subject_id is None else line.subject_id
+            yield Movement(line.id, ref, line.amount, line.currency, line.booked_at)
 
     async def save_method(self, *, user_id: str, method_id: str, token: str) -> SavedMethod:
         account = msgspec.json.decode(token, type=BankAccount)

@@ -27,6 +27,14 @@ from kelmah.services.payment.service.escrows import (
 from kelmah.services.payment.service.exceptions import list_exceptions, resolve_exception
 from kelmah.services.payment.service.funding import fund_escrow
 from kelmah.services.payment.service.methods import delete_method, forget_method, list_methods, save_method
+from kelmah.services.payment.service.reconciliation import (
+    Reconciliation,
+    reconcile,
+    reconcile_daily,
+    schedule_reconciliation,
+    unreconciled,
+)
+from kelmah.services.payment.service.reversals import reverse_entry
 from kelmah.services.payment.service.wallets import get_wallet, list_transactions
 from kelmah.services.payment.service.webhooks import handle_webhook, receive_webhook
 from kelmah.services.payment.service.withdrawals import (
@@ -44,6 +52,7 @@ __all__ = [
     "Context",
     "LedgerFault",
     "LedgerReport",
+    "Reconciliation",
     "balance_at",
     "cancel_withdrawal",
     "check_ledger",
@@ -70,6 +79,8 @@ __all__ = [
     "on_milestone_approved",
     "raise_dispute",
     "receive_webhook",
+    "reconcile",
+    "reconcile_daily",
     "refund_deposit",
     "refund_escrow",
     "release_escrow",
@@ -80,10 +91,13 @@ __all__ = [
     "resolve_dispute",
     "resolve_exception",
     "resume_ledger",
+    "reverse_entry",
     "save_method",
     "schedule_check",
+    "schedule_reconciliation",
     "send_withdrawal",
     "settle",
     "show_account",
+    "unreconciled",
     "verify_ledger",
 ]

@@ -179,7 +179,7 @@ async def _place(context: Context, line: Line) -> tuple[str, str | None]:
         suspense_id=line.key,
     )
     log.warning("payment.bank.suspense", kind=kind, line=line.key)
-    return f"suspense:{kind}", reference
+    return documents.SUSPENSE + kind, reference
 
 
 async def _receive(context: Context, line: Line, reference: str) -> ExceptionKind | None:

@@ -18,6 +18,11 @@ from kelmah.services.payment.service.context import Context
 MAX_REASON_CHARS = 2000
 
 
+def name(kind: ExceptionKind, provider: str, subject: str) -> str:
+    """The id of a difference: the same for the same difference."""
+    return hashlib.sha256(f"{provider}:{kind}:{subject}".encode()).hexdigest()[:32]
+
+
 async def note(
     kind: ExceptionKind,
     *,
@@ -31,9 +36,8 @@ async def note(
 
     With `suspense_id`, in the open transaction, the money goes to suspense too (out of it when negative).
     """
-    name = suspense_id or reference
     exception = ExceptionDocument(
-        id=hashlib.sha256(f"{provider}:{kind}:{name}".encode()).hexdigest()[:32],
+        id=name(kind, provider, suspense_id or reference),
         kind=kind,
         provider=provider,
         reference=reference,

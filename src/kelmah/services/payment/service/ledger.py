@@ -3,13 +3,14 @@
 from collections import Counter
 from typing import NamedTuple
 
-from kelmah.contracts.payment import TransactionKind
+from kelmah.contracts.payment import Provider, TransactionKind
 from kelmah.services.payment.documents.chargebacks import ChargebackDocument
 from kelmah.services.payment.documents.deposits import DepositDocument
 from kelmah.services.payment.documents.escrows import EscrowDocument
 from kelmah.services.payment.documents.exceptions import ExceptionDocument
 from kelmah.services.payment.documents.ledger import Entry, EntryDocument, Posting, wallet
 from kelmah.services.payment.documents.withdrawals import WithdrawalDocument
+from kelmah.services.payment.providers.base import Movement
 
 BASIS_POINTS = 10_000
 
@@ -93,6 +94,32 @@ def cleared_entry(exception: ExceptionDocument, user_id: str) -> Entry:
             Posting(wallet(user_id, exception.currency), exception.amount),
         ),
         facts={"exception_id": exception.id},
+    )
+
+
+def fee_entry(*, provider: str, movement: Movement) -> Entry:
+    """What a provider kept for itself is our cost, and it owes us that much less."""
+    return Entry(
+        reference=f"provider_fee:{provider}:{movement.id}",
+        kind=TransactionKind.PROVIDER_FEE,
+        postings=(
+            Posting(f"clearing:{provider}:{movement.currency}", movement.fee),
+            Posting(f"costs:{movement.currency}", -movement.fee),
+        ),
+        facts={"movement_id": movement.id},
+    )
+
+
+def settlement_entry(*, provider: str, movement: Movement) -> Entry:
+    """What a provider sent to our bank lies there in suspense, until it is known to come from it."""
+    return Entry(
+        reference=f"settlement:{provider}:{movement.id}",
+        kind=TransactionKind.SETTLEMENT,
+        postings=(
+            Posting(f"clearing:{provider}:{movement.currency}", -movement.amount),
+            Posting(f"suspense:{Provider.BANK}:{movement.currency}", movement.amount),
+        ),
+        facts={"movement_id": movement.id},
     )
 
 
