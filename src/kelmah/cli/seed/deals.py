@@ -155,7 +155,7 @@ async def _work(show: Performance, contract: ContractView) -> None:
     for milestone in contract.milestones:
         show.scene.after(hours=0.5)
         request = FundEscrow(contract_id=contract.id, milestone_id=milestone.id)
-        escrow = await payment.fund_escrow(context, request, by=show.hirer)
+        escrow, _ = await payment.fund_escrow(context, request, by=show.hirer)
         show.scene.after(hours=20)
         if show.stage not in _PAID:
             await _stop_at(show, contract.id, milestone.id, escrow.id)

@@ -28,7 +28,13 @@ from kelmah.contracts.job.events import (
     MilestoneChangesRequested,
     MilestoneSubmitted,
 )
-from kelmah.contracts.job.internal import ContractFacts, MilestoneFacts, MilestoneMoney, MilestoneMoneyState
+from kelmah.contracts.job.internal import (
+    ContractFacts,
+    ContractKind,
+    MilestoneFacts,
+    MilestoneMoney,
+    MilestoneMoneyState,
+)
 from kelmah.contracts.job.public import (
     MAX_MILESTONES,
     AcceptedApplication,
@@ -103,6 +109,7 @@ __all__ = [
     "ContractCancelled",
     "ContractCompleted",
     "ContractFacts",
+    "ContractKind",
     "ContractSigned",
     "ContractStatus",
     "ContractTermsChanged",

@@ -6,6 +6,7 @@ from kelmah.contracts.job import (
     ApplicationView,
     BookingView,
     ContractFacts,
+    ContractKind,
     ContractView,
     CounterOfferView,
     InvitationView,
@@ -216,4 +217,5 @@ def contract_facts(contract: ContractDocument, job: JobDocument | None) -> Contr
         ],
         trade=job.category if job else None,
         region=job.location.region if job else None,
+        kind=ContractKind.SINGLE if len(contract.milestones) == 1 else ContractKind.MILESTONES,
     )
