@@ -101,6 +101,23 @@ CASES: list[tuple[type[Event], dict[str, Any], dict[str, str]]] = [
         {"review_id": "r1", "contract_id": "c1", "reviewer_id": "hirer", "subject_id": "worker", "rating": 5},
         {"worker": "review_revealed"},
     ),
+    (
+        review.ReviewHeld,
+        {"review_id": "r1", "contract_id": "c1", "reviewer_id": "hirer", "subject_id": "worker", "labels": ["insult"]},
+        {"hirer": "review_held"},
+    ),
+    (
+        review.ReviewModerated,
+        {
+            "review_id": "r1",
+            "subject_id": "worker",
+            "moderator_id": "mod",
+            "decision": "removed",
+            "reason": "An insult.",
+            "reviewer_id": "hirer",
+        },
+        {"hirer": "review_decided", "worker": "review_decided"},
+    ),
     (job.JobAlert, {"job_id": "j1", "because": "invitation"}, {"worker": "job_invitation"}),
     (job.JobAlert, {"job_id": "j1", "because": "saved_search"}, {"worker": "job_alert"}),
     (job.JobAlert, {"job_id": "j1", "because": "urgent"}, {"worker": "job_alert"}),

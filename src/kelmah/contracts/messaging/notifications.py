@@ -31,6 +31,8 @@ class NotificationKind(StrEnum):
     MESSAGE_RECEIVED = "message_received"
     DISPUTE_RESOLVED = "dispute_resolved"
     REVIEW_REVEALED = "review_revealed"
+    REVIEW_HELD = "review_held"
+    REVIEW_DECIDED = "review_decided"
     JOB_INVITATION = "job_invitation"
     JOB_ALERT = "job_alert"
     JOB_EXPIRED = "job_expired"

@@ -36,7 +36,7 @@ from kelmah.contracts.payment import (
     EscrowReleased,
     PaymentProcessed,
 )
-from kelmah.contracts.review import ReviewRevealed
+from kelmah.contracts.review import ReviewHeld, ReviewModerated, ReviewRevealed
 
 
 class Notice(NamedTuple):
@@ -53,7 +53,7 @@ class Notice(NamedTuple):
     def people(self, event: Event) -> list[str]:
         """Who is told."""
         knows = None if self.but is None else getattr(event, self.but)
-        return [user_id for name in self.to if (user_id := getattr(event, name)) != knows]
+        return [user_id for name in self.to if (user_id := getattr(event, name)) not in (None, knows)]
 
 
 _HIRER = ("hirer_id",)
@@ -122,6 +122,8 @@ NOTICES: Mapping[type[Event], Notice | Callable[[Any], Notice]] = {
     DisputeResolved: Notice(Kind.DISPUTE_RESOLVED, _BOTH, _DISPUTE),
     PaymentProcessed: _payment_processed,
     ReviewRevealed: Notice(Kind.REVIEW_REVEALED, ("subject_id",), ("review_id", "contract_id")),
+    ReviewHeld: Notice(Kind.REVIEW_HELD, ("reviewer_id",), ("review_id", "contract_id")),
+    ReviewModerated: Notice(Kind.REVIEW_DECIDED, ("reviewer_id", "subject_id"), ("review_id",)),
     PasswordChanged: Notice(Kind.PASSWORD_CHANGED, _USER, ()),
 }
 

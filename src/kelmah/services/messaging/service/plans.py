@@ -51,6 +51,8 @@ TOPICS: dict[Kind, Topic] = {
     Kind.DISPUTE_RESOLVED: Topic.DISPUTES,
     Kind.MESSAGE_RECEIVED: Topic.MESSAGES,
     Kind.REVIEW_REVEALED: Topic.REVIEWS,
+    Kind.REVIEW_HELD: Topic.REVIEWS,
+    Kind.REVIEW_DECIDED: Topic.REVIEWS,
     Kind.PASSWORD_CHANGED: Topic.SECURITY,
 }
 #: What never waits for a digest: money, and what has a legal or safety side.

@@ -161,6 +161,14 @@ TEXTS: dict[str, dict[str, Text]] = {
         "en": Text("You were reviewed", "A review of you is public now."),
         "fr": Text("Vous avez reçu un avis", "Un avis sur vous est maintenant public."),
     },
+    Kind.REVIEW_HELD: {
+        "en": Text("Your review is being checked", "A moderator reads your review before it becomes public."),
+        "fr": Text("Votre avis est vérifié", "Un modérateur lit votre avis avant sa publication."),
+    },
+    Kind.REVIEW_DECIDED: {
+        "en": Text("A moderator decided on a review", "See the decision and why. You can appeal within 30 days."),
+        "fr": Text("Un modérateur s'est prononcé sur un avis", "Voyez la décision et sa raison. Recours : 30 jours."),
+    },
 }  # fmt: skip
 
 _WHY_ROLES: dict[str, dict[str, str]] = {
@@ -184,7 +192,7 @@ _WHY_ROLES: dict[str, dict[str, str]] = {
         "en": "somebody wrote to you and it is unread",
         "fr": "quelqu'un vous a écrit et le message n'est pas lu",
     },
-    Topic.REVIEWS: {"en": "the review is about you", "fr": "l'avis vous concerne"},
+    Topic.REVIEWS: {"en": "the review is by you or about you", "fr": "l'avis est de vous ou vous concerne"},
     Topic.SECURITY: {"en": "it is about your account's security", "fr": "il s'agit de la sécurité de votre compte"},
 }
 _FOOTER = {"en": "You get this because {why}. Kelmah: {url}", "fr": "Vous recevez ceci car {why}. Kelmah : {url}"}
