@@ -235,6 +235,7 @@ async def tallies() -> AsyncIterator[tuple[str, dict[str, Any]]]:
         {
             "$group": {
                 "_id": "$subject_id",
+                "updated_at": {"$max": "$revealed_at"},
                 "yes": count({"$eq": ["$would_work_again", True]}),
                 "no": count({"$eq": ["$would_work_again", False]}),
                 **{f"stars{star}": count({"$eq": ["$rating", int(star)]}) for star in "12345"},
@@ -242,7 +243,8 @@ async def tallies() -> AsyncIterator[tuple[str, dict[str, Any]]]:
         },
     ]
     async for row in await ReviewDocument.get_pymongo_collection().aggregate(pipeline, allowDiskUse=True):
-        yield row["_id"], {"stars": {star: row[f"stars{star}"] for star in "12345"}, "yes": row["yes"], "no": row["no"]}
+        stars = {star: row.pop(f"stars{star}") for star in "12345"}
+        yield row.pop("_id"), {"stars": stars, **row}
 
 
 async def find_reputation(user_id: str) -> ReputationDocument | None:
