@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from kelmah.contracts.common import Event, Money
 from kelmah.contracts.events import EVENT_TYPES, Envelope
 from kelmah.contracts.job import ContractCancelled, MilestoneApproved
+from kelmah.contracts.review import ReputationChanged
 from kelmah.kit import clock
 from kelmah.kit.ids import new_id
 from kelmah.workers.registry import Actor, load_actors
@@ -154,9 +155,27 @@ async def journey(town: Town) -> list[Envelope]:
     ids = {"user_id": escrow["hirer_id"], "recipient_ids": [escrow["worker_id"]], "hirer_id": escrow["hirer_id"]}
     ids |= {"worker_id": escrow["worker_id"], "sender_id": escrow["hirer_id"]}
     there = {one.type for one in town.events} | {one.TYPE for one in more}
+    first = next(one for one in town.events if one.type == ReputationChanged.TYPE)
+    standing = msgspec.json.decode(first.data, type=ReputationChanged)
+    changes = [
+        msgspec.structs.replace(
+            envelope_of(
+                ReputationChanged(user_id=standing.user_id, review_count=count, rating_milli=4000 + count),
+                number=count,
+                town=town,
+            ),
+            subject=first.subject,
+            sequence=first.sequence + count,
+        )
+        for count in (1, 2)
+    ]
     missing = [name for name in load_actors().subscriptions if name not in there]
     more += [example(EVENT_TYPES[name], ids) for name in missing]
-    return [*town.events, *(envelope_of(one, number=number, town=town) for number, one in enumerate(more, start=1))]
+    return [
+        *town.events,
+        *changes,
+        *(envelope_of(one, number=number, town=town) for number, one in enumerate(more, start=1)),
+    ]
 
 
 @pytest.fixture(params=sorted({actor.service for actor in load_actors().actors.values() if actor.events}))
