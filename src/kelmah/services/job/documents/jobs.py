@@ -36,6 +36,13 @@ class Place(BaseModel):
     point: Point
 
 
+def _place_index(name: str, *first: str) -> IndexModel:
+    """By place; budget and urgency come after it, so that what does not fit is left out without being read."""
+    fields = [*first, "location.point", "budget.currency", "budget.amount", "urgent"]
+    order = [(field, GEOSPHERE if field == "location.point" else ASCENDING) for field in fields]
+    return IndexModel([("status", ASCENDING), *order], name=name)
+
+
 class JobDocument(Document):
     """A job. Shard key: hashed `_id`; a job is mostly read by id, and searches ask every shard anyway.
 
@@ -84,7 +91,9 @@ class JobDocument(Document):
                 ],
                 name="budget",
             ),
-            IndexModel([("location.point", GEOSPHERE), ("status", ASCENDING)], name="place"),
+            _place_index("near"),
+            _place_index("trade_near", "trades"),
+            _place_index("region_near", "location.region_key"),
         ]
 
 

@@ -1,6 +1,7 @@
 """The rules of the job service."""
 
 from kelmah.services.job.service.alerts import alert_workers
+from kelmah.services.job.service.bookings import book_worker
 from kelmah.services.job.service.consumers import (
     on_dispute_raised,
     on_dispute_resolved,
@@ -17,6 +18,7 @@ __all__ = [
     "Context",
     "alert_workers",
     "auto_approve_milestone",
+    "book_worker",
     "expire_job",
     "on_dispute_raised",
     "on_dispute_resolved",

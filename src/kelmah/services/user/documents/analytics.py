@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import Any, ClassVar
 
 from beanie import Document
-from pymongo import ASCENDING, DESCENDING, IndexModel
+from pymongo import ASCENDING, DESCENDING, IndexModel, ReturnDocument
 
 from kelmah.contracts.common import Role
 from kelmah.kit.mongo import session
@@ -119,10 +119,16 @@ def contact_updates(
     }
 
 
-async def note_message(updates: Mapping[str, dict[str, Any]]) -> None:
-    """Apply `contact_updates`."""
+async def note_message(updates: Mapping[str, dict[str, Any]]) -> list[str]:
+    """Apply `contact_updates`; returns those for whom it is the first message, also when it is told again."""
+    first = []
     for key, update in updates.items():
-        await ContactDocument.get_pymongo_collection().update_one({"_id": key}, update, upsert=True)
+        row = await ContactDocument.get_pymongo_collection().find_one_and_update(
+            {"_id": key}, update, upsert=True, return_document=ReturnDocument.AFTER
+        )
+        if row and all(row[field] == at for field, at in update["$min"].items()):
+            first.append(row["user_id"])
+    return first
 
 
 async def contacts(user_id: str, *, since: datetime) -> list[tuple[datetime, datetime | None]]:

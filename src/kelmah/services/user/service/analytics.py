@@ -27,10 +27,15 @@ from kelmah.contracts.user import (
 from kelmah.kit import clock
 from kelmah.kit.context import Principal
 from kelmah.services.user.documents import analytics as documents
+from kelmah.services.user.documents import profiles as profile_documents
 from kelmah.services.user.documents.analytics import FactDocument, FactKind
 from kelmah.services.user.service import profiles
 from kelmah.services.user.service.context import Context
 
+#: After this time without an answer, a first message counts as not answered.
+TIME_TO_ANSWER = timedelta(days=1)
+#: What the response rate of matching is made of.
+RESPONSE_PERIOD = timedelta(days=90)
 #: (person, kind, the other side), the side that the platform counts first.
 Sides = list[tuple[str, FactKind, str]]
 
@@ -54,7 +59,12 @@ async def on_counted(context: Context, envelope: Envelope, event: Event) -> None
 
 async def on_message_sent(context: Context, envelope: Envelope, event: MessageSent) -> None:
     """Note who wrote first and when it was answered. The earliest instants win, in whatever order they come."""
-    await documents.note_message(contacts(envelope, event))
+    first = await documents.note_message(contacts(envelope, event))
+    for user_id in first:
+        timer = f"response:{event.conversation_id}:{user_id}"
+        due = envelope.time + TIME_TO_ANSWER
+        await context.timers.set(timer, "user.measure_response", [user_id], due=due)
+        await measure_response(context, user_id)
 
 
 def contacts(envelope: Envelope, event: MessageSent) -> dict[str, dict[str, Any]]:
@@ -62,6 +72,14 @@ def contacts(envelope: Envelope, event: MessageSent) -> dict[str, dict[str, Any]
     return documents.contact_updates(
         event.conversation_id, sender_id=event.sender_id, recipient_ids=event.recipient_ids, at=envelope.time
     )
+
+
+async def measure_response(context: Context, user_id: str) -> None:
+    """Keep how often a person answers, for matching. Whoever wrote less than a day ago may still be answered."""
+    now = clock.now()
+    contacts = await documents.contacts(user_id, since=now - RESPONSE_PERIOD)
+    answers = [answered is not None for asked, answered in contacts if answered or asked <= now - TIME_TO_ANSWER]
+    await profile_documents.set_response_rate(user_id, _percent(sum(answers), len(answers)))
 
 
 def facts(envelope: Envelope, event: Event) -> Iterator[FactDocument]:
