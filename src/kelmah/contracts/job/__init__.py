@@ -30,7 +30,13 @@ from kelmah.contracts.job.events import (
     MilestoneChangesRequested,
     MilestoneSubmitted,
 )
-from kelmah.contracts.job.internal import ContractFacts, MilestoneFacts, MilestoneMoney, MilestoneMoneyState
+from kelmah.contracts.job.internal import (
+    ContractFacts,
+    ContractKind,
+    MilestoneFacts,
+    MilestoneMoney,
+    MilestoneMoneyState,
+)
 from kelmah.contracts.job.planning import (
     Calendar,
     CalendarEntry,
@@ -117,6 +123,7 @@ __all__ = [
     "ContractCancelled",
     "ContractCompleted",
     "ContractFacts",
+    "ContractKind",
     "ContractOfferAnswered",
     "ContractOffered",
     "ContractSigned",

@@ -134,8 +134,8 @@ class Facet(Response, frozen=True, kw_only=True):
 
 
 class JobFacets(Response, frozen=True, kw_only=True):
-    """How the jobs that fit spread. A job counts for each of its trades. Of very many only the first are counted:
-    `isComplete` is then false and the counts are shares of `count`.
+    """How the jobs that fit spread: exact below 1,000. A job counts for each of its trades. Without `isComplete` there
+    may be more, of which 1,000 were counted, not chosen by chance.
     """
 
     count: int

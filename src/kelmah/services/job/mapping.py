@@ -6,6 +6,7 @@ from kelmah.contracts.job import (
     ApplicationView,
     BookingView,
     ContractFacts,
+    ContractKind,
     ContractView,
     CounterOfferView,
     InvitationView,
@@ -221,7 +222,7 @@ def milestone_view(milestone: Milestone, *, currency: str) -> MilestoneView:
     )
 
 
-def contract_facts(contract: ContractDocument) -> ContractFacts:
+def contract_facts(contract: ContractDocument, job: JobDocument | None) -> ContractFacts:
     """A contract as other services need it."""
     return ContractFacts(
         id=contract.id,
@@ -238,4 +239,7 @@ def contract_facts(contract: ContractDocument) -> ContractFacts:
             )
             for one in contract.milestones
         ],
+        trade=job.category if job else None,
+        region=job.location.region if job else None,
+        kind=ContractKind.SINGLE if len(contract.milestones) == 1 else ContractKind.MILESTONES,
     )

@@ -12,6 +12,7 @@ from kelmah.services.job.service.consumers import (
 from kelmah.services.job.service.context import Context
 from kelmah.services.job.service.jobs import expire_job
 from kelmah.services.job.service.milestones import auto_approve_milestone
+from kelmah.services.job.service.projections import projections
 
 __all__ = [
     "Context",
@@ -24,4 +25,5 @@ __all__ = [
     "on_escrow_funded",
     "on_escrow_refunded",
     "on_escrow_released",
+    "projections",
 ]

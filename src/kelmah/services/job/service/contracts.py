@@ -62,7 +62,7 @@ async def contract_facts(contract_id: str) -> ContractFacts:
     contract = await documents.get_contract(contract_id)
     if contract is None:
         raise ContractNotFound
-    return mapping.contract_facts(contract)
+    return mapping.contract_facts(contract, await job_documents.get_job(contract.job_id))
 
 
 async def list_contracts(

@@ -51,6 +51,7 @@ from kelmah.services.messaging.service.presence import (
     leave,
     refresh_presence,
 )
+from kelmah.services.messaging.service.projections import projections
 from kelmah.services.messaging.service.safety import (
     block,
     decide_report,
@@ -112,6 +113,7 @@ __all__ = [
     "on_session_revoked",
     "open_attachment",
     "page_for",
+    "projections",
     "prove_phone",
     "purge_message",
     "push_key",
