@@ -132,6 +132,9 @@ CASES: list[tuple[type[Event], dict[str, Any], dict[str, str]]] = [
         job.ContractTermsChanged, CONTRACT | {"changed_by": "hirer", "terms_hash": "0"},
         {"worker": "contract_terms_changed"},
     ),
+    (job.ContractOffered, CONTRACT, {"worker": "contract_offered"}),
+    (job.ContractOfferAnswered, CONTRACT | {"taken": True}, {"hirer": "contract_offer_taken"}),
+    (job.ContractOfferAnswered, CONTRACT | {"taken": False}, {"hirer": "contract_offer_declined"}),
     (
         job.BookingRefused, CONTRACT | {"code": "user.worker_booked"},
         {"hirer": "booking_refused", "worker": "booking_refused"},

@@ -16,6 +16,8 @@ from kelmah.contracts.job import (
     BookingRefused,
     ContractCancelled,
     ContractCompleted,
+    ContractOfferAnswered,
+    ContractOffered,
     ContractSigned,
     ContractTermsChanged,
     CounterOfferAnswered,
@@ -77,6 +79,10 @@ def _counter_offer_answered(event: CounterOfferAnswered) -> Notice:
     return Notice(Kind.COUNTER_OFFER_TAKEN if event.taken else Kind.COUNTER_OFFER_LEFT, _HIRER, _APPLICATION)
 
 
+def _contract_offer_answered(event: ContractOfferAnswered) -> Notice:
+    return Notice(Kind.CONTRACT_OFFER_TAKEN if event.taken else Kind.CONTRACT_OFFER_DECLINED, _HIRER, _CONTRACT)
+
+
 def _contract_signed(event: ContractSigned) -> Notice:
     if event.complete:
         return Notice(Kind.CONTRACT_ACTIVE, _BOTH, _CONTRACT)
@@ -107,6 +113,8 @@ NOTICES: Mapping[type[Event], Notice | Callable[[Any], Notice]] = {
     CounterOfferAnswered: _counter_offer_answered,
     ContractSigned: _contract_signed,
     ContractTermsChanged: Notice(Kind.CONTRACT_TERMS_CHANGED, _BOTH, _CONTRACT, but="changed_by"),
+    ContractOffered: Notice(Kind.CONTRACT_OFFERED, _WORKER, _CONTRACT),
+    ContractOfferAnswered: _contract_offer_answered,
     BookingRefused: Notice(Kind.BOOKING_REFUSED, _BOTH, _CONTRACT),
     ContractCancelled: Notice(Kind.CONTRACT_CANCELLED, _BOTH, _CONTRACT, but="cancelled_by"),
     ContractCompleted: Notice(Kind.CONTRACT_COMPLETED, _BOTH, _CONTRACT),

@@ -73,6 +73,18 @@ TEXTS: dict[str, dict[str, Text]] = {
         "en": Text("Contract terms changed", "The other side changed the terms. Read them and sign again."),
         "fr": Text("Contrat modifié", "L'autre partie a modifié le contrat. Relisez-le et signez-le à nouveau."),
     },
+    Kind.CONTRACT_OFFERED: {
+        "en": Text("A contract is offered to you", "A hirer offers you work. Read the contract, accept or decline."),
+        "fr": Text("Un contrat vous est proposé", "Un client vous propose un travail. Acceptez ou refusez."),
+    },
+    Kind.CONTRACT_OFFER_TAKEN: {
+        "en": Text("Offer accepted", "The worker accepted your offer. Both sides sign now."),
+        "fr": Text("Offre acceptée", "L'artisan a accepté votre offre. Les deux parties signent maintenant."),
+    },
+    Kind.CONTRACT_OFFER_DECLINED: {
+        "en": Text("Offer declined", "The worker declined your offer. You can publish the job for all."),
+        "fr": Text("Offre refusée", "L'artisan a refusé votre offre. Vous pouvez la publier pour tous."),
+    },
     Kind.BOOKING_REFUSED: {
         "en": Text("Other dates needed", "The worker is not free at the agreed time. Agree another time, or cancel."),
         "fr": Text("Autres dates nécessaires", "L'artisan n'est pas libre. Convenez d'autres dates ou annulez."),
