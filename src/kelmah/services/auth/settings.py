@@ -56,6 +56,7 @@ class AuthSettings(ServiceSettings):
         60 * 86_400, ge=3600, le=90 * 86_400, description="Seconds after which any session ends."
     )
     max_sessions: int = Field(50, ge=1, le=100, description="Sessions a person may have; a new one ends the oldest.")
+    max_api_keys: int = Field(10, ge=1, le=100, description="API keys that a person may have at once.")
     verification_token_s: int = Field(86_400, ge=600, description="Seconds that a mail's verification token lives.")
     not_me_token_s: int = Field(7 * 86_400, ge=3600, description="Seconds that the link against a new device works.")
     reset_token_s: int = Field(1_800, ge=300, le=86_400, description="Seconds that a mail's reset token lives.")

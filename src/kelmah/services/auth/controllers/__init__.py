@@ -33,6 +33,7 @@ from kelmah.contracts.common import Page, Role
 from kelmah.kit.context import Principal, current_principal
 from kelmah.kit.policy import PUBLIC, SIGNED_IN, Policy, roles, services
 from kelmah.services.auth import service
+from kelmah.services.auth.controllers.api_keys import API_KEY_CONTROLLERS
 from kelmah.services.auth.controllers.client import CLIENT, SECRET
 from kelmah.services.auth.controllers.factors import FACTOR_CONTROLLERS
 from kelmah.services.auth.controllers.lifecycle import LIFECYCLE_CONTROLLERS
@@ -54,6 +55,11 @@ POLICY: Policy = {
     "SetUpMfa": SIGNED_IN,
     "VerifyMfa": SIGNED_IN,
     "DisableMfa": SIGNED_IN,
+    "CreateApiKey": SIGNED_IN,
+    "ListApiKeys": SIGNED_IN,
+    "RotateApiKey": SIGNED_IN,
+    "RevokeApiKey": SIGNED_IN,
+    "CheckApiKey": services("gateway"),
     "StartOAuth": PUBLIC,
     "FinishOAuth": PUBLIC,
     "ExchangeOAuth": PUBLIC,
@@ -280,6 +286,7 @@ CONTROLLERS: Sequence[ControllerRouterHandler] = (
     login_mfa,
     step_up,
     *FACTOR_CONTROLLERS,
+    *API_KEY_CONTROLLERS,
     *OAUTH_CONTROLLERS,
     *LIFECYCLE_CONTROLLERS,
     refresh_tokens,

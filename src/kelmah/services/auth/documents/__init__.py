@@ -3,6 +3,7 @@
 from beanie import Document
 
 from kelmah.services.auth.documents.accounts import AccountDocument
+from kelmah.services.auth.documents.api_keys import ApiKeyDocument
 from kelmah.services.auth.documents.devices import DeviceDocument
 from kelmah.services.auth.documents.factors import FactorDocument
 from kelmah.services.auth.documents.identities import IdentityDocument
@@ -13,6 +14,7 @@ from kelmah.services.auth.documents.sessions import SessionDocument
 
 DOCUMENTS: tuple[type[Document], ...] = (
     AccountDocument,
+    ApiKeyDocument,
     DeviceDocument,
     FactorDocument,
     IdentityDocument,

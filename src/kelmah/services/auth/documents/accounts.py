@@ -33,7 +33,7 @@ class AccountDocument(Document):
     password_hash: str | None
     password_changed_at: datetime
     last_login_at: datetime | None = None
-    identities_changed_at: datetime | None = None
+    touched_at: datetime | None = None
     acted_at: datetime | None = None
     created_at: datetime
     #: At rest: nobody gets in but the person, who wakes it by logging in and saying so.
@@ -114,11 +114,12 @@ async def note_login(account_id: str, *, password_hash: str | None, stored_hash:
     return result.matched_count == 1
 
 
-async def touch_identities(account_id: str, *, at: datetime) -> None:
-    """Write to the account, so that two changes of its identities at once conflict and one sees the other."""
-    await AccountDocument.get_pymongo_collection().update_one(
-        {"_id": account_id}, {"$set": {"identities_changed_at": at}}, session=session()
+async def touch(account_id: str, *, at: datetime) -> bool:
+    """Write to the account, so that two changes of what belongs to it conflict, and one sees the other. False: gone."""
+    result = await AccountDocument.get_pymongo_collection().update_one(
+        {"_id": account_id}, {"$set": {"touched_at": at}}, session=session()
     )
+    return result.matched_count == 1
 
 
 async def clear_password(account_id: str, *, at: datetime) -> None:

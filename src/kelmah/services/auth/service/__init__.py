@@ -8,6 +8,11 @@ from kelmah.services.auth.service.accounts import (
     resend_verification,
     verify_email,
 )
+from kelmah.services.auth.service.api_keys import check as check_api_key
+from kelmah.services.auth.service.api_keys import create as create_api_key
+from kelmah.services.auth.service.api_keys import list_own as list_api_keys
+from kelmah.services.auth.service.api_keys import revoke as revoke_api_key
+from kelmah.services.auth.service.api_keys import rotate as rotate_api_key
 from kelmah.services.auth.service.context import Client, Context, client_of
 from kelmah.services.auth.service.hashing import open_hasher
 from kelmah.services.auth.service.lifecycle import change_role, not_me
@@ -46,10 +51,12 @@ __all__ = [
     "Signer",
     "change_password",
     "change_role",
+    "check_api_key",
     "client_of",
     "confirm_mfa",
     "contacts",
     "create_account",
+    "create_api_key",
     "create_staff",
     "deactivate_account",
     "delete_account",
@@ -61,6 +68,7 @@ __all__ = [
     "finish_oauth",
     "forgot_password",
     "link_identity",
+    "list_api_keys",
     "list_identities",
     "list_own",
     "login",
@@ -77,6 +85,8 @@ __all__ = [
     "resend_verification",
     "reset_password",
     "revocations_since",
+    "revoke_api_key",
+    "rotate_api_key",
     "rotate_signing_keys",
     "send_notice",
     "send_password_reset",

@@ -17,21 +17,31 @@ from kelmah.kit.errors import BadInput, Forbidden, NotFound, Unauthenticated
 from kelmah.kit.ids import new_id
 from kelmah.kit.text import clean_line
 from kelmah.services.auth import mapping
-from kelmah.services.auth.documents import accounts, devices, factors, identities, proofs, role_changes, sessions
+from kelmah.services.auth.documents import (
+    accounts,
+    api_keys,
+    devices,
+    factors,
+    identities,
+    proofs,
+    role_changes,
+    sessions,
+)
 from kelmah.services.auth.documents.proofs import Purpose
 from kelmah.services.auth.documents.role_changes import RoleChangeDocument
 from kelmah.services.auth.errors import RoleKept, TokenRefused
 from kelmah.services.auth.service import oauth, revocations
-from kelmah.services.auth.service.accounts import own_account, subject
+from kelmah.services.auth.service.accounts import notify, own_account, subject
 from kelmah.services.auth.service.context import Context
-from kelmah.services.auth.service.sessions import end_in_transaction
+from kelmah.services.auth.service.sessions import end_everything
 
 MAX_REASON_CHARS = 500
 
 
 async def not_me(context: Context, token: str) -> None:
     """The owner says that the log-in of a mail was somebody else's: end every session, make the password useless,
-    forget the devices, and send a mail to set a new password.
+    forget the devices, and send a mail to set a new
+    password. API keys end as well: whoever was in may have made one.
 
     Raises:
         TokenRefused: used, too old, or never made.
@@ -49,7 +59,7 @@ async def not_me(context: Context, token: str) -> None:
         await context.timers.set(
             f"auth.send_password_reset:{account.email_index}", "auth.send_password_reset", [account.email_index]
         )
-        return await end_in_transaction(context, account.id, None, reason="not_me")
+        return await end_everything(context, account.id, reason="not_me")
 
     await revocations.publish(context, await context.mongo.transact(change))
 
@@ -69,8 +79,8 @@ async def deactivate(context: Context, *, by: Principal) -> None:
         envelope = await context.events.append(
             AccountDeactivated(user_id=by.user_id, by=by.user_id), subject=subject(by.user_id)
         )
-        await _notify(context, by.user_id, "account_deactivated", envelope.id)
-        return await end_in_transaction(context, by.user_id, None, reason="deactivated")
+        await notify(context, by.user_id, "account_deactivated", envelope.id)
+        return await end_everything(context, by.user_id, reason="deactivated")
 
     await revocations.publish(context, await context.mongo.transact(change))
 
@@ -95,6 +105,10 @@ async def export(context: Context, *, by: Principal) -> AccountExport:
             DeviceView(first_seen_at=one.first_seen_at, last_seen_at=one.last_seen_at)
             for one in await devices.of_account(account.id)
         ],
+        api_keys=[
+            mapping.api_key_view(one)
+            for one in await api_keys.list_live(account.id, now=now, limit=context.settings.max_api_keys + 1)
+        ],
         role_changes=[_role_change(one) for one in await role_changes.of_account(account.id)],
         second_factor=await factors.confirmed(account.id) is not None,
     )
@@ -112,10 +126,11 @@ async def delete(context: Context, *, by: Principal) -> None:
     require_fresh(by, within_s=context.settings.step_up_s)
 
     async def change() -> list[str]:
-        ended = await end_in_transaction(context, by.user_id, None, reason="deleted")
+        ended = await end_everything(context, by.user_id, reason="deleted")
         if not await accounts.remove(by.user_id):
             raise Unauthenticated
         await sessions.remove_all(by.user_id)
+        await api_keys.remove_all(by.user_id)
         await devices.forget(by.user_id)
         await factors.erase(by.user_id)
         await identities.remove_all(by.user_id)
@@ -164,18 +179,12 @@ async def change_role(context: Context, account_id: str, request: ChangeRoleRequ
         await role_changes.insert(made)
         event = RoleChanged(user_id=account_id, old_role=before.role, new_role=request.role, by=by.user_id)
         await context.events.append(event, subject=subject(account_id))
-        await _notify(context, account_id, "role_changed", made.id)
-        return made, await end_in_transaction(context, account_id, None, reason="role_changed")
+        await notify(context, account_id, "role_changed", made.id)
+        return made, await end_everything(context, account_id, reason="role_changed")
 
     made, ended = await context.mongo.transact(change)
     await revocations.publish(context, ended)
     return _role_change(made)
-
-
-async def _notify(context: Context, account_id: str, notice: str, cause_id: str) -> None:
-    await context.timers.set(
-        f"auth.send_notice:{notice}:{cause_id}", "auth.send_notice", [account_id, notice, cause_id]
-    )
 
 
 def _role_change(made: RoleChangeDocument) -> RoleChange:

@@ -33,7 +33,7 @@ from kelmah.services.auth.errors import (
     WrongPassword,
 )
 from kelmah.services.auth.service import mfa, revocations, shelf, throttle
-from kelmah.services.auth.service.accounts import email_indexes, own_account, subject
+from kelmah.services.auth.service.accounts import email_indexes, notify, own_account, subject
 from kelmah.services.auth.service.context import Client, Context
 from kelmah.services.auth.service.sessions import RefreshToken, access_token, end_these
 
@@ -208,9 +208,7 @@ async def _begin(
         await documents.insert(session)
         is_new = client.device_hash and await devices.remember(account.id, client.device_hash, at=now)
         if is_new and account.last_login_at is not None:
-            await context.timers.set(
-                f"auth.send_notice:new_device:{session.id}", "auth.send_notice", [account.id, "new_device", session.id]
-            )
+            await notify(context, account.id, "new_device", session.id)
         event = LoggedIn(user_id=account.id, session_id=session.id, methods=session.methods)
         await context.events.append(event, subject=f"session:{session.id}", actor=account.id)
         return session, ended

@@ -52,6 +52,11 @@ NOTICES = {
         "An account of another provider cannot sign in to your Kelmah account any more. If this was not you, set a new "
         "password at once:",
     ),
+    "api_key_created": (
+        "A key for your Kelmah account was made",
+        "A program can act for you with an API key that was made for your Kelmah account. If this was not you, set a "
+        "new password, which ends every key:",
+    ),
     "session_reused": (
         "We ended one of your Kelmah sessions",
         "A key of one of your sessions was used twice, so somebody may have copied it. We ended that session. "

@@ -36,7 +36,14 @@ from kelmah.services.auth.errors import (
     RoleNeeded,
 )
 from kelmah.services.auth.service import shelf, throttle
-from kelmah.services.auth.service.accounts import MAX_NAME_CHARS, email_indexes, make_account, own_account, subject
+from kelmah.services.auth.service.accounts import (
+    MAX_NAME_CHARS,
+    email_indexes,
+    make_account,
+    notify,
+    own_account,
+    subject,
+)
 from kelmah.services.auth.service.context import Client, Context
 from kelmah.services.auth.service.logins import proceed
 from kelmah.services.auth.service.oidc import Identity, Provider
@@ -224,7 +231,7 @@ async def link(context: Context, request: LinkRequest, *, by: Principal) -> Iden
 
     async def change() -> IdentityDocument:
         identity = await _link(context, by.user_id, proven)
-        await _notify(context, by.user_id, "identity_linked", identity.id[:32])
+        await notify(context, by.user_id, "identity_linked", identity.id[:32])
         return identity
 
     return _view(await context.mongo.transact(change))
@@ -260,7 +267,7 @@ async def unlink(context: Context, provider: str, *, by: Principal) -> None:
     account = await own_account(by)
 
     async def change() -> None:
-        await accounts.touch_identities(account.id, at=clock.now())
+        await accounts.touch(account.id, at=clock.now())
         if not await identities.remove(account.id, provider=provider):
             raise NotFound
         if account.password_hash is None and not await identities.of_account(account.id):
@@ -268,15 +275,9 @@ async def unlink(context: Context, provider: str, *, by: Principal) -> None:
         envelope = await context.events.append(
             IdentityUnlinked(user_id=account.id, provider=provider), subject=subject(account.id)
         )
-        await _notify(context, account.id, "identity_unlinked", envelope.id)
+        await notify(context, account.id, "identity_unlinked", envelope.id)
 
     await context.mongo.transact(change)
-
-
-async def _notify(context: Context, account_id: str, notice: str, cause_id: str) -> None:
-    await context.timers.set(
-        f"auth.send_notice:{notice}:{cause_id}", "auth.send_notice", [account_id, notice, cause_id]
-    )
 
 
 def _view(identity: IdentityDocument) -> IdentityView:
