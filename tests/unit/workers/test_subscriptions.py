@@ -11,6 +11,7 @@ UNHEARD = {
     "auth.account_reactivated.v1",
     "auth.api_key_created.v1",
     "auth.api_key_revoked.v1",
+    "auth.email_changed.v1",
     "auth.email_verified.v1",
     "auth.identity_linked.v1",
     "auth.identity_unlinked.v1",

@@ -21,6 +21,13 @@ class EmailVerified(Event, frozen=True, kw_only=True):
     user_id: str
 
 
+class EmailChanged(Event, frozen=True, kw_only=True):
+    """The account has another e-mail address; its owner proved to own both."""
+
+    TYPE: ClassVar[str] = "auth.email_changed.v1"
+    user_id: str
+
+
 class SessionRevoked(Event, frozen=True, kw_only=True):
     """A session ended before its time; access tokens that carry its id are refused from now on."""
 

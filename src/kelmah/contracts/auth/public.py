@@ -65,6 +65,10 @@ class StepUpRequest(Request, frozen=True, kw_only=True):
     code: FactorCode | None = None
 
 
+class ChangeEmailRequest(Request, frozen=True, kw_only=True):
+    new_email: EmailText
+
+
 class ChangeRoleRequest(Request, frozen=True, kw_only=True):
     role: Role
     reason: Annotated[str, Meta(min_length=3, max_length=500, examples=["Joins the support team"])]

@@ -47,6 +47,8 @@ POLICY: Policy = {
     "Login": PUBLIC,
     "LoginMfa": PUBLIC,
     "NotMe": PUBLIC,
+    "RequestEmailChange": SIGNED_IN,
+    "ConfirmEmailChange": PUBLIC,
     "DeactivateMe": SIGNED_IN,
     "ExportMe": SIGNED_IN,
     "DeleteMe": SIGNED_IN,

@@ -5,6 +5,7 @@ from beanie import Document
 from kelmah.services.auth.documents.accounts import AccountDocument
 from kelmah.services.auth.documents.api_keys import ApiKeyDocument
 from kelmah.services.auth.documents.devices import DeviceDocument
+from kelmah.services.auth.documents.email_changes import EmailChangeDocument
 from kelmah.services.auth.documents.factors import FactorDocument
 from kelmah.services.auth.documents.identities import IdentityDocument
 from kelmah.services.auth.documents.keys import SigningKeysDocument
@@ -16,6 +17,7 @@ DOCUMENTS: tuple[type[Document], ...] = (
     AccountDocument,
     ApiKeyDocument,
     DeviceDocument,
+    EmailChangeDocument,
     FactorDocument,
     IdentityDocument,
     ProofDocument,

@@ -81,6 +81,27 @@ async def mark_verified(account_id: str, *, email_index: str, at: datetime) -> b
     return result.modified_count == 1
 
 
+async def change_email(
+    account_id: str, *, old_index: str, new_indexes: Sequence[str], sealed: str, at: datetime
+) -> bool:
+    """Whether the account had the old address, and has the new one now, proven.
+
+    Raises:
+        EmailTaken: an account has the new address, under any of the key ring's indexes.
+    """
+    if await by_email(new_indexes) is not None:
+        raise EmailTaken
+    try:
+        result = await AccountDocument.get_pymongo_collection().update_one(
+            {"_id": account_id, "email_index": old_index},
+            {"$set": {"email_sealed": sealed, "email_index": new_indexes[0], "email_verified_at": at}},
+            session=session(),
+        )
+    except DuplicateKeyError as error:
+        raise EmailTaken from error
+    return result.modified_count == 1
+
+
 async def set_password(account_id: str, *, email_index: str, new_hash: str, at: datetime) -> bool:
     """Whether the account still has this address and has the new password now."""
     result = await AccountDocument.get_pymongo_collection().update_one(

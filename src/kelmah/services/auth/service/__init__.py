@@ -14,6 +14,10 @@ from kelmah.services.auth.service.api_keys import list_own as list_api_keys
 from kelmah.services.auth.service.api_keys import revoke as revoke_api_key
 from kelmah.services.auth.service.api_keys import rotate as rotate_api_key
 from kelmah.services.auth.service.context import Client, Context, client_of
+from kelmah.services.auth.service.email_changes import confirm as confirm_email_change
+from kelmah.services.auth.service.email_changes import request as request_email_change
+from kelmah.services.auth.service.email_changes import send as send_email_change
+from kelmah.services.auth.service.email_changes import send_done as send_email_changed
 from kelmah.services.auth.service.hashing import open_hasher
 from kelmah.services.auth.service.lifecycle import change_role, not_me
 from kelmah.services.auth.service.lifecycle import deactivate as deactivate_account
@@ -53,6 +57,7 @@ __all__ = [
     "change_role",
     "check_api_key",
     "client_of",
+    "confirm_email_change",
     "confirm_mfa",
     "contacts",
     "create_account",
@@ -81,6 +86,7 @@ __all__ = [
     "public_keys",
     "refresh",
     "register",
+    "request_email_change",
     "reseal",
     "resend_verification",
     "reset_password",
@@ -88,6 +94,8 @@ __all__ = [
     "revoke_api_key",
     "rotate_api_key",
     "rotate_signing_keys",
+    "send_email_change",
+    "send_email_changed",
     "send_notice",
     "send_password_reset",
     "send_verification",

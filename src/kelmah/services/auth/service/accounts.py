@@ -122,14 +122,14 @@ async def make_account(
     return account
 
 
-def email_indexes(context: Context, email: str) -> list[str]:
+def email_indexes(context: Context, email: str, *, field: str = "email") -> list[str]:
     """Raises:
     BadInput: not a mail address.
     """
     try:
         return context.email_indexes(email.strip())
     except ValueError:
-        raise BadInput.of("email", "This is not a mail address") from None
+        raise BadInput.of(field, "This is not a mail address") from None
 
 
 def _name(field: str, text: str) -> str:

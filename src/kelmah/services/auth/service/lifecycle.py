@@ -21,6 +21,7 @@ from kelmah.services.auth.documents import (
     accounts,
     api_keys,
     devices,
+    email_changes,
     factors,
     identities,
     proofs,
@@ -40,8 +41,8 @@ MAX_REASON_CHARS = 500
 
 async def not_me(context: Context, token: str) -> None:
     """The owner says that the log-in of a mail was somebody else's: end every session, make the password useless,
-    forget the devices, and send a mail to set a new
-    password. API keys end as well: whoever was in may have made one.
+    forget the devices, and send a mail to set a new password. API keys end as well, and a change of the address that
+    waits: whoever was in may have asked for one.
 
     Raises:
         TokenRefused: used, too old, or never made.
@@ -56,6 +57,7 @@ async def not_me(context: Context, token: str) -> None:
             raise TokenRefused
         await accounts.clear_password(account.id, at=now)
         await devices.forget(account.id)
+        await email_changes.drop(account.id)
         await context.timers.set(
             f"auth.send_password_reset:{account.email_index}", "auth.send_password_reset", [account.email_index]
         )
@@ -132,6 +134,7 @@ async def delete(context: Context, *, by: Principal) -> None:
         await sessions.remove_all(by.user_id)
         await api_keys.remove_all(by.user_id)
         await devices.forget(by.user_id)
+        await email_changes.drop(by.user_id)
         await factors.erase(by.user_id)
         await identities.remove_all(by.user_id)
         await proofs.drop_all(by.user_id)
