@@ -73,7 +73,7 @@ class Visitor:
     password: str = PASSWORD
     tokens: dict[str, Any] | None = None
 
-    async def post(self, operation: str, body: Any, **more: Any) -> Reply:
+    async def post(self, operation: str, body: Any = None, **more: Any) -> Reply:
         more.setdefault("headers", self.headers)
         return await self.auth.call("POST", f"/api/v1/auth/{operation}", body, **more)
 

@@ -141,3 +141,19 @@ class ApiKeyRevoked(Event, frozen=True, kw_only=True):
     user_id: str
     key_id: str
     reason: str
+
+
+class PasskeyAdded(Event, frozen=True, kw_only=True):
+    """The person can sign in with this passkey."""
+
+    TYPE: ClassVar[str] = "auth.passkey_added.v1"
+    user_id: str
+    passkey_id: str
+
+
+class PasskeyRemoved(Event, frozen=True, kw_only=True):
+    """The person cannot sign in with this passkey any more."""
+
+    TYPE: ClassVar[str] = "auth.passkey_removed.v1"
+    user_id: str
+    passkey_id: str

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from msgspec import Meta
 
 from kelmah.contracts.auth.keys import ApiKeyView
+from kelmah.contracts.auth.passkeys import PasskeyProof, PasskeyView
 from kelmah.contracts.common import Request, Response, Role
 
 EmailText = Annotated[
@@ -52,17 +53,19 @@ class LoginRequest(Request, frozen=True, kw_only=True):
 
 
 class LoginMfaRequest(Request, frozen=True, kw_only=True):
-    """The answer to the challenge of a login."""
+    """The answer to the challenge of a login: a code, or a passkey that was asked with the same challenge."""
 
     challenge: OpaqueToken
-    code: FactorCode
+    code: FactorCode | None = None
+    passkey: PasskeyProof | None = None
 
 
 class StepUpRequest(Request, frozen=True, kw_only=True):
-    """The code where the second factor is on, else the password."""
+    """A passkey; or the code where the second factor is on, else the password."""
 
     password: GivenPassword | None = None
     code: FactorCode | None = None
+    passkey: PasskeyProof | None = None
 
 
 class ChangeEmailRequest(Request, frozen=True, kw_only=True):
@@ -179,6 +182,7 @@ class AccountExport(Response, frozen=True, kw_only=True):
     sessions: list["SessionView"]
     identities: list["IdentityView"]
     devices: list[DeviceView]
+    passkeys: list[PasskeyView]
     api_keys: list[ApiKeyView]
     role_changes: list[RoleChange]
     second_factor: bool

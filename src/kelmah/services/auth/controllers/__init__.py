@@ -38,6 +38,7 @@ from kelmah.services.auth.controllers.client import CLIENT, SECRET
 from kelmah.services.auth.controllers.factors import FACTOR_CONTROLLERS
 from kelmah.services.auth.controllers.lifecycle import LIFECYCLE_CONTROLLERS
 from kelmah.services.auth.controllers.oauth import OAUTH_CONTROLLERS
+from kelmah.services.auth.controllers.passkeys import PASSKEY_CONTROLLERS
 from kelmah.services.auth.service import Client, Context
 
 POLICY: Policy = {
@@ -57,6 +58,13 @@ POLICY: Policy = {
     "SetUpMfa": SIGNED_IN,
     "VerifyMfa": SIGNED_IN,
     "DisableMfa": SIGNED_IN,
+    "StartAddingPasskey": SIGNED_IN,
+    "AddPasskey": SIGNED_IN,
+    "StartPasskey": PUBLIC,
+    "LoginPasskey": PUBLIC,
+    "ListPasskeys": SIGNED_IN,
+    "RenamePasskey": SIGNED_IN,
+    "RemovePasskey": SIGNED_IN,
     "CreateApiKey": SIGNED_IN,
     "ListApiKeys": SIGNED_IN,
     "RotateApiKey": SIGNED_IN,
@@ -288,6 +296,7 @@ CONTROLLERS: Sequence[ControllerRouterHandler] = (
     login_mfa,
     step_up,
     *FACTOR_CONTROLLERS,
+    *PASSKEY_CONTROLLERS,
     *API_KEY_CONTROLLERS,
     *OAUTH_CONTROLLERS,
     *LIFECYCLE_CONTROLLERS,

@@ -9,6 +9,7 @@ from kelmah.services.auth.documents.email_changes import EmailChangeDocument
 from kelmah.services.auth.documents.factors import FactorDocument
 from kelmah.services.auth.documents.identities import IdentityDocument
 from kelmah.services.auth.documents.keys import SigningKeysDocument
+from kelmah.services.auth.documents.passkeys import PasskeyDocument
 from kelmah.services.auth.documents.proofs import ProofDocument
 from kelmah.services.auth.documents.role_changes import RoleChangeDocument
 from kelmah.services.auth.documents.sessions import SessionDocument
@@ -20,6 +21,7 @@ DOCUMENTS: tuple[type[Document], ...] = (
     EmailChangeDocument,
     FactorDocument,
     IdentityDocument,
+    PasskeyDocument,
     ProofDocument,
     RoleChangeDocument,
     SessionDocument,

@@ -23,7 +23,7 @@ from kelmah.services.auth.service.lifecycle import change_role, not_me
 from kelmah.services.auth.service.lifecycle import deactivate as deactivate_account
 from kelmah.services.auth.service.lifecycle import delete as delete_account
 from kelmah.services.auth.service.lifecycle import export as export_account
-from kelmah.services.auth.service.logins import login, login_mfa, step_up
+from kelmah.services.auth.service.logins import login, login_mfa, login_passkey, step_up
 from kelmah.services.auth.service.mails import resend_verification as send_verification_again
 from kelmah.services.auth.service.mails import send_notice, send_password_reset, send_verification
 from kelmah.services.auth.service.mfa import confirm as confirm_mfa
@@ -38,6 +38,12 @@ from kelmah.services.auth.service.oauth import start as start_oauth
 from kelmah.services.auth.service.oauth import start_link as start_link
 from kelmah.services.auth.service.oauth import unlink as unlink_identity
 from kelmah.services.auth.service.oidc import open_providers
+from kelmah.services.auth.service.passkeys import add as add_passkey
+from kelmah.services.auth.service.passkeys import list_own as list_passkeys
+from kelmah.services.auth.service.passkeys import remove as remove_passkey
+from kelmah.services.auth.service.passkeys import rename as rename_passkey
+from kelmah.services.auth.service.passkeys import start_adding as start_adding_passkey
+from kelmah.services.auth.service.passkeys import start_using as start_using_passkey
 from kelmah.services.auth.service.passwords import change as change_password
 from kelmah.services.auth.service.passwords import forgot as forgot_password
 from kelmah.services.auth.service.passwords import reset as reset_password
@@ -53,6 +59,7 @@ __all__ = [
     "Client",
     "Context",
     "Signer",
+    "add_passkey",
     "change_password",
     "change_role",
     "check_api_key",
@@ -76,8 +83,10 @@ __all__ = [
     "list_api_keys",
     "list_identities",
     "list_own",
+    "list_passkeys",
     "login",
     "login_mfa",
+    "login_passkey",
     "logout",
     "me",
     "not_me",
@@ -86,6 +95,8 @@ __all__ = [
     "public_keys",
     "refresh",
     "register",
+    "remove_passkey",
+    "rename_passkey",
     "request_email_change",
     "reseal",
     "resend_verification",
@@ -101,8 +112,10 @@ __all__ = [
     "send_verification",
     "send_verification_again",
     "set_up_mfa",
+    "start_adding_passkey",
     "start_link",
     "start_oauth",
+    "start_using_passkey",
     "step_up",
     "unlink_identity",
     "verify_email",

@@ -1,5 +1,7 @@
 """The life of an account: rest, export, deletion, another role, and the owner's "this was not me"."""
 
+from datetime import timedelta
+
 from kelmah.contracts.auth import (
     AccountDeactivated,
     AccountDeleted,
@@ -24,6 +26,7 @@ from kelmah.services.auth.documents import (
     email_changes,
     factors,
     identities,
+    passkeys,
     proofs,
     role_changes,
     sessions,
@@ -34,6 +37,7 @@ from kelmah.services.auth.errors import RoleKept, TokenRefused
 from kelmah.services.auth.service import oauth, revocations
 from kelmah.services.auth.service.accounts import notify, own_account, subject
 from kelmah.services.auth.service.context import Context
+from kelmah.services.auth.service.passkeys import list_own as list_passkeys
 from kelmah.services.auth.service.sessions import end_everything
 
 MAX_REASON_CHARS = 500
@@ -41,8 +45,8 @@ MAX_REASON_CHARS = 500
 
 async def not_me(context: Context, token: str) -> None:
     """The owner says that the log-in of a mail was somebody else's: end every session, make the password useless,
-    forget the devices, and send a mail to set a new password. API keys end as well, and a change of the address that
-    waits: whoever was in may have asked for one.
+    forget the devices, and send a mail to set a new password. Whatever else whoever was in may have made ends
+    as well: API keys, a change of the address that waits, and the passkeys and identities of the last days.
 
     Raises:
         TokenRefused: used, too old, or never made.
@@ -58,6 +62,9 @@ async def not_me(context: Context, token: str) -> None:
         await accounts.clear_password(account.id, at=now)
         await devices.forget(account.id)
         await email_changes.drop(account.id)
+        lately = now - timedelta(seconds=context.settings.not_me_token_s)
+        await passkeys.remove_all(account.id, since=lately)
+        await identities.remove_all(account.id, since=lately)
         await context.timers.set(
             f"auth.send_password_reset:{account.email_index}", "auth.send_password_reset", [account.email_index]
         )
@@ -107,6 +114,7 @@ async def export(context: Context, *, by: Principal) -> AccountExport:
             DeviceView(first_seen_at=one.first_seen_at, last_seen_at=one.last_seen_at)
             for one in await devices.of_account(account.id)
         ],
+        passkeys=(await list_passkeys(by)).items,
         api_keys=[
             mapping.api_key_view(one)
             for one in await api_keys.list_live(account.id, now=now, limit=context.settings.max_api_keys + 1)
@@ -136,6 +144,7 @@ async def delete(context: Context, *, by: Principal) -> None:
         await devices.forget(by.user_id)
         await email_changes.drop(by.user_id)
         await factors.erase(by.user_id)
+        await passkeys.remove_all(by.user_id)
         await identities.remove_all(by.user_id)
         await proofs.drop_all(by.user_id)
         await context.events.append(AccountDeleted(user_id=by.user_id), subject=subject(by.user_id))

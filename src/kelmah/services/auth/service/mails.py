@@ -57,6 +57,15 @@ NOTICES = {
         "A program can act for you with an API key that was made for your Kelmah account. If this was not you, set a "
         "new password, which ends every key:",
     ),
+    "passkey_added": (
+        "A passkey was added to your Kelmah account",
+        "A device can sign in to your Kelmah account with a passkey. If this was not you, remove it in your account, "
+        "and set a new password at once:",
+    ),
+    "passkey_removed": (
+        "A passkey was removed from your Kelmah account",
+        "A passkey cannot sign in to your Kelmah account any more. If this was not you, set a new password at once:",
+    ),
     "session_reused": (
         "We ended one of your Kelmah sessions",
         "A key of one of your sessions was used twice, so somebody may have copied it. We ended that session. "

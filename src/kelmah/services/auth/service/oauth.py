@@ -24,7 +24,7 @@ from kelmah.kit.context import Principal, require_fresh
 from kelmah.kit.crypto import constant_time_equal, digest_token, random_token
 from kelmah.kit.errors import NotFound
 from kelmah.kit.text import clean_line
-from kelmah.services.auth.documents import accounts, identities
+from kelmah.services.auth.documents import accounts, identities, passkeys
 from kelmah.services.auth.documents.accounts import AccountDocument
 from kelmah.services.auth.documents.identities import IdentityDocument
 from kelmah.services.auth.errors import (
@@ -261,7 +261,7 @@ async def unlink(context: Context, provider: str, *, by: Principal) -> None:
     Raises:
         StepUpRequired: the person did not prove lately who they are.
         NotFound: there is none of this provider.
-        LastWayIn: there is no password and no other identity.
+        LastWayIn: there is no password, no other identity and no passkey.
     """
     require_fresh(by, within_s=context.settings.step_up_s)
     account = await own_account(by)
@@ -270,7 +270,8 @@ async def unlink(context: Context, provider: str, *, by: Principal) -> None:
         await accounts.touch(account.id, at=clock.now())
         if not await identities.remove(account.id, provider=provider):
             raise NotFound
-        if account.password_hash is None and not await identities.of_account(account.id):
+        left = await identities.of_account(account.id) or await passkeys.of_account(account.id)
+        if account.password_hash is None and not left:
             raise LastWayIn
         envelope = await context.events.append(
             IdentityUnlinked(user_id=account.id, provider=provider), subject=subject(account.id)
