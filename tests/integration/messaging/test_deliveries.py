@@ -16,11 +16,12 @@ from kelmah.kit.ids import new_id
 from kelmah.services.messaging import service as rules
 from kelmah.services.messaging.errors import DeliveryFailed
 from tests.fakes.messaging import FakePlatform
+from tests.fixtures.events import envelope
 from tests.fixtures.mailbox import Mailbox
 from tests.fixtures.outside import Browser, Outside
 from tests.fixtures.service import Service
 from tests.integration.messaging.conftest import Instances, say
-from tests.integration.messaging.test_notifications import AMOUNT, API, ESCROW, JOB, envelope, funded, log, tell
+from tests.integration.messaging.test_notifications import AMOUNT, API, ESCROW, JOB, funded, log, tell
 
 UNSUBSCRIBE = re.compile(r"https://api\.kelmah\.example(/api/v1/notifications/unsubscribe\?token=[A-Za-z0-9._%-]+)")
 

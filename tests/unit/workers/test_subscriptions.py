@@ -6,9 +6,6 @@ from kelmah.workers.registry import load_actors
 
 #: Facts for the audit, for consumers outside, or for rooms that are not built yet.
 UNHEARD = {
-    "auth.account_deactivated.v1",
-    "auth.account_deleted.v1",
-    "auth.account_reactivated.v1",
     "auth.api_key_created.v1",
     "auth.api_key_revoked.v1",
     "auth.email_changed.v1",

@@ -7,7 +7,9 @@ from datetime import datetime, timedelta
 import msgspec
 
 from kelmah.clients.job import JobClient
+from kelmah.contracts.auth import AccountDeleted
 from kelmah.contracts.common import Page
+from kelmah.contracts.events import Envelope
 from kelmah.contracts.job import ContractFacts, MilestoneStatus
 from kelmah.contracts.review import (
     Decision,
@@ -274,6 +276,12 @@ async def _public_and_not_own(review_id: str, by: Principal) -> None:
         raise ReviewNotFound
     if review.reviewer_id == by.user_id:
         raise OwnReview
+
+
+async def on_account_deleted(context: Context, envelope: Envelope, event: AccountDeleted) -> None:
+    """Erase what the person noted in private. Reviews stay, for the sake of those they are of; the name beside one
+    comes from the user service, which calls the person deleted. Doing it twice changes nothing."""
+    await documents.forget_person(event.user_id)
 
 
 async def list_queue(context: Context, *, cursor: str | None, limit: int) -> Page[QueuedReview]:

@@ -1,6 +1,6 @@
 """Actors of the messaging service."""
 
-from kelmah.contracts.auth import PasswordChanged, SessionRevoked
+from kelmah.contracts.auth import AccountDeleted, PasswordChanged, SessionRevoked
 from kelmah.contracts.job import (
     ApplicationAccepted,
     ApplicationReceived,
@@ -39,6 +39,7 @@ on_event("messaging.notify_password_changed", PasswordChanged, service.on_passwo
 on_event("messaging.notify_payment_processed", PaymentProcessed, service.on_payment_processed)
 on_event("messaging.notify_message_sent", MessageSent, service.on_message_sent)
 on_event("messaging.notify_review_revealed", ReviewRevealed, service.on_review_revealed)
+on_event("messaging.forget_person", AccountDeleted, service.on_account_deleted)
 on_event("messaging.close_session", SessionRevoked, service.on_session_revoked)
 
 on_timer("messaging.send_delivery", service.send_delivery)

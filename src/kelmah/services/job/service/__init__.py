@@ -10,6 +10,7 @@ from kelmah.services.job.service.consumers import (
 )
 from kelmah.services.job.service.context import Context
 from kelmah.services.job.service.jobs import expire_job
+from kelmah.services.job.service.lifecycle import on_account_deactivated, on_account_deleted
 from kelmah.services.job.service.milestones import auto_approve_milestone
 
 __all__ = [
@@ -17,6 +18,8 @@ __all__ = [
     "alert_workers",
     "auto_approve_milestone",
     "expire_job",
+    "on_account_deactivated",
+    "on_account_deleted",
     "on_dispute_raised",
     "on_dispute_resolved",
     "on_escrow_funded",

@@ -23,6 +23,7 @@ from kelmah.services.messaging.service.conversations import (
     note_typing,
 )
 from kelmah.services.messaging.service.deliveries import send_delivery, send_digest
+from kelmah.services.messaging.service.lifecycle import on_account_deleted
 from kelmah.services.messaging.service.links import unsubscribe
 from kelmah.services.messaging.service.messages import (
     Missing,
@@ -117,6 +118,7 @@ __all__ = [
     "mark_read",
     "missing_since",
     "note_typing",
+    "on_account_deleted",
     "on_application_accepted",
     "on_application_received",
     "on_application_rejected",

@@ -5,6 +5,7 @@ from kelmah.services.payment.documents.deposits import DepositDocument
 from kelmah.services.payment.documents.escrows import DisputeDocument, EscrowDocument
 from kelmah.services.payment.documents.ledger import AccountDocument, EntryDocument, Halt
 from kelmah.services.payment.documents.methods import MethodDocument
+from kelmah.services.payment.documents.parties import PartyDocument
 from kelmah.services.payment.documents.webhooks import WebhookDocument
 from kelmah.services.payment.documents.withdrawals import WithdrawalDocument
 
@@ -15,6 +16,7 @@ DOCUMENTS = (
     EscrowDocument,
     DisputeDocument,
     MethodDocument,
+    PartyDocument,
     WebhookDocument,
     WithdrawalDocument,
     ChargebackDocument,

@@ -24,6 +24,11 @@ from kelmah.services.payment.service.escrows import (
     release_escrow,
     release_milestone,
 )
+from kelmah.services.payment.service.lifecycle import (
+    on_account_deactivated,
+    on_account_deleted,
+    on_account_reactivated,
+)
 from kelmah.services.payment.service.methods import delete_method, forget_method, list_methods, save_method
 from kelmah.services.payment.service.wallets import get_wallet, list_transactions
 from kelmah.services.payment.service.webhooks import handle_webhook, receive_webhook
@@ -60,6 +65,9 @@ __all__ = [
     "list_methods",
     "list_transactions",
     "list_withdrawals",
+    "on_account_deactivated",
+    "on_account_deleted",
+    "on_account_reactivated",
     "on_contract_cancelled",
     "on_milestone_approved",
     "raise_dispute",

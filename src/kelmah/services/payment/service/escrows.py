@@ -28,10 +28,16 @@ from kelmah.kit.context import Principal
 from kelmah.kit.errors import Forbidden, KelmahError, NotFound
 from kelmah.kit.ids import new_id
 from kelmah.services.payment import mapping
-from kelmah.services.payment.documents import EscrowDocument
+from kelmah.services.payment.documents import EscrowDocument, parties
 from kelmah.services.payment.documents import escrows as documents
 from kelmah.services.payment.documents import ledger as ledger_documents
-from kelmah.services.payment.errors import EscrowDisputed, EscrowNotFound, EscrowNotFunded, MilestoneNotFundable
+from kelmah.services.payment.errors import (
+    EscrowDisputed,
+    EscrowNotFound,
+    EscrowNotFunded,
+    MilestoneNotFundable,
+    PartyGone,
+)
 from kelmah.services.payment.service import ledger, pages
 from kelmah.services.payment.service.context import Context
 
@@ -67,6 +73,8 @@ async def fund_escrow(context: Context, request: FundEscrow, *, by: Principal) -
     )
 
     async def change() -> EscrowView:
+        if not await parties.are_open([escrow.hirer_id, escrow.worker_id]):
+            raise PartyGone
         await documents.insert_escrow(escrow)
         await ledger_documents.post(ledger.funding_entry(escrow))
         await context.events.append(
