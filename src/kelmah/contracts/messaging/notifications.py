@@ -171,7 +171,7 @@ class PhoneToProve(Request, frozen=True, kw_only=True):
 class PhoneCode(Request, frozen=True, kw_only=True):
     """The code that came to the phone."""
 
-    code: Annotated[str, Meta(pattern=r"^[0-9]{6}\Z", examples=["012345"])]
+    code: Annotated[str, Meta(pattern=r"^[0-9]{7}\Z", examples=["0123456"])]
 
 
 class PushKeys(Request, frozen=True, kw_only=True):

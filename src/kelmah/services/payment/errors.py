@@ -63,6 +63,10 @@ class EscrowDisputed(Conflict):
     code, title = "payment.escrow_disputed", "This escrow is frozen by a dispute"
 
 
+class PartyGone(Conflict):
+    code, title = "payment.party_gone", "The account of one side is at rest or deleted; nothing new is begun"
+
+
 class MilestoneNotFundable(Conflict):
     code, title = "payment.milestone_not_fundable", "This milestone cannot be funded now"
 

@@ -26,6 +26,11 @@ from kelmah.services.payment.service.escrows import (
 )
 from kelmah.services.payment.service.exceptions import list_exceptions, resolve_exception
 from kelmah.services.payment.service.funding import fund_escrow
+from kelmah.services.payment.service.lifecycle import (
+    on_account_deactivated,
+    on_account_deleted,
+    on_account_reactivated,
+)
 from kelmah.services.payment.service.methods import delete_method, forget_method, list_methods, save_method
 from kelmah.services.payment.service.projections import projections
 from kelmah.services.payment.service.reconciliation import (
@@ -80,6 +85,9 @@ __all__ = [
     "list_transactions",
     "list_webhooks",
     "list_withdrawals",
+    "on_account_deactivated",
+    "on_account_deleted",
+    "on_account_reactivated",
     "on_contract_cancelled",
     "on_milestone_approved",
     "projections",
