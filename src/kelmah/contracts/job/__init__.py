@@ -8,6 +8,7 @@ from kelmah.contracts.job.events import (
     ApplicationRejected,
     ApplicationShortlisted,
     ApplicationWithdrawn,
+    BookingRefused,
     ContractCancelled,
     ContractCompleted,
     ContractSigned,
@@ -27,7 +28,13 @@ from kelmah.contracts.job.events import (
     MilestoneChangesRequested,
     MilestoneSubmitted,
 )
-from kelmah.contracts.job.internal import ContractFacts, MilestoneFacts, MilestoneMoney, MilestoneMoneyState
+from kelmah.contracts.job.internal import (
+    ContractFacts,
+    ContractKind,
+    MilestoneFacts,
+    MilestoneMoney,
+    MilestoneMoneyState,
+)
 from kelmah.contracts.job.public import (
     MAX_MILESTONES,
     AcceptedApplication,
@@ -35,6 +42,8 @@ from kelmah.contracts.job.public import (
     AnswerCounterOffer,
     ApplicationView,
     Apply,
+    BookingView,
+    ChangeTerms,
     ContractView,
     CounterOffer,
     CounterOfferView,
@@ -66,8 +75,17 @@ from kelmah.contracts.job.public import (
     SubmitMilestone,
     UpdateJob,
     Why,
+    WorkPeriod,
+    WorkWindow,
 )
-from kelmah.contracts.job.states import ApplicationStatus, ContractStatus, InvitationStatus, JobStatus, MilestoneStatus
+from kelmah.contracts.job.states import (
+    ApplicationStatus,
+    BookingStatus,
+    ContractStatus,
+    InvitationStatus,
+    JobStatus,
+    MilestoneStatus,
+)
 
 __all__ = [
     "MAX_MILESTONES",
@@ -84,9 +102,14 @@ __all__ = [
     "ApplicationView",
     "ApplicationWithdrawn",
     "Apply",
+    "BookingRefused",
+    "BookingStatus",
+    "BookingView",
+    "ChangeTerms",
     "ContractCancelled",
     "ContractCompleted",
     "ContractFacts",
+    "ContractKind",
     "ContractSigned",
     "ContractStatus",
     "ContractTermsChanged",
@@ -141,4 +164,6 @@ __all__ = [
     "SubmitMilestone",
     "UpdateJob",
     "Why",
+    "WorkPeriod",
+    "WorkWindow",
 ]

@@ -1,6 +1,6 @@
 """Jobs: the documents and their queries."""
 
-from collections.abc import Collection
+from collections.abc import AsyncIterator, Collection
 from datetime import datetime
 from typing import Any, ClassVar, Literal
 
@@ -123,6 +123,12 @@ async def insert_job(job: JobDocument) -> None:
 async def get_job(job_id: str) -> JobDocument | None:
     """A job in any state."""
     return await JobDocument.find_one({"_id": job_id}, session=session())
+
+
+async def every() -> AsyncIterator[JobDocument]:
+    """All jobs."""
+    async for job in JobDocument.find_all():
+        yield job
 
 
 async def get_visible_job(job_id: str, *, viewer_id: str | None) -> JobDocument | None:

@@ -52,7 +52,7 @@ OPEN = frozenset({DepositStatus.PENDING, DepositStatus.REQUIRES_ACTION, DepositS
 class DepositDocument(Document):
     """A payment into a wallet. `provider_ref` is stored before the provider is told to charge.
 
-    `method` and `customer` are the provider's names, encrypted.
+    `method` and `customer` are the provider's names, encrypted. `escrow_id` is what it is meant to fund.
     """
 
     id: str  # type: ignore[assignment]  # ours, not an ObjectId
@@ -62,6 +62,7 @@ class DepositDocument(Document):
     amount: int
     currency: str
     method_id: str | None
+    escrow_id: str | None = None
     method: str
     customer: str | None
     status: DepositStatus

@@ -1,6 +1,6 @@
 """Profiles: one document a person, with all that is read together, and the queries by id."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
 from typing import Any, ClassVar
 
@@ -217,6 +217,12 @@ async def insert(profile: ProfileDocument) -> bool:
 
 async def find(user_id: str) -> ProfileDocument | None:
     return await ProfileDocument.find_one({"_id": user_id}, session=session())
+
+
+async def every() -> AsyncIterator[ProfileDocument]:
+    """All profiles."""
+    async for profile in ProfileDocument.find_all():
+        yield profile
 
 
 async def find_many(user_ids: Sequence[str]) -> list[ProfileDocument]:

@@ -6,6 +6,7 @@ from kelmah.services.user.service.certificates import remind_certificate
 from kelmah.services.user.service.consumers import on_reputation_changed, on_user_registered
 from kelmah.services.user.service.context import Context
 from kelmah.services.user.service.images import discard_image
+from kelmah.services.user.service.projections import projections
 
 __all__ = [
     "COUNTED",
@@ -17,5 +18,6 @@ __all__ = [
     "on_message_sent",
     "on_reputation_changed",
     "on_user_registered",
+    "projections",
     "remind_certificate",
 ]
