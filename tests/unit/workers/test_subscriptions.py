@@ -6,9 +6,6 @@ from kelmah.workers.registry import load_actors
 
 #: Facts for the audit, for consumers outside, or for rooms that are not built yet.
 UNHEARD = {
-    "auth.account_deactivated.v1",
-    "auth.account_deleted.v1",
-    "auth.account_reactivated.v1",
     "auth.email_verified.v1",
     "auth.identity_linked.v1",
     "auth.identity_unlinked.v1",
@@ -16,7 +13,6 @@ UNHEARD = {
     "auth.login_refused.v1",
     "auth.mfa_disabled.v1",
     "auth.mfa_enabled.v1",
-    "auth.role_changed.v1",
     "job.job_closed.v1",
     "job.job_created.v1",
     "job.job_deleted.v1",

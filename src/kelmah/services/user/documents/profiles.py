@@ -174,6 +174,8 @@ class ProfileDocument(Document):
     review_count: int = 0
     reputation_sequence: int = 0
     response_rate_percent: int | None = None
+    is_active: bool = True
+    account_sequence: int = 0
     listed_as: Role | None = None
     terms: list[str] = Field(default_factory=list)
     traits: list[str] = Field(default_factory=list)
@@ -235,6 +237,10 @@ async def replace(profile: ProfileDocument, *, version: int) -> bool:
         {"_id": profile.id, "version": version}, encode(profile), session=session()
     )
     return written.modified_count == 1
+
+
+async def remove(user_id: str) -> None:
+    await ProfileDocument.get_pymongo_collection().delete_one({"_id": user_id}, session=session())
 
 
 async def set_reputation(user_id: str, *, rating_milli: int, review_count: int, sequence: int) -> bool:

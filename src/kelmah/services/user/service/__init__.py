@@ -1,5 +1,6 @@
 """The rules of the user service."""
 
+from kelmah.services.user.service.accounts import on_account_changed, on_account_deleted
 from kelmah.services.user.service.analytics import COUNTED, measure_response, on_counted, on_message_sent
 from kelmah.services.user.service.bookings import on_contract_ended
 from kelmah.services.user.service.certificates import remind_certificate
@@ -13,6 +14,8 @@ __all__ = [
     "Context",
     "discard_image",
     "measure_response",
+    "on_account_changed",
+    "on_account_deleted",
     "on_contract_ended",
     "on_counted",
     "on_message_sent",

@@ -154,6 +154,7 @@ def derive(profile: ProfileDocument) -> None:
     """Set what searches go by."""
     listed = (
         profile.role in _LISTED_ROLES
+        and profile.is_active
         and profile.settings.is_discoverable
         and profile.availability.status is not WorkerStatus.PAUSED
     )
