@@ -178,6 +178,7 @@ class ProfileDocument(Document):
     is_resting: bool = False
     is_erased: bool = False
     life_sequence: int = 0
+    role_sequence: int = 0
     listed_as: Role | None = None
     terms: list[str] = Field(default_factory=list)
     traits: list[str] = Field(default_factory=list)

@@ -10,6 +10,7 @@ from kelmah.services.user.service.lifecycle import (
     on_account_deactivated,
     on_account_deleted,
     on_account_reactivated,
+    on_role_changed,
 )
 from kelmah.services.user.service.projections import projections
 
@@ -25,6 +26,7 @@ __all__ = [
     "on_counted",
     "on_message_sent",
     "on_reputation_changed",
+    "on_role_changed",
     "on_user_registered",
     "projections",
     "remind_certificate",
