@@ -16,6 +16,9 @@ _WHY = {
     "reputation": f"the Bayesian rating as a share of five stars; newcomers get {ranking.NEWCOMER_REPUTATION}",
     "distance": f"e^(-km / {ranking.DISTANCE_SCALE_KM:g}); {ranking.UNKNOWN} where no place is known",
     "experience": "(completed contracts + 3) / (completed + 8): each further one says less",
+    "availability": f"free days of the next {ranking.SOON}, {ranking.ENOUGH_DAYS} are enough; of an urgent job's next "
+    f"{ranking.SOON_IF_URGENT}, {ranking.ENOUGH_DAYS_IF_URGENT} is; {ranking.UNKNOWN} where nothing is known",
+    "response": f"the share of first messages that are answered; {ranking.UNKNOWN} where nobody wrote",
     "budget": f"budget / {ranking.HOURS_OF_A_DAY} hours at the worker's rate, at most 1000",
     "load": f"falls to 0 at {ranking.FULL_LOAD} active contracts",
     "recency": f"falls to 0 in {ranking.FRESH_DAYS} days; full for urgent jobs within {ranking.URGENT_KM:g} km of "
