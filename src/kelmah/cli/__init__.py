@@ -25,7 +25,8 @@ _GROUPS = {
     ),
     "events": (
         "The events of the six services: what happened, in what order, proven.",
-        {name: f"events:{name}_" for name in ("list", "show", "verify", "topology", "at", "forget")},
+        {name: f"events:{name}_" for name in ("list", "show", "verify", "topology", "at", "forget")}
+        | {"rebuild": "rebuild:rebuild_"},
     ),
     "indexes": ("The indexes of MongoDB.", {"build": "indexes:build"}),
     "keys": ("Signing keys and the keys of sealed fields.", {"rotate": "auth:rotate_keys"}),
@@ -37,6 +38,7 @@ _GROUPS = {
         },
     ),
     "match": ("The matching of jobs and workers.", {"evaluate": "match:evaluate"}),
+    "moderate": ("The screen that holds reviews back.", {"evaluate": "moderate:evaluate"}),
     "routes": ("What the gateway lets through.", {"explain": "routes:explain"}),
     "webhooks": (
         "Notices of payment providers.",

@@ -187,7 +187,7 @@ class Edge:
 
     async def _charge(self, route: Route, claims: Claims | None, address: str, extra: Headers) -> None:
         key = self._parts.limits.key(route.limit, user_id=claims.sub if claims else None, address=address)
-        verdict = await self._parts.limits.check(route.limit, key)
+        verdict = await self._parts.limits.check(route.limit, key, route.cost)
         extra += limits.headers(verdict)
         if not verdict.allowed:
             raise errors.TooManyRequests(retry_after_s=verdict.retry_after_s)

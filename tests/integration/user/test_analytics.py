@@ -173,3 +173,38 @@ async def test_days_out_of_bounds_are_refused(town: Town, days: str) -> None:
     reply = await town.call("GET", f"/users/me/analytics?days={days}", by=town.somebody())
     assert (reply.status, reply.data["errors"][0]["field"]) == (400, "days")
     assert (await town.call("GET", "/users/me/analytics")).status == 401
+
+
+async def test_matching_learns_how_often_a_worker_answers(town: Town) -> None:
+    worker, hirer = await town.worker("tiling"), town.somebody(Role.HIRER)
+    day = 24 * 60
+
+    async def rate() -> int | None:
+        reply = await town.service.call("GET", f"/internal/workers/{worker.user_id}", caller="job")
+        assert reply.status == 200, reply.data
+        return reply.data["responseRatePercent"]  # type: ignore[no-any-return]  # JSON
+
+    answered, silent, old, fresh = (new_id() for _ in range(4))
+    asked = [(answered, 3 * day), (silent, 2 * day), (old, 91 * day), (fresh, day - 60)]
+    events = [message(one, 1, hirer, worker, minutes_ago=ago) for one, ago in asked]
+    assert await rate() is None
+    await hear(town, events)
+    assert await rate() == 0
+    events.append(message(answered, 2, worker, hirer, minutes_ago=2 * day))
+    await hear(town, events[::-1])
+    assert await rate() == 50
+    timers = town.context.mongo.collection("timers")
+    due = await timers.find_one({"_id": f"response:{fresh}:{worker.user_id}"})
+    assert due is not None
+    assert (due["actor"], due["args"], due["due"]) == (
+        "user.measure_response",
+        [worker.user_id],
+        events[3][0].time + timedelta(days=1),
+    )
+    clock.shift(timedelta(hours=2))
+    try:
+        await service.measure_response(town.context, worker.user_id)
+    finally:
+        clock.reset()
+    assert await rate() == 33
+    assert (await town.stored(worker))["version"] == 2

@@ -214,7 +214,7 @@ async def _review(show: Performance, contract: ContractView) -> None:
     context = show.services["review"]
     of_worker, of_hirer = show.deal.stars
     show.scene.after(hours=12)
-    text = _pick(words.OF_HIRER[of_hirer], show)
+    text = f"{contract.title}: {_pick(words.OF_HIRER[of_hirer], show)}"
     await reviews.submit_review(context, NewReview(contract_id=contract.id, rating=of_hirer, text=text), by=show.worker)
     if show.stage is Stage.REVIEW_SEALED:
         return
@@ -227,7 +227,7 @@ async def _review(show: Performance, contract: ContractView) -> None:
         NewReview(
             contract_id=contract.id,
             rating=of_worker,
-            text=_pick(words.OF_WORKER[of_worker], show),
+            text=f"{contract.title}: {_pick(words.OF_WORKER[of_worker], show)}",
             criteria=marks,
             would_work_again=of_worker > 3,
         ),

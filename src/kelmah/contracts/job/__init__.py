@@ -8,6 +8,7 @@ from kelmah.contracts.job.events import (
     ApplicationRejected,
     ApplicationShortlisted,
     ApplicationWithdrawn,
+    BookingRefused,
     ContractCancelled,
     ContractCompleted,
     ContractSigned,
@@ -41,6 +42,8 @@ from kelmah.contracts.job.public import (
     AnswerCounterOffer,
     ApplicationView,
     Apply,
+    BookingView,
+    ChangeTerms,
     ContractView,
     CounterOffer,
     CounterOfferView,
@@ -72,8 +75,17 @@ from kelmah.contracts.job.public import (
     SubmitMilestone,
     UpdateJob,
     Why,
+    WorkPeriod,
+    WorkWindow,
 )
-from kelmah.contracts.job.states import ApplicationStatus, ContractStatus, InvitationStatus, JobStatus, MilestoneStatus
+from kelmah.contracts.job.states import (
+    ApplicationStatus,
+    BookingStatus,
+    ContractStatus,
+    InvitationStatus,
+    JobStatus,
+    MilestoneStatus,
+)
 
 __all__ = [
     "MAX_MILESTONES",
@@ -90,6 +102,10 @@ __all__ = [
     "ApplicationView",
     "ApplicationWithdrawn",
     "Apply",
+    "BookingRefused",
+    "BookingStatus",
+    "BookingView",
+    "ChangeTerms",
     "ContractCancelled",
     "ContractCompleted",
     "ContractFacts",
@@ -148,4 +164,6 @@ __all__ = [
     "SubmitMilestone",
     "UpdateJob",
     "Why",
+    "WorkPeriod",
+    "WorkWindow",
 ]

@@ -222,6 +222,17 @@ class AmendmentClosed(Event, frozen=True, kw_only=True):
     terms_hash: str
 
 
+class BookingRefused(Event, frozen=True, kw_only=True):
+    """The worker's time could not be taken for an active contract: `code` says why. Other dates are needed."""
+
+    TYPE: ClassVar[str] = "job.booking_refused.v1"
+    contract_id: str
+    job_id: str
+    hirer_id: str
+    worker_id: str
+    code: str
+
+
 class InvitationDeclined(Event, frozen=True, kw_only=True):
     """A worker said no to an invitation."""
 

@@ -23,7 +23,7 @@ class ContractKind(StrEnum):
 
 
 class ContractFacts(Response, frozen=True, kw_only=True):
-    """A contract as payment and review need it."""
+    """A contract as payment and review need it. Trade (of the taxonomy) and region are those of its job, if any."""
 
     id: str
     job_id: str
@@ -31,6 +31,8 @@ class ContractFacts(Response, frozen=True, kw_only=True):
     worker_id: str
     status: ContractStatus
     milestones: list[MilestoneFacts]
+    trade: str | None = None
+    region: str | None = None
     kind: ContractKind = ContractKind.SINGLE
     #: Who brought the worker and is paid for it out of the platform's fee.
     referrer_id: str | None = None

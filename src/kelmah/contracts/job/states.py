@@ -47,6 +47,14 @@ class MilestoneStatus(StrEnum):
     REFUNDED = "refunded"
 
 
+class BookingStatus(StrEnum):
+    """Where the booking of the worker's time for a contract stands. A `refused` one waits for other dates."""
+
+    PENDING = "pending"
+    BOOKED = "booked"
+    REFUSED = "refused"
+
+
 class InvitationStatus(StrEnum):
     """Where an invitation stands; applying answers it."""
 

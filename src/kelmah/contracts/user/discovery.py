@@ -69,7 +69,9 @@ class Facet(Response, frozen=True, kw_only=True):
 
 
 class WorkerFacets(Response, frozen=True, kw_only=True):
-    """How the found workers spread. `isCapped` says that there are more than the `total` that were counted."""
+    """How the found workers spread: exact below 1,000. With `isCapped` there may be more, of which 1,000 were counted,
+    not chosen by chance: the counts then show what there is, and not how much of it.
+    """
 
     total: int
     is_capped: bool

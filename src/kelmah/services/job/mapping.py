@@ -4,6 +4,7 @@ from kelmah.contracts.common import Location, Money
 from kelmah.contracts.job import (
     AmendmentView,
     ApplicationView,
+    BookingView,
     ContractFacts,
     ContractKind,
     ContractView,
@@ -16,10 +17,11 @@ from kelmah.contracts.job import (
     MilestoneView,
     SignatureView,
     Why,
+    WorkPeriod,
 )
 from kelmah.services.job.documents.applications import ApplicationDocument, Counter
 from kelmah.services.job.documents.base import MoneyValue
-from kelmah.services.job.documents.contracts import Amendment, ContractDocument, Milestone
+from kelmah.services.job.documents.contracts import Amendment, ContractDocument, Milestone, Window
 from kelmah.services.job.documents.interest import InvitationDocument
 from kelmah.services.job.documents.jobs import JobDocument, JobVersionDocument
 from kelmah.services.job.documents.search import JobRow
@@ -135,6 +137,11 @@ def contract_view(contract: ContractDocument) -> ContractView:
         title=contract.title,
         value=Money(amount=sum(one.amount for one in contract.milestones), currency=contract.currency),
         milestones=[milestone_view(one, currency=contract.currency) for one in contract.milestones],
+        auto_approve_after_days=contract.auto_approve_after_days,
+        work=_work(contract.work),
+        booking=None
+        if contract.booking is None
+        else BookingView(status=contract.booking.status, code=contract.booking.code),
         terms=contract.terms,
         terms_hash=contract.terms_hash,
         signatures=[
@@ -161,9 +168,15 @@ def amendment_view(amendment: Amendment, currency: str) -> AmendmentView:
             MilestoneOffer(title=one.title, amount=Money(amount=one.amount, currency=currency))
             for one in amendment.milestones
         ],
+        auto_approve_after_days=amendment.auto_approve_after_days,
+        work=_work(amendment.work),
         terms=amendment.terms,
         terms_hash=amendment.terms_hash,
     )
+
+
+def _work(window: Window | None) -> WorkPeriod | None:
+    return None if window is None else WorkPeriod(starts_at=window.starts_at, ends_at=window.ends_at)
 
 
 def milestone_view(milestone: Milestone, *, currency: str) -> MilestoneView:
@@ -185,7 +198,7 @@ def milestone_view(milestone: Milestone, *, currency: str) -> MilestoneView:
     )
 
 
-def contract_facts(contract: ContractDocument) -> ContractFacts:
+def contract_facts(contract: ContractDocument, job: JobDocument | None) -> ContractFacts:
     """A contract as other services need it."""
     return ContractFacts(
         id=contract.id,
@@ -202,5 +215,7 @@ def contract_facts(contract: ContractDocument) -> ContractFacts:
             )
             for one in contract.milestones
         ],
+        trade=job.category if job else None,
+        region=job.location.region if job else None,
         kind=ContractKind.SINGLE if len(contract.milestones) == 1 else ContractKind.MILESTONES,
     )

@@ -16,4 +16,5 @@ for counted in service.COUNTED:
     on_event("user.count_event", counted, service.on_counted)
 
 on_timer("user.discard_image", service.discard_image)
+on_timer("user.measure_response", service.measure_response)
 on_timer("user.remind_certificate", service.remind_certificate)

@@ -45,6 +45,7 @@ POLICY: Policy = {
     "ListContracts": PARTIES,
     "GetContract": PARTIES,
     "SignContract": PARTIES,
+    "ChangeTerms": PARTIES,
     "CancelContract": PARTIES,
     "EndContract": PARTIES,
     "GetNextSteps": PARTIES,

@@ -1,8 +1,13 @@
 """Contracts: reading, signing, cancelling, and their terms while they are unsigned."""
 
+from typing import Any
+
+from msgspec import UNSET
+
 from kelmah.contracts.common import MAX_SAFE_INTEGER, Page
 from kelmah.contracts.job import (
     MAX_MILESTONES,
+    ChangeTerms,
     ContractCancelled,
     ContractCompleted,
     ContractFacts,
@@ -38,8 +43,9 @@ from kelmah.services.job.errors import (
 )
 from kelmah.services.job.service import jobs, words
 from kelmah.services.job.service.applications import milestone_amount
+from kelmah.services.job.service.bookings import book_later, new_booking
 from kelmah.services.job.service.context import Context
-from kelmah.services.job.service.drafting import terms_text
+from kelmah.services.job.service.drafting import checked_work, with_terms
 from kelmah.services.job.service.paging import position
 from kelmah.services.job.service.states import CONTRACT_TRANSITIONS, JOB_TRANSITIONS, WITH_MONEY, sources
 
@@ -54,7 +60,7 @@ async def contract_facts(contract_id: str) -> ContractFacts:
     contract = await documents.get_contract(contract_id)
     if contract is None:
         raise ContractNotFound
-    return mapping.contract_facts(contract)
+    return mapping.contract_facts(contract, await job_documents.get_job(contract.job_id))
 
 
 async def list_contracts(
@@ -82,7 +88,10 @@ async def sign(context: Context, contract_id: str, *, terms_hash: str | None, by
         )
         if contract is None:
             raise _why_not_sign(seen, by, terms_hash)
-        active = await documents.activate(contract_id, at=now)
+        booking = new_booking(contract.work)
+        active = await documents.activate(contract_id, at=now, booking=booking)
+        if active is not None:
+            await book_later(context, contract_id, booking)
         event = ContractSigned(
             contract_id=contract_id,
             job_id=seen.job_id,
@@ -177,30 +186,45 @@ async def add_milestone(context: Context, contract_id: str, data: ProposedMilest
         if amount + sum(one.amount for one in seen.milestones) > MAX_SAFE_INTEGER:
             raise BadInput.of("amount", "makes the contract's value too large")
         milestone = Milestone(id=new_id(), title=title, amount=amount)
-        terms, terms_hash = terms_text(seen, [*seen.milestones, milestone])
-        contract = await documents.replace_terms(
-            contract_id,
-            version=seen.version,
-            party=by.user_id,
-            milestone=milestone,
-            terms=terms,
-            terms_hash=terms_hash,
-            at=clock.now(),
-        )
-        if contract is None:
-            raise PreconditionFailed
-        event = ContractTermsChanged(
-            contract_id=contract_id,
-            job_id=contract.job_id,
-            hirer_id=contract.hirer_id,
-            worker_id=contract.worker_id,
-            changed_by=by.user_id,
-            terms_hash=terms_hash,
-        )
-        await context.events.append(event, subject=subject(contract_id))
-        return mapping.milestone_view(milestone, currency=contract.currency)
+        await _replace_terms(context, with_terms(seen, milestones=[*seen.milestones, milestone]), by=by)
+        return mapping.milestone_view(milestone, currency=seen.currency)
 
     return await context.mongo.transact(change)
+
+
+async def change_terms(context: Context, contract_id: str, data: ChangeTerms, *, by: Principal) -> ContractView:
+    """Change the days of silence or the dates while signatures are awaited. Both sides then sign the new terms."""
+    changes: dict[str, Any] = {}
+    if data.auto_approve_after_days is not UNSET:
+        changes["auto_approve_after_days"] = data.auto_approve_after_days
+    if data.work is not UNSET:
+        changes["work"] = None if data.work is None else checked_work("work", data.work)
+    if not changes:
+        raise BadInput("There is nothing to change.")
+
+    async def change() -> ContractView:
+        seen = await own_contract(contract_id, by)
+        if seen.status is not ContractStatus.AWAITING_SIGNATURES:
+            raise IllegalStep.of("contract", seen.status)
+        return mapping.contract_view(await _replace_terms(context, with_terms(seen, **changes), by=by))
+
+    return await context.mongo.transact(change)
+
+
+async def _replace_terms(context: Context, agreed: ContractDocument, *, by: Principal) -> ContractDocument:
+    contract = await documents.replace_terms(agreed, party=by.user_id, at=clock.now())
+    if contract is None:
+        raise PreconditionFailed
+    event = ContractTermsChanged(
+        contract_id=contract.id,
+        job_id=contract.job_id,
+        hirer_id=contract.hirer_id,
+        worker_id=contract.worker_id,
+        changed_by=by.user_id,
+        terms_hash=contract.terms_hash,
+    )
+    await context.events.append(event, subject=subject(contract.id))
+    return contract
 
 
 async def own_contract(contract_id: str, by: Principal) -> ContractDocument:

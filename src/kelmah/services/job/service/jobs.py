@@ -54,7 +54,7 @@ async def create_job(context: Context, data: CreateJob, *, by: Principal) -> Job
     content = _content(context, msgspec.structs.asdict(data))
     now = clock.now()
     job = JobDocument(id=new_id(), hirer_id=by.user_id, created_at=now, updated_at=now, trades=[], terms=[], **content)
-    job.trades, job.terms = _trades(job), _terms(job)
+    job = job.model_copy(update=search_fields(job))
 
     async def change() -> JobView:
         await documents.insert_job(job)
@@ -96,7 +96,7 @@ async def update_job(context: Context, job_id: str, data: UpdateJob, *, version:
         now = clock.now()
         after = found.model_copy(update=content)
         changes = {name: _plain(value) for name, value in content.items()}
-        changes |= {"terms": _terms(after), "trades": _trades(after), "updated_at": now}
+        changes |= {**search_fields(after), "updated_at": now}
         if after.status is JobStatus.OPEN and "application_deadline" in given:
             changes["expires_at"] = _expiry(context, after, now=now)
         job = await documents.update_job(
@@ -294,6 +294,11 @@ def _place(given: Location) -> Place:
         region_key=words.region_key(region, field="location.region"),
         point=Point(coordinates=given.coordinates),
     )
+
+
+def search_fields(job: JobDocument) -> dict[str, list[str]]:
+    """What searches go by."""
+    return {"terms": _terms(job), "trades": _trades(job)}
 
 
 def _terms(job: JobDocument) -> list[str]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from kelmah.contracts.job import ContractStatus, MilestoneStatus, NextStep, NextSteps
+from kelmah.contracts.job import BookingStatus, ContractStatus, MilestoneStatus, NextStep, NextSteps
 from kelmah.kit.context import Principal
 from kelmah.services.job.documents.contracts import ContractDocument, Milestone
 from kelmah.services.job.service.contracts import own_contract
@@ -16,6 +16,9 @@ _STEPS = {
     MilestoneStatus.APPROVED: ("nobody", "release", "The money is being released to the worker."),
     MilestoneStatus.DISPUTED: ("nobody", "resolve_dispute", "The money stands still until the dispute is resolved."),
 }
+
+
+_REFUSED = "The worker is not free at the agreed time: agree another time by an amendment, or cancel."
 
 
 async def next_steps(contract_id: str, *, by: Principal) -> NextSteps:
@@ -35,6 +38,9 @@ def _steps(contract: ContractDocument) -> Iterator[NextStep]:
     if contract.amendment is not None:
         other = "worker" if contract.amendment.proposed_by == contract.hirer_id else "hirer"
         yield NextStep(by=other, action="answer_amendment", text=f"The {other} signs or declines the amendment.")
+    if contract.booking is not None and contract.booking.status is BookingStatus.REFUSED:
+        for side in ("hirer", "worker"):
+            yield NextStep(by=side, action="agree_dates", text=_REFUSED)
     for milestone in contract.milestones:
         yield from _of_milestone(milestone)
 

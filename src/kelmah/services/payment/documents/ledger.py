@@ -332,6 +332,35 @@ async def replay() -> dict[str, Replayed]:
     return {row["_id"]: Replayed(row["sum"], row["count"], row["highest"]) for row in await _aggregate(pipeline)}
 
 
+async def made_anew() -> AsyncIterator[tuple[str, dict[str, Any]]]:
+    """Every account document as its entries alone would make it, by its id."""
+    pipeline: list[dict[str, Any]] = [
+        {"$unwind": "$postings"},
+        {
+            "$group": {
+                "_id": "$postings.key",
+                "account": {"$first": "$postings.account"},
+                "currency": {"$first": "$postings.currency"},
+                "balance": {"$sum": "$postings.amount"},
+                # The greatest of pairs is the one with the greatest sequence, which no other has.
+                "last": {"$max": {"sequence": "$postings.sequence", "hash": "$hash"}},
+            }
+        },
+    ]
+    async for row in await EntryDocument.get_pymongo_collection().aggregate(pipeline, allowDiskUse=True):
+        yield (
+            row["_id"],
+            {
+                "account": row["account"],
+                "kind": row["account"].partition(":")[0],
+                "currency": row["currency"],
+                "balance": row["balance"],
+                "sequence": row["last"]["sequence"],
+                "head": row["last"]["hash"],
+            },
+        )
+
+
 async def unbalanced(limit: int = 100) -> list[str]:
     """References of entries whose postings do not sum to zero in some currency."""
     pipeline: list[dict[str, Any]] = [

@@ -27,6 +27,7 @@ from kelmah.services.payment.service.escrows import (
 from kelmah.services.payment.service.exceptions import list_exceptions, resolve_exception
 from kelmah.services.payment.service.funding import fund_escrow
 from kelmah.services.payment.service.methods import delete_method, forget_method, list_methods, save_method
+from kelmah.services.payment.service.projections import projections
 from kelmah.services.payment.service.reconciliation import (
     Reconciliation,
     reconcile,
@@ -81,6 +82,7 @@ __all__ = [
     "list_withdrawals",
     "on_contract_cancelled",
     "on_milestone_approved",
+    "projections",
     "raise_dispute",
     "read_statement",
     "receive_webhook",

@@ -25,10 +25,11 @@ from kelmah.contracts.user import (
 )
 from kelmah.kit import clock
 from kelmah.kit.errors import BadInput
+from kelmah.kit.nearest import Circle
 from kelmah.kit.pagination import decode_cursor, encode_cursor
 from kelmah.services.user import mapping
 from kelmah.services.user.documents import search as documents
-from kelmah.services.user.documents.search import Near, Row, Search, Window
+from kelmah.services.user.documents.search import Row, Search, Window
 from kelmah.services.user.service import explaining, popular, spelling, terms, typed
 from kelmah.services.user.service.context import Context
 
@@ -98,16 +99,15 @@ async def count_workers(query: WorkerQuery) -> WorkerFacets:
         BadInput: a parameter does not fit, alone or with another.
     """
     search, _, _ = await _prepare(query)
-    counts = await documents.facets(search) if search else {}
+    found = await documents.facets(search) if search else documents.Facets(0, is_capped=False, counts={})
 
     def facet(field: str, name: Callable[[str], str] = str) -> list[Facet]:
-        values = sorted(counts.get(field, {}).items(), key=lambda pair: (-pair[1], pair[0]))
+        values = sorted(found.counts.get(field, {}).items(), key=lambda pair: (-pair[1], pair[0]))
         return [Facet(value=value, name=name(value), count=count) for value, count in values]
 
-    total = counts.get("total", {}).get("total", 0)
     return WorkerFacets(
-        total=total,
-        is_capped=total == documents.FACETS_OF,
+        total=found.counted,
+        is_capped=found.is_capped,
         skills=facet("skills", mapping.skill_name),
         regions=facet("regions"),
         languages=facet("languages"),
@@ -251,7 +251,7 @@ async def _page(search: Search, sort: SearchSort, limit: int, cursor: str | None
     return rows[:limit], encode_cursor((sort.value, last.key(sort), last.id))
 
 
-def _near(query: WorkerQuery) -> Near | None:
+def _near(query: WorkerQuery) -> Circle | None:
     if query.near is None:
         if query.radius_km is not None:
             raise BadInput.of("radiusKm", "needs near")
@@ -265,7 +265,7 @@ def _near(query: WorkerQuery) -> Near | None:
     radius_km = DEFAULT_RADIUS_KM if query.radius_km is None else query.radius_km
     if not math.isfinite(radius_km):
         raise BadInput.of("radiusKm", "must be a number")
-    return Near(longitude, latitude, radius_km * 1000)
+    return Circle(longitude, latitude, radius_km * 1000)
 
 
 def _milli(rating: float | None) -> int | None:
