@@ -179,8 +179,7 @@ async def test_the_command_line_reads_files_and_shows_differences(
     code, out = await run("bank", "import", str(tmp_path / "statement.xml"))
     assert (code, "payment.bank_file_known" in out) == (1, True), out
     code, out = await run("bank", "export", str(tmp_path))
-    (path,) = tmp_path.glob("pain.001-*.xml")  # noqa: ASYNC240  # a moment, in a test
-    assert (code, out.strip()) == (0, str(path))
+    assert (code, out.strip().startswith(str(tmp_path / "pain.001-GHS-"))) == (0, True), out
     code, out = await run("ledger", "reconcile")
     assert (code, "not reached: stripe" in out) == (1, True), out
     code, out = await run("ledger", "exceptions")
