@@ -83,6 +83,7 @@ def conversation_view(
         id=conversation.id,
         kind=conversation.kind,
         contract_id=conversation.contract_id,
+        job_id=conversation.job_id,
         participants=[
             ParticipantView(
                 user_id=one.user_id,

@@ -3,7 +3,7 @@
 from typing import Annotated, Any
 from urllib.parse import quote
 
-from litestar import Request, Response, get, patch, post
+from litestar import Request, Response, get, patch, post, put
 from litestar.di import NamedDependency
 from litestar.params import FromPath, HeaderParameter, JSONBody, QueryParameter
 from litestar.response import Stream
@@ -17,9 +17,12 @@ from kelmah.contracts.messaging import (
     MessageView,
     NewConversation,
     NewMessage,
+    OwnPresence,
+    PresenceChoice,
     PresenceView,
     ReadMark,
     SocketTicket,
+    SupportCase,
 )
 from kelmah.kit.app import API_PREFIX
 from kelmah.kit.context import Principal
@@ -192,6 +195,56 @@ async def get_presence(
     return Page(items=await service.get_presence(context, ids, by=principal))
 
 
+@get(
+    f"{API_PREFIX}/presence/me",
+    operation_id="GetOwnPresence",
+    summary="How I am seen, and how I chose to be",
+    tags=["Live"],
+)
+async def get_own_presence(context: NamedDependency[Context], principal: NamedDependency[Principal]) -> OwnPresence:
+    return await service.get_own_presence(context, by=principal)
+
+
+@put(
+    f"{API_PREFIX}/presence/me",
+    operation_id="ChoosePresence",
+    summary="Be away, or be seen by nobody",
+    tags=["Live"],
+    request_max_body_size=MAX_JSON_BYTES,
+)
+async def choose_presence(
+    data: JSONBody[PresenceChoice], context: NamedDependency[Context], principal: NamedDependency[Principal]
+) -> OwnPresence:
+    return await service.choose_presence(context, data, by=principal)
+
+
+@get(
+    f"{API_PREFIX}/moderation/support-conversations",
+    operation_id="ListSupportConversations",
+    summary="Conversations with support, the longest untouched first",
+    tags=["Conversations"],
+)
+async def list_support(
+    context: NamedDependency[Context], limit: Limit = DEFAULT_LIMIT, cursor: Cursor = None
+) -> Page[SupportCase]:
+    return await service.list_support(context, cursor=cursor, limit=limit)
+
+
+@post(
+    f"{API_PREFIX}/moderation/support-conversations/{{conversation_id:str}}/join",
+    operation_id="JoinSupportConversation",
+    status_code=200,
+    summary="Join somebody's conversation with support, to read and answer it",
+    description="Who joined is written into the audit trail. Joining twice changes nothing.",
+    tags=["Conversations"],
+    request_max_body_size=MAX_JSON_BYTES,
+)
+async def join_support(
+    conversation_id: FromPath[str], context: NamedDependency[Context], principal: NamedDependency[Principal]
+) -> SupportCase:
+    return await service.join_support(context, conversation_id, by=principal)
+
+
 @post(
     f"{API_PREFIX}/ws-tickets",
     operation_id="IssueSocketTicket",
@@ -214,5 +267,9 @@ HANDLERS = [
     upload_attachment,
     download_attachment,
     get_presence,
+    get_own_presence,
+    choose_presence,
+    list_support,
+    join_support,
     issue_ticket,
 ]

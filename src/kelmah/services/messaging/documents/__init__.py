@@ -9,6 +9,7 @@ from kelmah.services.messaging.documents.deliveries import (
 )
 from kelmah.services.messaging.documents.messages import MessageDocument
 from kelmah.services.messaging.documents.notifications import NotificationDocument
+from kelmah.services.messaging.documents.presence import PresenceChoiceDocument
 from kelmah.services.messaging.documents.safety import (
     BlockDocument,
     PairDocument,
@@ -27,6 +28,7 @@ __all__ = [
     "MessageDocument",
     "NotificationDocument",
     "PairDocument",
+    "PresenceChoiceDocument",
     "PushSubscriptionDocument",
     "ReportDocument",
     "RestrictionDocument",
@@ -45,4 +47,5 @@ DOCUMENTS = (
     PairDocument,
     RestrictionDocument,
     ReportDocument,
+    PresenceChoiceDocument,
 )

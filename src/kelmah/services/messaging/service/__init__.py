@@ -57,12 +57,16 @@ from kelmah.services.messaging.service.notifications import (
 )
 from kelmah.services.messaging.service.presence import (
     REFRESH_S,
+    choose_presence,
     expire_presence,
+    get_own_presence,
     get_presence,
     join,
     leave,
+    note_activity,
     refresh_presence,
 )
+from kelmah.services.messaging.service.rooms import join_support, list_support
 from kelmah.services.messaging.service.safety import (
     block,
     decide_report,
@@ -92,6 +96,7 @@ __all__ = [
     "Download",
     "Missing",
     "block",
+    "choose_presence",
     "create_conversation",
     "decide_report",
     "delete_message",
@@ -103,10 +108,12 @@ __all__ = [
     "forget_phone",
     "get_case",
     "get_notification",
+    "get_own_presence",
     "get_presence",
     "get_settings",
     "issue_ticket",
     "join",
+    "join_support",
     "leave",
     "list_blocks",
     "list_changes",
@@ -114,8 +121,10 @@ __all__ = [
     "list_messages",
     "list_notifications",
     "list_reports",
+    "list_support",
     "mark_read",
     "missing_since",
+    "note_activity",
     "note_typing",
     "on_application_accepted",
     "on_application_received",

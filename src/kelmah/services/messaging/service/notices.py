@@ -34,7 +34,7 @@ from kelmah.services.messaging.documents import (
     notifications,
     safety,
 )
-from kelmah.services.messaging.service import live, tickets
+from kelmah.services.messaging.service import live, rooms, tickets
 from kelmah.services.messaging.service.context import Context
 from kelmah.services.messaging.service.conversations import open_key
 from kelmah.services.messaging.service.messages import views
@@ -113,6 +113,7 @@ _ESCROW = ("escrow_id", "contract_id", "milestone_id")
 
 
 async def on_application_received(context: Context, envelope: Envelope, event: ApplicationReceived) -> None:
+    await rooms.open_for_application(event.job_id, hirer_id=event.hirer_id, worker_id=event.worker_id)
     await _notify(context, envelope, [event.hirer_id], Kind.APPLICATION_RECEIVED, event, ids=_APPLICATION)
 
 
@@ -130,6 +131,7 @@ async def on_contract_signed(context: Context, envelope: Envelope, event: Contra
     if event.complete:
         both = [event.hirer_id, event.worker_id]
         await safety.add_pair(*both)
+        await rooms.open_for_contract(event.contract_id, hirer_id=event.hirer_id, worker_id=event.worker_id)
         await _notify(context, envelope, both, Kind.CONTRACT_ACTIVE, event, ids=ids)
     else:
         await _notify(context, envelope, [_other(event, event.signed_by)], Kind.CONTRACT_SIGNED, event, ids=ids)
