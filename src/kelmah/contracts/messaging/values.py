@@ -53,10 +53,14 @@ class ParticipantView(Response, frozen=True, kw_only=True):
 
 
 class FileState(StrEnum):
-    """Whether a file can be read: not while it is looked through for malware, and never where some was found."""
+    """Whether a file can be read: not while it is looked through for malware, and never where some was found.
+
+    Where nobody looks through files, they are `unscanned`, and can be read.
+    """
 
     SCANNING = "scanning"
     CLEAN = "clean"
+    UNSCANNED = "unscanned"
     INFECTED = "infected"
 
 
@@ -67,7 +71,9 @@ class AttachmentView(Response, frozen=True, kw_only=True):
     file_name: str
     media_type: str
     size: int
-    state: FileState = FileState.CLEAN
+    state: FileState = FileState.UNSCANNED
+    #: Whether a small picture of it is at `GET /attachments/{id}/thumbnail` (WebP).
+    thumbnail: bool = False
 
 
 class NewMessage(Request, frozen=True, kw_only=True):

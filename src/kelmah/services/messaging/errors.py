@@ -42,6 +42,10 @@ class FileTooLarge(errors.PayloadTooLarge):
     code, title = "messaging.file_too_large", "The file is too large"
 
 
+class QuotaReached(errors.PayloadTooLarge):
+    code, title = "messaging.quota_reached", "You have as many files here as you may have"
+
+
 class FileScanning(errors.Conflict):
     code, title = "messaging.file_scanning", "The file is being looked through for malware"
 

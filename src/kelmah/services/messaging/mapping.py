@@ -41,6 +41,7 @@ def attachment_view(attachment: AttachmentDocument, ring: KeyRing) -> Attachment
         media_type=attachment.media_type,
         size=attachment.size,
         state=attachment.state,
+        thumbnail=attachment.thumbnail,
     )
 
 

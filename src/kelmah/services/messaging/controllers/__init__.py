@@ -30,6 +30,7 @@ POLICY: Policy = {
     "ReadConversation": SIGNED_IN,
     "UploadAttachment": SIGNED_IN,
     "DownloadAttachment": SIGNED_IN,
+    "DownloadThumbnail": SIGNED_IN,
     "GetPresence": SIGNED_IN,
     "GetOwnPresence": SIGNED_IN,
     "ChoosePresence": SIGNED_IN,

@@ -139,7 +139,8 @@ async def read_conversation(
     summary="Upload a file to send with a message",
     description=(
         "The body is the file itself, as application/octet-stream; X-Filename its name, percent-encoded as UTF-8. "
-        "Taken are JPEG, PNG, WebP, GIF, PDF, DOCX, XLSX, MP3, M4A, Ogg and MP4 whose name fits the content."
+        "Taken are JPEG, PNG, WebP, GIF, PDF, DOCX, XLSX, MP3, M4A, Ogg and MP4 whose name fits the content. "
+        "Of pictures the pixels are kept, and nothing of where and when they were taken."
     ),
     tags=["Conversations"],
     opt={"streams_body": True},
@@ -179,6 +180,20 @@ async def download_attachment(
             "content-length": str(file.view.size),
         },
     )
+
+
+@get(
+    f"{API_PREFIX}/attachments/{{attachment_id:str}}/thumbnail",
+    operation_id="DownloadThumbnail",
+    summary="A small picture of a file that is one",
+    tags=["Conversations"],
+)
+async def download_thumbnail(
+    attachment_id: FromPath[str], context: NamedDependency[Context], principal: NamedDependency[Principal]
+) -> Stream:
+    file = await service.open_attachment(context, attachment_id, thumbnail=True, by=principal)
+    headers = {"x-content-type-options": "nosniff", "cache-control": "private, no-store"}
+    return Stream(file.chunks, media_type="image/webp", headers=headers)
 
 
 @get(
@@ -266,6 +281,7 @@ HANDLERS = [
     read_conversation,
     upload_attachment,
     download_attachment,
+    download_thumbnail,
     get_presence,
     get_own_presence,
     choose_presence,

@@ -1,6 +1,6 @@
 """The documents of the messaging service and every query on them."""
 
-from kelmah.services.messaging.documents.attachments import AttachmentDocument
+from kelmah.services.messaging.documents.attachments import AttachmentDocument, FileUsageDocument
 from kelmah.services.messaging.documents.conversations import ConversationDocument, EpochDocument
 from kelmah.services.messaging.documents.deliveries import (
     DeliveryDocument,
@@ -25,6 +25,7 @@ __all__ = [
     "DeliveryDocument",
     "DeliverySettingsDocument",
     "EpochDocument",
+    "FileUsageDocument",
     "MessageDocument",
     "NotificationDocument",
     "PairDocument",
@@ -48,4 +49,5 @@ DOCUMENTS = (
     RestrictionDocument,
     ReportDocument,
     PresenceChoiceDocument,
+    FileUsageDocument,
 )
