@@ -9,6 +9,7 @@ import base64
 import json
 import os
 import random
+import signal
 import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -48,9 +49,9 @@ class Process:
 
     async def kill(self) -> None:
         assert self._child is not None
-        assert self._child.returncode is None, f"ended by itself with {self._child.returncode}: see {self._log}"
-        self._child.kill()
-        await self._child.wait()
+        if self._child.returncode is None:
+            self._child.kill()
+        assert await self._child.wait() == -signal.SIGKILL, f"it ended by itself: see {self._log}"
 
 
 @asynccontextmanager

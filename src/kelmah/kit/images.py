@@ -1,7 +1,8 @@
 """Recognises files by their first bytes, and decodes and re-encodes images so that only pixels survive."""
 
 import io
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from typing import Literal
 
 import anyio
@@ -13,7 +14,7 @@ from kelmah.kit.errors import KelmahError
 
 SNIFF_BYTES = 8192
 _READABLE = ("JPEG", "PNG", "WEBP", "GIF")
-_QUALITY = 85
+_QUALITY, _KEPT_QUALITY = 85, 92
 # Decoding a large photo takes a second of CPU and 160 MB; more at once would starve the machine.
 _LIMITER = anyio.CapacityLimiter(2)
 
@@ -75,20 +76,57 @@ async def reencode_image(
     return await anyio.to_thread.run_sync(_reencode, data, max_pixels, max_side, format, limiter=_LIMITER)
 
 
-def _reencode(data: bytes, max_pixels: int, max_side: int, format: str) -> bytes:  # noqa: A002
+async def clean_image(data: bytes, *, max_pixels: int = 40_000_000) -> bytes:
+    """Encode a JPEG, PNG, WebP or GIF anew in its own format and size, in a thread, two at a time.
+
+    The orientation is applied; EXIF with its place and time, comments, and what was appended are gone. A GIF keeps
+    its pictures, the others their first.
+
+    Args:
+        data: the whole file, in memory: the caller bounds its size.
+        max_pixels: the most pixels of all its pictures.
+
+    Raises:
+        InvalidImage: not an image, another format, or damaged.
+        ImageTooLarge: more pixels than allowed.
+    """
+    return await anyio.to_thread.run_sync(_clean, data, max_pixels, limiter=_LIMITER)
+
+
+def _clean(data: bytes, max_pixels: int) -> bytes:
+    result = io.BytesIO()
+    with _opened(data, max_pixels) as image:
+        if image.format == "GIF":
+            if image.width * image.height * getattr(image, "n_frames", 1) > max_pixels:
+                raise ImageTooLarge(f"the pictures have more than {max_pixels} pixels", max_pixels=max_pixels)
+            image.save(result, format="GIF", save_all=True, comment=b"")
+            return result.getvalue()
+        kind, picture = image.format, ImageOps.exif_transpose(image)
+        picture.info = {name: value for name, value in picture.info.items() if name == "transparency"}
+        picture.save(result, format=kind, quality=_KEPT_QUALITY)
+    return result.getvalue()
+
+
+@contextmanager
+def _opened(data: bytes, max_pixels: int) -> Iterator[Image.Image]:
     try:
         with Image.open(io.BytesIO(data), formats=_READABLE) as image:
             if image.width * image.height > max_pixels:
                 raise ImageTooLarge(f"the image has more than {max_pixels} pixels", max_pixels=max_pixels)
-            # A JPEG can be decoded at a fraction of its size, never smaller than asked for.
-            image.draft("RGB", (max_side, max_side))
-            picture = _plain(ImageOps.exif_transpose(image), keep_alpha=format == "webp")
+            yield image
     except (ImageTooLarge, MemoryError):
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise ImageTooLarge(f"the image has more than {max_pixels} pixels", max_pixels=max_pixels) from None
     except Exception as error:  # decoders raise what their broken input provokes
         raise InvalidImage("the file is not a readable image") from error
+
+
+def _reencode(data: bytes, max_pixels: int, max_side: int, format: str) -> bytes:  # noqa: A002
+    with _opened(data, max_pixels) as image:
+        # A JPEG can be decoded at a fraction of its size, never smaller than asked for.
+        image.draft("RGB", (max_side, max_side))
+        picture = _plain(ImageOps.exif_transpose(image), keep_alpha=format == "webp")
     picture.thumbnail((max_side, max_side), Image.Resampling.LANCZOS)
     # Encoders copy comments, XMP and profiles from here.
     picture.info.clear()

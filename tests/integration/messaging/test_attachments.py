@@ -1,5 +1,6 @@
 """Files: what is taken, who may read them, and that they lie encrypted."""
 
+import asyncio
 import io
 import zipfile
 from datetime import timedelta
@@ -8,6 +9,7 @@ from urllib.parse import quote
 
 import pytest
 from PIL import Image
+from pydantic import ValidationError
 
 from kelmah.kit import clock, signing
 from kelmah.kit.context import Principal
@@ -53,7 +55,7 @@ async def test_a_file_goes_from_one_to_the_other(
     view = reply.data
     assert view == {
         "id": view["id"], "fileName": "plan d'ébène № 1.PDF", "mediaType": "application/pdf", "size": len(PDF),
-        "state": "clean",
+        "state": "unscanned", "thumbnail": False,
     }  # fmt: skip
     path = f"/api/v1/attachments/{view['id']}"
     # Until it is sent, it is its uploader's alone.
@@ -204,3 +206,116 @@ async def test_files_that_were_never_sent_are_thrown_away(
     assert (await service.call("GET", f"/api/v1/attachments/{sent}", by=hirer)).body == png()
     assert (await service.call("GET", f"/api/v1/attachments/{unsent}", by=hirer)).status == 404
     assert not await service.context.blobs.exists(unsent)
+
+
+def photo(**more: Any) -> bytes:
+    """A photo that says where it was taken, and lies on its side."""
+    out = io.BytesIO()
+    exif = Image.Exif()
+    exif[0x0112], exif[0x010F] = 6, "a camera of Accra"
+    Image.new("RGB", (600, 400), "green").save(out, exif=exif, comment="at home", **more)
+    return out.getvalue()
+
+
+@pytest.mark.parametrize(("name", "kind"), [("a.jpg", "jpeg"), ("a.webp", "webp"), ("a.png", "png"), ("a.gif", "gif")])
+async def test_a_picture_keeps_its_pixels_only(
+    service: Service, hirer: Principal, worker: Principal, conversation_id: str, name: str, kind: str
+) -> None:
+    content = photo(format=kind) + b"PK\x05\x06 a second file behind the first"
+    view = (await upload(service, conversation_id, hirer, name, content)).data
+    path = f"/api/v1/attachments/{view['id']}"
+    kept = (await service.call("GET", path, by=hirer)).body
+    assert len(kept) == view["size"]
+    assert view["thumbnail"] is True
+    for trace in (b"Accra", b"at home", b"second file", b"Exif"):
+        assert trace not in kept
+    with Image.open(io.BytesIO(kept)) as image:
+        assert (image.format, image.size) == (kind.upper(), (600, 400) if kind == "gif" else (400, 600))
+
+    # The small picture has the same readers.
+    assert (await service.call("GET", f"{path}/thumbnail", by=worker)).status == 404
+    await say(service, conversation_id, "", hirer, attachmentIds=[view["id"]])
+    small = await service.call("GET", f"{path}/thumbnail", by=worker)
+    assert (small.status, small.headers["content-type"]) == (200, "image/webp")
+    with Image.open(io.BytesIO(small.body)) as image:
+        assert (image.format, max(image.size)) == ("WEBP", 320)
+
+
+async def test_a_document_has_no_small_picture(service: Service, hirer: Principal, conversation_id: str) -> None:
+    view = (await upload(service, conversation_id, hirer, "a.pdf", PDF)).data
+    reply = await service.call("GET", f"/api/v1/attachments/{view['id']}/thumbnail", by=hirer)
+    assert (reply.status, reply.data["code"]) == (404, "messaging.attachment_not_found")
+
+
+def bomb() -> bytes:
+    """A picture of a few kilobytes that would take 300 MB."""
+    out = io.BytesIO()
+    Image.new("1", (50_000, 50_000)).save(out, "png")
+    return out.getvalue()
+
+
+@pytest.mark.parametrize("content", [photo(format="png")[:-100], bomb()], ids=["half an upload", "a bomb"])
+async def test_a_picture_that_is_none_leaves_nothing(
+    service: Service, hirer: Principal, conversation_id: str, content: bytes
+) -> None:
+    before = (await kept(service))[1]
+    reply = await upload(service, conversation_id, hirer, "a.png", content)
+    assert (reply.status, reply.data["code"]) == (415, "messaging.file_type_refused")
+    assert await kept(service, conversation_id=conversation_id) == (0, before)
+
+
+async def used(service: Service, who: Principal) -> int:
+    row = await service.context.mongo.collection("file_usage").find_one({"_id": who.user_id})
+    return 0 if row is None else int(row["size"])
+
+
+async def test_a_person_has_so_many_bytes(service: Service, hirer: Principal, conversation_id: str) -> None:
+    settings = service.context.settings
+    service.replace(settings=settings.model_copy(update={"attachment_quota_bytes": 2 * len(PDF)}))
+    try:
+        replies = await asyncio.gather(*(upload(service, conversation_id, hirer, "a.pdf", PDF) for _ in range(4)))
+        assert sorted(one.status for one in replies) == [201, 201, 413, 413]
+        assert {one.data["code"] for one in replies if one.status == 413} == {"messaging.quota_reached"}
+        assert await used(service, hirer) == 2 * len(PDF)
+        assert (await kept(service, conversation_id=conversation_id))[0] == 2
+        gone = next(one.data["id"] for one in replies if one.status == 201)
+        for _ in range(2):  # running twice gives back once
+            await rules.discard_upload(service.context, gone)
+        assert await used(service, hirer) == len(PDF)
+        assert (await upload(service, conversation_id, hirer, "a.pdf", PDF)).status == 201
+        assert (await upload(service, conversation_id, hirer, "a.pdf", PDF[:10])).status == 413
+    finally:
+        service.replace(settings=settings)
+
+
+async def test_what_was_taken_back_is_given_back(service: Service, hirer: Principal, conversation_id: str) -> None:
+    view = (await upload(service, conversation_id, hirer, "a.png", png())).data
+    message = await say(service, conversation_id, "", hirer, attachmentIds=[view["id"]])
+    path = f"/api/v1/conversations/{conversation_id}/messages/{message['id']}"
+    assert (await service.call("DELETE", path, by=hirer)).status == 204
+    assert await used(service, hirer) == view["size"]  # staff can read it for some time
+    for _ in range(2):
+        await rules.purge_message(service.context, message["id"])
+    assert await used(service, hirer) == 0
+    for blob_id in (view["id"], f"{view['id']}-thumbnail"):
+        assert not await service.context.blobs.exists(blob_id)
+
+
+@pytest.mark.parametrize(
+    ("environment", "values", "is_good"),
+    [
+        ("production", {}, False),
+        ("production", {"unscanned_files": True}, True),
+        ("production", {"clamd_url": "tcp://clamd:3310"}, True),
+        ("development", {}, True),
+    ],
+)
+def test_production_scans_or_says_that_it_does_not(
+    settings: MessagingSettings, environment: str, values: dict[str, Any], is_good: bool
+) -> None:
+    given = settings.model_dump(exclude={"clamd_url", "unscanned_files"}) | {"environment": environment} | values
+    if is_good:
+        MessagingSettings.model_validate(given)
+        return
+    with pytest.raises(ValidationError, match="production needs a scanner"):
+        MessagingSettings.model_validate(given)

@@ -28,6 +28,7 @@ UNHEARD = {
     "messaging.message_flagged.v1",
     "messaging.report_decided.v1",
     "messaging.status_updated.v1",
+    "messaging.support_joined.v1",
     "payment.chargeback_changed.v1",
     "payment.withdrawal_failed.v1",
     "payment.exception_resolved.v1",

@@ -34,6 +34,15 @@ class StatusUpdated(Event, frozen=True, kw_only=True):
     status: str
 
 
+class SupportJoined(Event, frozen=True, kw_only=True):
+    """One of the staff joined a person's conversation with support, and can read it from now on."""
+
+    TYPE: ClassVar[str] = "messaging.support_joined.v1"
+    conversation_id: str
+    user_id: str
+    staff_id: str
+
+
 class MessageFlagged(Event, frozen=True, kw_only=True):
     """A message between people without a contract seems to hold what leads away from the platform."""
 

@@ -48,6 +48,10 @@ class PingFrame(FromClient, frozen=True, kw_only=True, tag="ping"):
     """Due within every `heartbeatS` seconds; a socket that is silent for longer than twice that is closed."""
 
 
+class ActiveFrame(FromClient, frozen=True, kw_only=True, tag="active"):
+    """The person does something with this device; who sends, reads or types is active anyway."""
+
+
 class ResumeFrame(FromClient, frozen=True, kw_only=True, tag="resume"):
     """What the client has: the epoch it came from and the last sequence of each conversation (0 for none).
 
@@ -59,7 +63,7 @@ class ResumeFrame(FromClient, frozen=True, kw_only=True, tag="resume"):
     conversations: Annotated[dict[Id, Annotated[int, Meta(ge=0, le=MAX_SAFE_INTEGER)]], Meta(max_length=MAX_RESUMED)]
 
 
-ClientFrame = SendFrame | ReadMarkFrame | TypingFrame | PingFrame | ResumeFrame
+ClientFrame = SendFrame | ReadMarkFrame | TypingFrame | PingFrame | ActiveFrame | ResumeFrame
 
 
 class HelloFrame(FromServer, frozen=True, kw_only=True, tag="hello"):
@@ -109,7 +113,7 @@ class TypingNoticeFrame(FromServer, frozen=True, kw_only=True, tag="typing"):
 
 
 class PresenceFrame(FromServer, frozen=True, kw_only=True, tag="presence"):
-    """Somebody one talks with came online or went offline."""
+    """Somebody one talks with came, went, or is idle or away."""
 
     user_id: str
     status: PresenceStatus

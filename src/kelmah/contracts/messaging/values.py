@@ -19,7 +19,9 @@ class ConversationKind(StrEnum):
     """What a conversation is about."""
 
     DIRECT = "direct"
+    JOB = "job"
     CONTRACT = "contract"
+    SUPPORT = "support"
 
 
 class NewConversation(Request, frozen=True, kw_only=True):
@@ -29,11 +31,16 @@ class NewConversation(Request, frozen=True, kw_only=True):
     participant_ids: (
         Annotated[
             list[Id],
-            Meta(min_length=1, max_length=2, description="For `direct`: the other person; oneself may be named."),
+            Meta(
+                min_length=1,
+                max_length=2,
+                description="For `direct` and a hirer's `job`: the other person; oneself may be named.",
+            ),
         ]
         | None
     ) = None
     contract_id: Annotated[Id, Meta(description="For `contract`: its two sides are the participants.")] | None = None
+    job_id: Annotated[Id, Meta(description="For `job`: it is open from the application on.")] | None = None
 
 
 class ParticipantView(Response, frozen=True, kw_only=True):
@@ -46,10 +53,14 @@ class ParticipantView(Response, frozen=True, kw_only=True):
 
 
 class FileState(StrEnum):
-    """Whether a file can be read: not while it is looked through for malware, and never where some was found."""
+    """Whether a file can be read: not while it is looked through for malware, and never where some was found.
+
+    Where nobody looks through files, they are `unscanned`, and can be read.
+    """
 
     SCANNING = "scanning"
     CLEAN = "clean"
+    UNSCANNED = "unscanned"
     INFECTED = "infected"
 
 
@@ -60,7 +71,9 @@ class AttachmentView(Response, frozen=True, kw_only=True):
     file_name: str
     media_type: str
     size: int
-    state: FileState = FileState.CLEAN
+    state: FileState = FileState.UNSCANNED
+    #: Whether a small picture of it is at `GET /attachments/{id}/thumbnail` (WebP).
+    thumbnail: bool = False
 
 
 class NewMessage(Request, frozen=True, kw_only=True):
@@ -130,6 +143,18 @@ class ConversationView(Response, frozen=True, kw_only=True):
     muted: bool = False
     archived: bool = False
     private_receipts: bool = False
+    job_id: str | None = None
+
+
+class SupportCase(Response, frozen=True, kw_only=True):
+    """Somebody's conversation with support, as staff finds it. It is read by those who joined it."""
+
+    conversation_id: str
+    user_id: str
+    staff_ids: list[str]
+    last_sequence: int
+    created_at: datetime
+    active_at: datetime
 
 
 class ReadMark(Request, frozen=True, kw_only=True):
@@ -154,9 +179,11 @@ class SocketTicket(Response, frozen=True, kw_only=True):
 
 
 class PresenceStatus(StrEnum):
-    """Whether a person has an open socket on any device."""
+    """Of all devices of a person, the most present: idle did nothing for 5 minutes; away is the person's choice."""
 
     ONLINE = "online"
+    IDLE = "idle"
+    AWAY = "away"
     OFFLINE = "offline"
 
 
@@ -164,4 +191,19 @@ class PresenceView(Response, frozen=True, kw_only=True):
     """The presence of one person."""
 
     user_id: str
+    status: PresenceStatus
+
+
+class PresenceChoice(Request, frozen=True, kw_only=True):
+    """How the caller wants to be seen while there. Whoever hides is offline to everybody else."""
+
+    away: bool = False
+    hidden: bool = False
+
+
+class OwnPresence(Response, frozen=True, kw_only=True):
+    """The caller's choice, and what others see."""
+
+    away: bool
+    hidden: bool
     status: PresenceStatus

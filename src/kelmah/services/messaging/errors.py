@@ -19,6 +19,10 @@ class ContractNotFound(errors.NotFound):
     code, title = "messaging.contract_not_found", "There is no such contract of yours"
 
 
+class JobNotFound(errors.NotFound):
+    code, title = "messaging.job_not_found", "There is no such job with an application of yours, or to yours"
+
+
 class ClientIdReused(errors.Conflict):
     code, title = "messaging.client_id_reused", "This clientId was used for another message"
 
@@ -36,6 +40,10 @@ class FileTypeRefused(errors.UnsupportedMediaType):
 
 class FileTooLarge(errors.PayloadTooLarge):
     code, title = "messaging.file_too_large", "The file is too large"
+
+
+class QuotaReached(errors.PayloadTooLarge):
+    code, title = "messaging.quota_reached", "You have as many files here as you may have"
 
 
 class FileScanning(errors.Conflict):

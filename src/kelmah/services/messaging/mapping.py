@@ -41,6 +41,7 @@ def attachment_view(attachment: AttachmentDocument, ring: KeyRing) -> Attachment
         media_type=attachment.media_type,
         size=attachment.size,
         state=attachment.state,
+        thumbnail=attachment.thumbnail,
     )
 
 
@@ -83,6 +84,7 @@ def conversation_view(
         id=conversation.id,
         kind=conversation.kind,
         contract_id=conversation.contract_id,
+        job_id=conversation.job_id,
         participants=[
             ParticipantView(
                 user_id=one.user_id,

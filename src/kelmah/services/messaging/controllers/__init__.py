@@ -6,6 +6,9 @@ from kelmah.services.messaging.controllers import changes, conversations, notifi
 
 _STAFF = roles(Role.MODERATOR, Role.ADMIN)
 
+#: Who helps people, in conversations that they join.
+_HELPERS = roles(Role.SUPPORT, Role.MODERATOR)
+
 POLICY: Policy = {
     "CreateConversation": SIGNED_IN,
     "ListConversations": SIGNED_IN,
@@ -27,7 +30,12 @@ POLICY: Policy = {
     "ReadConversation": SIGNED_IN,
     "UploadAttachment": SIGNED_IN,
     "DownloadAttachment": SIGNED_IN,
+    "DownloadThumbnail": SIGNED_IN,
     "GetPresence": SIGNED_IN,
+    "GetOwnPresence": SIGNED_IN,
+    "ChoosePresence": SIGNED_IN,
+    "ListSupportConversations": _HELPERS,
+    "JoinSupportConversation": _HELPERS,
     "IssueSocketTicket": SIGNED_IN,
     "ListNotifications": SIGNED_IN,
     "ReadNotifications": SIGNED_IN,

@@ -3,7 +3,7 @@
 from typing import Annotated, Any
 from urllib.parse import quote
 
-from litestar import Request, Response, get, patch, post
+from litestar import Request, Response, get, patch, post, put
 from litestar.di import NamedDependency
 from litestar.params import FromPath, HeaderParameter, JSONBody, QueryParameter
 from litestar.response import Stream
@@ -17,9 +17,12 @@ from kelmah.contracts.messaging import (
     MessageView,
     NewConversation,
     NewMessage,
+    OwnPresence,
+    PresenceChoice,
     PresenceView,
     ReadMark,
     SocketTicket,
+    SupportCase,
 )
 from kelmah.kit.app import API_PREFIX
 from kelmah.kit.context import Principal
@@ -136,7 +139,8 @@ async def read_conversation(
     summary="Upload a file to send with a message",
     description=(
         "The body is the file itself, as application/octet-stream; X-Filename its name, percent-encoded as UTF-8. "
-        "Taken are JPEG, PNG, WebP, GIF, PDF, DOCX, XLSX, MP3, M4A, Ogg and MP4 whose name fits the content."
+        "Taken are JPEG, PNG, WebP, GIF, PDF, DOCX, XLSX, MP3, M4A, Ogg and MP4 whose name fits the content. "
+        "Of pictures the pixels are kept, and nothing of where and when they were taken."
     ),
     tags=["Conversations"],
     opt={"streams_body": True},
@@ -179,6 +183,20 @@ async def download_attachment(
 
 
 @get(
+    f"{API_PREFIX}/attachments/{{attachment_id:str}}/thumbnail",
+    operation_id="DownloadThumbnail",
+    summary="A small picture of a file that is one",
+    tags=["Conversations"],
+)
+async def download_thumbnail(
+    attachment_id: FromPath[str], context: NamedDependency[Context], principal: NamedDependency[Principal]
+) -> Stream:
+    file = await service.open_attachment(context, attachment_id, thumbnail=True, by=principal)
+    headers = {"x-content-type-options": "nosniff", "cache-control": "private, no-store"}
+    return Stream(file.chunks, media_type="image/webp", headers=headers)
+
+
+@get(
     f"{API_PREFIX}/presence",
     operation_id="GetPresence",
     summary="Who is online, among the people I have conversations with",
@@ -190,6 +208,56 @@ async def get_presence(
     ids: Annotated[list[str], QueryParameter(min_items=1, max_items=100, description="Repeated: ?ids=a&ids=b.")],
 ) -> Page[PresenceView]:
     return Page(items=await service.get_presence(context, ids, by=principal))
+
+
+@get(
+    f"{API_PREFIX}/presence/me",
+    operation_id="GetOwnPresence",
+    summary="How I am seen, and how I chose to be",
+    tags=["Live"],
+)
+async def get_own_presence(context: NamedDependency[Context], principal: NamedDependency[Principal]) -> OwnPresence:
+    return await service.get_own_presence(context, by=principal)
+
+
+@put(
+    f"{API_PREFIX}/presence/me",
+    operation_id="ChoosePresence",
+    summary="Be away, or be seen by nobody",
+    tags=["Live"],
+    request_max_body_size=MAX_JSON_BYTES,
+)
+async def choose_presence(
+    data: JSONBody[PresenceChoice], context: NamedDependency[Context], principal: NamedDependency[Principal]
+) -> OwnPresence:
+    return await service.choose_presence(context, data, by=principal)
+
+
+@get(
+    f"{API_PREFIX}/moderation/support-conversations",
+    operation_id="ListSupportConversations",
+    summary="Conversations with support, the longest untouched first",
+    tags=["Conversations"],
+)
+async def list_support(
+    context: NamedDependency[Context], limit: Limit = DEFAULT_LIMIT, cursor: Cursor = None
+) -> Page[SupportCase]:
+    return await service.list_support(context, cursor=cursor, limit=limit)
+
+
+@post(
+    f"{API_PREFIX}/moderation/support-conversations/{{conversation_id:str}}/join",
+    operation_id="JoinSupportConversation",
+    status_code=200,
+    summary="Join somebody's conversation with support, to read and answer it",
+    description="Who joined is written into the audit trail. Joining twice changes nothing.",
+    tags=["Conversations"],
+    request_max_body_size=MAX_JSON_BYTES,
+)
+async def join_support(
+    conversation_id: FromPath[str], context: NamedDependency[Context], principal: NamedDependency[Principal]
+) -> SupportCase:
+    return await service.join_support(context, conversation_id, by=principal)
 
 
 @post(
@@ -213,6 +281,11 @@ HANDLERS = [
     read_conversation,
     upload_attachment,
     download_attachment,
+    download_thumbnail,
     get_presence,
+    get_own_presence,
+    choose_presence,
+    list_support,
+    join_support,
     issue_ticket,
 ]

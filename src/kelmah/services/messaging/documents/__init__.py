@@ -1,6 +1,6 @@
 """The documents of the messaging service and every query on them."""
 
-from kelmah.services.messaging.documents.attachments import AttachmentDocument
+from kelmah.services.messaging.documents.attachments import AttachmentDocument, FileUsageDocument
 from kelmah.services.messaging.documents.conversations import ConversationDocument, EpochDocument
 from kelmah.services.messaging.documents.deliveries import (
     DeliveryDocument,
@@ -9,6 +9,7 @@ from kelmah.services.messaging.documents.deliveries import (
 )
 from kelmah.services.messaging.documents.messages import MessageDocument
 from kelmah.services.messaging.documents.notifications import NotificationDocument
+from kelmah.services.messaging.documents.presence import PresenceChoiceDocument
 from kelmah.services.messaging.documents.safety import (
     BlockDocument,
     PairDocument,
@@ -24,9 +25,11 @@ __all__ = [
     "DeliveryDocument",
     "DeliverySettingsDocument",
     "EpochDocument",
+    "FileUsageDocument",
     "MessageDocument",
     "NotificationDocument",
     "PairDocument",
+    "PresenceChoiceDocument",
     "PushSubscriptionDocument",
     "ReportDocument",
     "RestrictionDocument",
@@ -45,4 +48,6 @@ DOCUMENTS = (
     PairDocument,
     RestrictionDocument,
     ReportDocument,
+    PresenceChoiceDocument,
+    FileUsageDocument,
 )

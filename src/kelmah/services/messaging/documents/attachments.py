@@ -4,6 +4,7 @@ from collections.abc import Collection
 from datetime import datetime
 
 from beanie import Document
+from pymongo.errors import DuplicateKeyError
 
 from kelmah.contracts.messaging import FileState
 from kelmah.kit.mongo import change, session
@@ -20,21 +21,63 @@ class AttachmentDocument(Document):
     size: int
     message_id: str | None = None
     is_withdrawn: bool = False
-    state: FileState = FileState.CLEAN
+    state: FileState = FileState.UNSCANNED
+    thumbnail: bool = False
+    #: Whether it counts against its uploader's quota.
+    is_counted: bool = False
     created_at: datetime
 
     class Settings:
         name = "attachments"
 
 
-async def add(attachment: AttachmentDocument) -> None:
-    """Store an attachment in the open transaction."""
+class FileUsageDocument(Document):
+    """The bytes of a person's files; `id` is the person. Shard key `_id`."""
+
+    id: str  # type: ignore[assignment]  # ours, not an ObjectId
+    size: int
+
+    class Settings:
+        name = "file_usage"
+
+
+class QuotaReachedError(Exception):
+    """There is no place for the file."""
+
+
+async def add(attachment: AttachmentDocument, *, quota: int) -> None:
+    """Store an attachment and count it, in the open transaction.
+
+    Raises:
+        QuotaReachedError: its uploader has too much.
+    """
+    try:
+        await FileUsageDocument.get_pymongo_collection().update_one(
+            {"_id": attachment.uploader_id, "size": {"$lte": quota - attachment.size}},
+            {"$inc": {"size": attachment.size}},
+            upsert=True,
+            session=session(),
+        )
+    except DuplicateKeyError:  # the row is there, and has no place
+        raise QuotaReachedError from None
+    attachment.is_counted = True
     await attachment.insert(session=session())
+
+
+async def uncount(attachment_id: str) -> None:
+    """Take a file off its uploader's quota, once. Joins the open transaction."""
+    found = await change(
+        AttachmentDocument, {"_id": attachment_id, "is_counted": True}, {"$set": {"is_counted": False}}
+    )
+    if found is not None:
+        await FileUsageDocument.get_pymongo_collection().update_one(
+            {"_id": found.uploader_id}, {"$inc": {"size": -found.size}}, session=session()
+        )
 
 
 async def find(attachment_id: str) -> AttachmentDocument | None:
     """An attachment of anybody: the caller checks the conversation."""
-    return await AttachmentDocument.get(attachment_id)
+    return await AttachmentDocument.get(attachment_id, session=session())
 
 
 async def find_many(attachment_ids: Collection[str]) -> dict[str, AttachmentDocument]:
@@ -66,7 +109,9 @@ async def send_with(
 
 async def discard_unsent(attachment_id: str) -> bool:
     """Forget a file that was never sent; False when it was, or is gone."""
-    result = await AttachmentDocument.get_pymongo_collection().delete_one({"_id": attachment_id, "message_id": None})
+    result = await AttachmentDocument.get_pymongo_collection().delete_one(
+        {"_id": attachment_id, "message_id": None}, session=session()
+    )
     return result.deleted_count == 1
 
 

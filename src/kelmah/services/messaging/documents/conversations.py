@@ -36,12 +36,13 @@ class Participant(BaseModel):
 
 
 class ConversationDocument(Document):
-    """`key` is unique: two people, or one contract, have one conversation."""
+    """`key` is unique: two people, or one contract, have one conversation. In one with support the person is first."""
 
     id: str  # type: ignore[assignment]  # ours, not an ObjectId
     kind: ConversationKind
     key: str
     contract_id: str | None = None
+    job_id: str | None = None
     participants: list[Participant]
     last_sequence: int = 0
     last_change: int = 0
@@ -54,6 +55,11 @@ class ConversationDocument(Document):
             IndexModel([("key", ASCENDING)], unique=True, name="key"),
             IndexModel(
                 [("participants.user_id", ASCENDING), ("active_at", DESCENDING), ("_id", DESCENDING)], name="person"
+            ),
+            IndexModel(
+                [("active_at", ASCENDING), ("_id", ASCENDING)],
+                name="support",
+                partialFilterExpression={"kind": ConversationKind.SUPPORT.value},
             ),
         ]
 
@@ -132,6 +138,29 @@ async def list_for(
         at, conversation_id = after
         query["$or"] = [{"active_at": {"$lt": at}}, {"active_at": at, "_id": {"$lt": conversation_id}}]
     return await ConversationDocument.find(query).sort("-active_at", "-_id").limit(limit).to_list()
+
+
+async def list_support(*, after: tuple[datetime, str] | None, limit: int) -> list[ConversationDocument]:
+    """Conversations with support that are not empty, the least recently active first."""
+    query: dict[str, Any] = {"kind": ConversationKind.SUPPORT.value, "last_sequence": {"$gt": 0}}
+    if after is not None:
+        at, conversation_id = after
+        query["$or"] = [{"active_at": {"$gt": at}}, {"active_at": at, "_id": {"$gt": conversation_id}}]
+    return await ConversationDocument.find(query).sort("+active_at", "+_id").limit(limit).to_list()
+
+
+async def join(conversation_id: str, *, user_id: str, most: int) -> ConversationDocument | None:
+    """Add one of the staff to a conversation with support; None where there is none, or no place, or no need."""
+    return await change(
+        ConversationDocument,
+        {
+            "_id": conversation_id,
+            "kind": ConversationKind.SUPPORT.value,
+            "participants.user_id": {"$ne": user_id},
+            f"participants.{most - 1}": {"$exists": False},
+        },
+        {"$push": {"participants": Participant(user_id=user_id).model_dump()}},
+    )
 
 
 async def take_sequence(conversation_id: str, *, sender_id: str, at: datetime) -> ConversationDocument | None:

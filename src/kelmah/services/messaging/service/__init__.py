@@ -35,6 +35,7 @@ from kelmah.services.messaging.service.messages import (
 )
 from kelmah.services.messaging.service.notices import (
     notify,
+    on_application_received,
     on_contract_signed,
     on_message_sent,
     on_session_revoked,
@@ -46,13 +47,17 @@ from kelmah.services.messaging.service.notifications import (
 )
 from kelmah.services.messaging.service.presence import (
     REFRESH_S,
+    choose_presence,
     expire_presence,
+    get_own_presence,
     get_presence,
     join,
     leave,
+    note_activity,
     refresh_presence,
 )
 from kelmah.services.messaging.service.projections import projections
+from kelmah.services.messaging.service.rooms import join_support, list_support
 from kelmah.services.messaging.service.safety import (
     block,
     decide_report,
@@ -83,6 +88,7 @@ __all__ = [
     "Download",
     "Missing",
     "block",
+    "choose_presence",
     "create_conversation",
     "decide_report",
     "delete_message",
@@ -94,10 +100,12 @@ __all__ = [
     "forget_phone",
     "get_case",
     "get_notification",
+    "get_own_presence",
     "get_presence",
     "get_settings",
     "issue_ticket",
     "join",
+    "join_support",
     "leave",
     "list_blocks",
     "list_changes",
@@ -105,11 +113,14 @@ __all__ = [
     "list_messages",
     "list_notifications",
     "list_reports",
+    "list_support",
     "mark_read",
     "missing_since",
+    "note_activity",
     "note_typing",
     "notify",
     "on_account_deleted",
+    "on_application_received",
     "on_contract_signed",
     "on_message_sent",
     "on_session_revoked",

@@ -11,7 +11,7 @@ from kelmah.kit.blobs import BlobNotFound
 from kelmah.kit.context import Principal
 from kelmah.kit.errors import BadInput
 from kelmah.kit.ids import new_id
-from kelmah.kit.images import SNIFF_BYTES, sniff
+from kelmah.kit.images import SNIFF_BYTES, InvalidImage, clean_image, reencode_image, sniff
 from kelmah.kit.text import clean_line
 from kelmah.services.messaging import mapping
 from kelmah.services.messaging.documents import AttachmentDocument, attachments, conversations
@@ -22,11 +22,14 @@ from kelmah.services.messaging.errors import (
     FileScanning,
     FileTooLarge,
     FileTypeRefused,
+    QuotaReached,
 )
 from kelmah.services.messaging.service.context import UPLOADS, Context, charge
 from kelmah.services.messaging.service.sealing import seal, unseal
 
 MAX_NAME_CHARS = 255
+#: Pixels of the longer side of a small picture.
+THUMBNAIL_SIDE = 320
 #: A file that was not sent with a message by then is thrown away.
 UNSENT_FOR = timedelta(hours=24)
 _WORD = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
@@ -66,6 +69,7 @@ async def upload_attachment(
         ConversationNotFound: not one of the caller's.
         FileTypeRefused: the content is not one of `EXTENSIONS`, or not what the name says.
         FileTooLarge: more than `attachment_max_bytes`.
+        QuotaReached: more than `attachment_quota_bytes` with all that the caller has here.
     """
     if await conversations.find(conversation_id, user_id=by.user_id) is None:
         raise ConversationNotFound
@@ -77,20 +81,21 @@ async def upload_attachment(
     if media_type is None or name.rpartition(".")[2].lower() not in EXTENSIONS[media_type]:
         raise FileTypeRefused
     attachment_id = new_id()
-    await context.blobs.put(attachment_id, seal(context.ring, attachment_id, bounded.chunks()), metadata={})
+    size, has_thumbnail = await _keep(context, attachment_id, media_type, bounded)
     attachment = AttachmentDocument(
         id=attachment_id,
         conversation_id=conversation_id,
         uploader_id=by.user_id,
         file_name=context.ring.seal(name, context=mapping.file_name_context(attachment_id)),
         media_type=media_type,
-        size=bounded.size,
-        state=FileState.CLEAN if context.scanner is None else FileState.SCANNING,
+        size=size,
+        state=FileState.UNSCANNED if context.scanner is None else FileState.SCANNING,
+        thumbnail=has_thumbnail,
         created_at=clock.now(),
     )
 
     async def change() -> None:
-        await attachments.add(attachment)
+        await attachments.add(attachment, quota=context.settings.attachment_quota_bytes)
         if context.scanner is not None:
             await context.timers.set(f"scan:{attachment_id}", "messaging.scan_attachment", [attachment_id])
         await context.timers.set(
@@ -99,10 +104,56 @@ async def upload_attachment(
 
     try:
         await context.mongo.transact(change)
+    except BaseException as error:
+        await delete_bytes(context, attachment_id)
+        if isinstance(error, attachments.QuotaReachedError):
+            raise QuotaReached from None
+        raise
+    return mapping.attachment_view(attachment, context.ring)
+
+
+async def _keep(context: Context, attachment_id: str, media_type: str, bounded: "_Bounded") -> tuple[int, bool]:
+    """Store the bytes; their size, and whether there is a small picture, too.
+
+    A picture says where and when it was taken, and may be something else at its end: only its pixels are kept.
+    """
+    if not media_type.startswith("image/"):
+        await _put(context, attachment_id, bounded.chunks())
+        return bounded.size, False
+    data = b"".join([chunk async for chunk in bounded.chunks()])
+    try:
+        clean = await clean_image(data)
+        small = await reencode_image(clean, max_side=THUMBNAIL_SIDE)
+    except InvalidImage as error:
+        raise FileTypeRefused(error.message) from None
+    if len(clean) > context.settings.attachment_max_bytes:
+        raise FileTooLarge(f"At most {context.settings.attachment_max_bytes} bytes are taken.")
+    await _put(context, attachment_id, _once(clean))
+    try:
+        await _put(context, thumbnail_id(attachment_id), _once(small))
     except BaseException:
         await context.blobs.delete(attachment_id)
         raise
-    return mapping.attachment_view(attachment, context.ring)
+    return len(clean), True
+
+
+async def _put(context: Context, blob_id: str, chunks: AsyncIterator[bytes]) -> None:
+    await context.blobs.put(blob_id, seal(context.ring, blob_id, chunks), metadata={})
+
+
+async def _once(data: bytes) -> AsyncIterator[bytes]:
+    yield data
+
+
+def thumbnail_id(attachment_id: str) -> str:
+    """Where a file's small picture is."""
+    return f"{attachment_id}-thumbnail"
+
+
+async def delete_bytes(context: Context, attachment_id: str) -> None:
+    """Throw the bytes of a file away, as far as they are there."""
+    for blob_id in (attachment_id, thumbnail_id(attachment_id)):
+        await context.blobs.delete(blob_id)
 
 
 class _Bounded:
@@ -143,8 +194,8 @@ def _name(raw_name: str) -> str:
     return name
 
 
-async def open_attachment(context: Context, attachment_id: str, *, by: Principal) -> Download:
-    """A file of a conversation of the caller's; one that was not sent yet is its uploader's alone.
+async def open_attachment(context: Context, attachment_id: str, *, thumbnail: bool = False, by: Principal) -> Download:
+    """A file, or its small picture, of a conversation of the caller's; until it is sent it is its uploader's alone.
 
     Raises:
         AttachmentNotFound: not there, or not for the caller.
@@ -154,6 +205,7 @@ async def open_attachment(context: Context, attachment_id: str, *, by: Principal
     if (
         attachment is None
         or attachment.is_withdrawn
+        or (thumbnail and not attachment.thumbnail)
         or (attachment.message_id is None and attachment.uploader_id != by.user_id)
     ):
         raise AttachmentNotFound
@@ -164,13 +216,21 @@ async def open_attachment(context: Context, attachment_id: str, *, by: Principal
     if attachment.state is FileState.INFECTED:
         raise FileInfected
     try:
-        sealed = await context.blobs.get(attachment_id)
+        blob_id = thumbnail_id(attachment_id) if thumbnail else attachment_id
+        sealed = await context.blobs.get(blob_id)
     except BlobNotFound:
         raise AttachmentNotFound from None
-    return Download(mapping.attachment_view(attachment, context.ring), unseal(context.ring, attachment_id, sealed))
+    return Download(mapping.attachment_view(attachment, context.ring), unseal(context.ring, blob_id, sealed))
 
 
 async def discard_upload(context: Context, attachment_id: str) -> None:
     """Throw a file away that was not sent with a message. A timer's target; running twice changes nothing."""
-    if await attachments.discard_unsent(attachment_id) or await attachments.find(attachment_id) is None:
-        await context.blobs.delete(attachment_id)
+
+    async def change() -> bool:
+        found = await attachments.find(attachment_id)
+        if found is not None and found.message_id is None:
+            await attachments.uncount(attachment_id)
+        return await attachments.discard_unsent(attachment_id) or found is None
+
+    if await context.mongo.transact(change):
+        await delete_bytes(context, attachment_id)

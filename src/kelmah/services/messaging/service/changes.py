@@ -3,12 +3,12 @@
 import unicodedata
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
+from functools import partial
 
 from kelmah.contracts.common import Page
 from kelmah.contracts.messaging import ChangeFrame, EditMessage, MessageView, React
 from kelmah.contracts.messaging.values import MAX_TEXT_CHARS
 from kelmah.kit import clock
-from kelmah.kit.blobs import BlobNotFound
 from kelmah.kit.context import Principal
 from kelmah.kit.errors import BadInput, Conflict
 from kelmah.kit.pagination import encode_cursor, read_cursor
@@ -18,6 +18,7 @@ from kelmah.services.messaging.documents import MessageDocument, attachments, co
 from kelmah.services.messaging.documents.messages import Reaction
 from kelmah.services.messaging.errors import ConversationNotFound, MessageNotFound, NotYourMessage, TooLateToEdit
 from kelmah.services.messaging.service import live, words
+from kelmah.services.messaging.service.attachments import delete_bytes
 from kelmah.services.messaging.service.context import Context, charge, messages_limit
 from kelmah.services.messaging.service.messages import views
 from kelmah.services.messaging.service.safety import check_may_write, flags_for
@@ -96,10 +97,8 @@ async def delete_message(context: Context, conversation_id: str, message_id: str
 async def purge_message(context: Context, message_id: str) -> None:
     """Forget what was taken back. A timer's target; running twice changes nothing."""
     for attachment_id in await attachments.of_message(message_id):
-        try:
-            await context.blobs.delete(attachment_id)
-        except BlobNotFound:
-            continue
+        await delete_bytes(context, attachment_id)
+        await context.mongo.transact(partial(attachments.uncount, attachment_id))
     await messages.purge(message_id)
 
 

@@ -17,14 +17,12 @@ from kelmah.contracts.messaging import (
 )
 from kelmah.kit import clock
 from kelmah.kit.context import Principal
-from kelmah.kit.errors import BadInput, NotFound
-from kelmah.kit.ids import new_id
+from kelmah.kit.errors import BadInput
 from kelmah.kit.pagination import decode_cursor, encode_cursor
 from kelmah.services.messaging import mapping
 from kelmah.services.messaging.documents import ConversationDocument, conversations, messages, notifications, safety
-from kelmah.services.messaging.documents.conversations import Participant
-from kelmah.services.messaging.errors import ContractNotFound, ConversationNotFound, PersonNotFound
-from kelmah.services.messaging.service import live
+from kelmah.services.messaging.errors import ConversationNotFound, PersonNotFound
+from kelmah.services.messaging.service import live, rooms
 from kelmah.services.messaging.service.context import CONVERSATIONS, Context, charge, people_of
 from kelmah.services.messaging.service.messages import views
 from kelmah.services.messaging.service.safety import check_may_meet
@@ -39,52 +37,36 @@ async def create_conversation(
     """Make a conversation or give the one that is there; the second value tells whether it is new.
 
     Raises:
-        PersonNotFound, ContractNotFound: there is nobody, or no contract of the caller's, to talk with or about.
+        PersonNotFound, ContractNotFound, JobNotFound: there is nobody, or nothing of the caller's, to talk with or of.
     """
-    if new.kind is ConversationKind.DIRECT:
-        key, user_ids = await _direct(context, new, by)
-    else:
-        key, user_ids = await _contract(context, new, by)
-    if (found := await conversations.find_by_key(key)) is None:
+    match new.kind:
+        case ConversationKind.DIRECT:
+            wanted = await _direct(context, new, by)
+        case ConversationKind.CONTRACT:
+            wanted = await rooms.about_a_contract(context, new, by)
+        case ConversationKind.JOB:
+            wanted = await rooms.about_a_job(new, by)
+        case _:
+            wanted = rooms.with_support(new, by)
+    found, made = await conversations.find_by_key(wanted.key), False
+    if found is None:
         await charge(context, CONVERSATIONS, by.user_id)
-        now = clock.now()
-        found, made = await conversations.add(
-            ConversationDocument(
-                id=new_id(),
-                kind=new.kind,
-                key=key,
-                contract_id=new.contract_id,
-                participants=[Participant(user_id=user_id) for user_id in user_ids],
-                created_at=now,
-                active_at=now,
-            )
-        )
-    else:
-        made = False
+        found, made = await conversations.add(wanted)
     return (await _views(context, [found], by))[0], made
 
 
-async def _direct(context: Context, new: NewConversation, by: Principal) -> tuple[str, list[str]]:
+async def _direct(context: Context, new: NewConversation, by: Principal) -> ConversationDocument:
     others = set(new.participant_ids or ()) - {by.user_id}
-    if len(others) != 1 or new.contract_id is not None:
-        raise BadInput.of("participantIds", "a direct conversation is with one other person and about no contract")
+    if len(others) != 1 or new.contract_id is not None or new.job_id is not None:
+        raise BadInput.of(
+            "participantIds", "a direct conversation is with one other person and about no contract or job"
+        )
     (other,) = others
     if not await context.user.get_people(user_ids=[other]):
         raise PersonNotFound
     await check_may_meet(by.user_id, other)
-    return "direct:" + ":".join(sorted((by.user_id, other))), [by.user_id, other]
-
-
-async def _contract(context: Context, new: NewConversation, by: Principal) -> tuple[str, list[str]]:
-    if new.contract_id is None or new.participant_ids is not None:
-        raise BadInput.of("contractId", "a contract's conversation needs its id, and its people are its two sides")
-    try:
-        facts = await context.job.get_contract(contract_id=new.contract_id)
-    except NotFound:
-        raise ContractNotFound from None
-    if by.user_id not in (facts.hirer_id, facts.worker_id):
-        raise ContractNotFound
-    return f"contract:{facts.id}", [facts.hirer_id, facts.worker_id]
+    key = "direct:" + ":".join(sorted((by.user_id, other)))
+    return rooms.document(ConversationKind.DIRECT, key, [by.user_id, other])
 
 
 async def list_conversations(

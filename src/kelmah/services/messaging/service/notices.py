@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from kelmah.contracts.auth import SessionRevoked
 from kelmah.contracts.common import Event, Money
 from kelmah.contracts.events import Envelope
-from kelmah.contracts.job import ContractSigned
+from kelmah.contracts.job import ApplicationReceived, ContractSigned
 from kelmah.contracts.messaging import MessageFrame, MessageSent
 from kelmah.contracts.messaging import NotificationKind as Kind
 from kelmah.kit.ids import new_id
@@ -17,7 +17,7 @@ from kelmah.services.messaging.documents import (
     notifications,
     safety,
 )
-from kelmah.services.messaging.service import live, tickets
+from kelmah.services.messaging.service import live, rooms, tickets
 from kelmah.services.messaging.service.audience import notice_of
 from kelmah.services.messaging.service.context import Context
 from kelmah.services.messaging.service.conversations import open_key
@@ -56,10 +56,16 @@ async def notify(context: Context, envelope: Envelope, event: Event) -> None:
     await _show(context, await _consume(context, envelope, effect), plans)
 
 
+async def on_application_received(_context: Context, _envelope: Envelope, event: ApplicationReceived) -> None:
+    """Hirer and applicant have a conversation about the job. Said twice, it changes nothing."""
+    await rooms.open_for_application(event.job_id, hirer_id=event.hirer_id, worker_id=event.worker_id)
+
+
 async def on_contract_signed(_context: Context, _envelope: Envelope, event: ContractSigned) -> None:
-    """The two sides of a contract in force may write to each other. Said twice, it changes nothing."""
+    """The two sides of a contract in force may write to each other, and have a conversation about it."""
     if event.complete:
         await safety.add_pair(event.hirer_id, event.worker_id)
+        await rooms.open_for_contract(event.contract_id, hirer_id=event.hirer_id, worker_id=event.worker_id)
 
 
 async def _consume(

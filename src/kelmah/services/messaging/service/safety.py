@@ -45,6 +45,8 @@ from kelmah.services.messaging.errors import (
 )
 from kelmah.services.messaging.service.context import Context
 
+#: Between two people who may have no contract.
+PRIVATE = frozenset({ConversationKind.DIRECT, ConversationKind.JOB})
 #: Messages before a reported one that staff sees with it.
 CASE_MESSAGES = 10
 
@@ -95,13 +97,13 @@ async def check_may_write(context: Context, conversation: ConversationDocument, 
     """
     if await safety.restricted_until(by.user_id, at=clock.now()) is not None:
         raise WritingRestricted
-    if conversation.kind is not ConversationKind.DIRECT:
+    if conversation.kind not in PRIVATE:
         return
     (other,) = [one for one in conversation.user_ids if one != by.user_id]
     if await safety.blocked_between(by.user_id, [other]):
         raise WritingRefused
-    if conversation.last_sequence < context.settings.stranger_messages:
-        return
+    if conversation.kind is ConversationKind.JOB or conversation.last_sequence < context.settings.stranger_messages:
+        return  # whoever applied, or was applied to, is no stranger
     has_answered = await messages.has_sent(conversation.id, sender_id=other)
     if not has_answered and not await safety.is_pair(by.user_id, other):
         raise StrangerLimit
@@ -119,7 +121,7 @@ async def check_may_meet(user_id: str, other: str) -> None:
 
 async def flags_for(conversation: ConversationDocument, text: str) -> list[Flag]:
     """What a message between people without a contract holds that leads away from the platform."""
-    if conversation.kind is not ConversationKind.DIRECT:
+    if conversation.kind not in PRIVATE:
         return []
     flags = flags_of(text)
     return flags if flags and not await safety.is_pair(*conversation.user_ids) else []

@@ -6,6 +6,7 @@ from kelmah.contracts.messaging import ChangeFrame, FileState
 from kelmah.kit.blobs import BlobNotFound
 from kelmah.services.messaging.documents import MessageDocument, attachments, conversations, messages
 from kelmah.services.messaging.service import live
+from kelmah.services.messaging.service.attachments import delete_bytes
 from kelmah.services.messaging.service.context import Context
 from kelmah.services.messaging.service.messages import views
 from kelmah.services.messaging.service.sealing import unseal
@@ -33,6 +34,8 @@ async def scan_attachment(context: Context, attachment_id: str) -> None:
 
     async def change() -> tuple[MessageDocument, list[str]] | None:
         scanned = await attachments.set_state(attachment_id, state=state)
+        if state is FileState.INFECTED:
+            await attachments.uncount(attachment_id)
         if scanned is None or scanned.message_id is None:
             return None
         conversation = await conversations.take_change(scanned.conversation_id, user_id=scanned.uploader_id)
@@ -43,7 +46,7 @@ async def scan_attachment(context: Context, attachment_id: str) -> None:
 
     told = await context.mongo.transact(change)
     if state is FileState.INFECTED:
-        await context.blobs.delete(attachment_id)
+        await delete_bytes(context, attachment_id)
     if told is not None:
         message, user_ids = told
         (view,) = await views(context, [message])

@@ -51,6 +51,8 @@ class Connection:
         self.id = new_id()
         self.turns = turns
         self.principal = principal
+        #: When the person was last noted as active over this socket.
+        self.noted_at = clock.monotonic()
         #: Done when the server wants the socket closed.
         self.ending: asyncio.Future[Ending] = asyncio.get_running_loop().create_future()
         self._context = context

@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+from contextlib import suppress
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -9,9 +10,11 @@ import msgspec
 import structlog
 from litestar import WebSocket, websocket
 from litestar.exceptions import WebSocketDisconnect
+from redis.exceptions import RedisError
 
 from kelmah.contracts.messaging import (
     AckFrame,
+    ActiveFrame,
     ClientFrame,
     ErrorFrame,
     NewMessage,
@@ -47,6 +50,8 @@ log = structlog.get_logger(__name__)
 FRAME_S = 10
 #: Seconds that a socket has to take its close frame.
 CLOSE_S = 5
+#: Seconds between two notes of a socket's activity.
+ACTIVITY_S = 20
 #: Seconds' worth of frames that may come at once.
 BURST_S = 3
 
@@ -234,9 +239,22 @@ def _error_frame(error: errors.KelmahError, client_id: str | None) -> ErrorFrame
     )
 
 
+async def _note_activity(context: Context, connection: Connection) -> None:
+    """Now and then, and never at the cost of what the person does."""
+    if clock.monotonic() - connection.noted_at < ACTIVITY_S:
+        return
+    connection.noted_at = clock.monotonic()
+    with suppress(RedisError):
+        await service.note_activity(context, by=connection.principal)
+
+
 async def _act(frame: ClientFrame, context: Context, connection: Connection) -> None:
     by = connection.principal
+    if isinstance(frame, SendFrame | ReadMarkFrame | TypingFrame | ActiveFrame):
+        await _note_activity(context, connection)
     match frame:
+        case ActiveFrame():
+            pass
         case PingFrame():
             connection.answer(PongFrame(server_time=clock.now()))
         case SendFrame():
