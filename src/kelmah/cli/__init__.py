@@ -32,6 +32,10 @@ _GROUPS = {
         "The ledger of the payment service.",
         {name: f"ledger:{name}" for name in ("verify", "show", "at", "resume")},
     ),
+    "legacy": (
+        "The old Postgres: moved without losing a row, and back until the cut-over is confirmed.",
+        {name: f"legacy:{name}" for name in ("generate", "migrate", "verify", "trace")},
+    ),
     "match": ("The matching of jobs and workers.", {"evaluate": "match:evaluate"}),
     "routes": ("What the gateway lets through.", {"explain": "routes:explain"}),
     "users": ("Accounts of staff.", {"create": "auth:create_user"}),

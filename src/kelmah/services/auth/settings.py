@@ -36,6 +36,11 @@ _KNOWN_PROVIDERS: dict[str, dict[str, Any]] = {
 }
 
 
+def known_issuer(provider: str) -> str:
+    """The issuer of a provider that no setting names."""
+    return str(_KNOWN_PROVIDERS[provider]["issuer"])
+
+
 class AuthSettings(ServiceSettings):
     """Settings of the auth service."""
 

@@ -248,3 +248,25 @@ async def months_of(subject_id: str) -> Sequence[dict[str, Any]]:
         ]
     )
     return await cursor.to_list()
+
+
+async def reviews_by_id(ids: Sequence[str]) -> list[ReviewDocument]:
+    return await ReviewDocument.find({"_id": {"$in": list(ids)}}, session=session()).to_list()
+
+
+async def sides_of(contract_ids: Sequence[str]) -> set[tuple[str, str]]:
+    """Contract and reviewer of what was written about these contracts."""
+    rows = ReviewDocument.get_pymongo_collection().find(
+        {"contract_id": {"$in": list(contract_ids)}}, {"contract_id": 1, "reviewer_id": 1}, session=session()
+    )
+    return {(row["contract_id"], row["reviewer_id"]) async for row in rows}
+
+
+async def close_exchange(contract_id: str, reviewer_id: str, at: datetime) -> None:
+    """Note a review of the old system; nothing sealed follows it."""
+    await ExchangeDocument.get_pymongo_collection().update_one(
+        {"_id": contract_id},
+        {"$addToSet": {"reviewers": reviewer_id}, "$min": {"revealed_at": at}},
+        upsert=True,
+        session=session(),
+    )

@@ -27,6 +27,7 @@ from kelmah.services.auth.documents.accounts import AccountDocument
 from kelmah.services.auth.documents.sessions import SessionDocument
 from kelmah.services.auth.errors import (
     AccountDeactivated,
+    AccountSuspended,
     ChallengeRefused,
     EmailNotVerified,
     InvalidCredentials,
@@ -117,7 +118,10 @@ async def proceed(
 
     Raises:
         AccountDeactivated: it is at rest, and was not asked to wake.
+        AccountSuspended: nobody gets in.
     """
+    if account.suspended_at is not None:
+        raise AccountSuspended
     if account.deactivated_at is not None and not reactivate:
         raise AccountDeactivated
     if await factors.confirmed(account.id) is None:

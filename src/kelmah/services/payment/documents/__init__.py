@@ -4,6 +4,7 @@ from kelmah.services.payment.documents.chargebacks import ChargebackDocument
 from kelmah.services.payment.documents.deposits import DepositDocument
 from kelmah.services.payment.documents.escrows import DisputeDocument, EscrowDocument
 from kelmah.services.payment.documents.ledger import AccountDocument, EntryDocument, Halt
+from kelmah.services.payment.documents.legacy import LegacyTransactionDocument, LegacyWalletDocument
 from kelmah.services.payment.documents.methods import MethodDocument
 from kelmah.services.payment.documents.webhooks import WebhookDocument
 from kelmah.services.payment.documents.withdrawals import WithdrawalDocument
@@ -18,6 +19,8 @@ DOCUMENTS = (
     WebhookDocument,
     WithdrawalDocument,
     ChargebackDocument,
+    LegacyTransactionDocument,
+    LegacyWalletDocument,
     Halt,
 )
 
@@ -29,6 +32,8 @@ __all__ = [
     "DisputeDocument",
     "EntryDocument",
     "EscrowDocument",
+    "LegacyTransactionDocument",
+    "LegacyWalletDocument",
     "MethodDocument",
     "WebhookDocument",
     "WithdrawalDocument",
