@@ -130,10 +130,19 @@ def load(path: Path | None) -> Layout:
     Raises:
         LayoutError: the file does not fit.
     """
+    return Layout(load_file(path))
+
+
+def load_file(path: Path | None) -> MappingFile:
+    """A mapping file, or one that says nothing.
+
+    Raises:
+        LayoutError: it cannot be read.
+    """
     if path is None:
-        return Layout()
+        return MappingFile()
     try:
-        return Layout(msgspec.convert(tomllib.loads(path.read_text(encoding="utf-8")), MappingFile))
+        return msgspec.convert(tomllib.loads(path.read_text(encoding="utf-8")), MappingFile)
     except (tomllib.TOMLDecodeError, msgspec.ValidationError, OSError) as error:
         raise LayoutError(f"{path}: {error}") from error
 

@@ -73,6 +73,82 @@ def generate(*, users: int = 1_000, seed: int = 1, dirty: float = 0.02) -> None:
     say(f"The person with number n has the password: {generating.password(0)[:-1]}<n modulo {generating.PASSWORDS}>")
 
 
+def adopt(*, mapping: Path | None = None, write: Path | None = None, stamp: bool = False) -> None:
+    """Look at an old database: where does it differ from the baseline? Ends with 1 while it does.
+
+    Begin with --write; fill the file in; check it with --mapping, again and again; then --mapping with --stamp. Name
+    the file in KELMAH_LEGACY_MAPPING afterwards: everything reads through it.
+
+    Args:
+        mapping: a mapping file to look through.
+        write: where to write a mapping file with a proposal for every difference.
+        stamp: note in the database at which revision it is; refused while it differs.
+    """
+    from kelmah.cli.legacy.plan import LegacyError, url_of
+    from kelmah.legacy import adopting, revisions
+    from kelmah.legacy.layout import Layout, LayoutError, load_file
+
+    try:
+        url = url_of(found_environment())
+        file = load_file(mapping)
+        layout = Layout(file)
+    except (LegacyError, LayoutError) as error:
+        sys.exit(str(error))
+    found = adopting.inspect_database(url, file)
+    show_table(("place", "difference", "proposal"), found.differences)
+    if found.unknown_tables:
+        say(f"not looked at: {', '.join(found.unknown_tables)}")
+    if write is not None:
+        if write.exists():
+            sys.exit(f"{write} is there already")
+        write.write_text(adopting.write_mapping(file, found.differences), encoding="utf-8")
+        say(f"{write}: fill it in, and check it with --mapping {write}")
+    faults = [] if found.differences else adopting.check_queries(url, layout)
+    for fault in faults:
+        say(f"the database refuses to be read: {fault}")
+    if found.differences or faults:
+        sys.exit(f"{len(found.differences) + len(faults)} differences")
+    if stamp:
+        # A database that differs is none of Alembic's revisions: nothing is ever done to it.
+        revision = revisions.HEAD if mapping else revisions.BASELINE
+        revisions.stamp(url, revision)
+        say(f"stamped as {revisions.current(url)}")
+        if mapping:
+            say("An index on the folded address makes logins by the bridge fast: see docs/legacy.md.")
+    say("the database is as the baseline" + (", by the mapping file" if mapping else ""))
+
+
+def backup(file: Path, /) -> None:
+    """Write the old database into a file, as of one instant, by pg_dump.
+
+    Args:
+        file: a file that is not there yet.
+    """
+    from kelmah.cli.legacy import backups
+    from kelmah.cli.legacy.plan import url_of
+
+    async def run() -> None:
+        await backups.backup(url_of(found_environment()), file)
+
+    _run(run)
+    say(f"{file}: {file.stat().st_size:,} bytes")
+
+
+def restore(file: Path, /) -> None:
+    """Fill an empty old database from a file, all or nothing, by pg_restore.
+
+    Args:
+        file: what `kelmah legacy backup` wrote.
+    """
+    from kelmah.cli.legacy import backups
+    from kelmah.cli.legacy.plan import url_of
+
+    async def run() -> dict[str, int]:
+        return await backups.restore(url_of(found_environment()), file)
+
+    show_table(("table", "rows"), _run(run).items())
+
+
 def migrate(*, only: str | None = None, dry_run: bool = False, report: Path = Path("legacy-report.jsonl")) -> None:
     """Move old rows to the services. Can be killed at any time and run again; what was moved is not moved twice.
 
@@ -146,6 +222,45 @@ def verify(*, only: str | None = None, sample: float = 1.0) -> None:
 
     if not _run(run):
         sys.exit(1)
+
+
+def write_back(*, dry_run: bool = False) -> None:
+    """Write what changed on the platform back to the old database, for going back to it. Can be run again.
+
+    Args:
+        dry_run: write nothing, and say what would be.
+    """
+    from kelmah.cli.legacy import writing_back
+    from kelmah.cli.legacy.plan import open_work
+
+    async def run() -> writing_back.Written:
+        async with open_work() as work:
+            return await writing_back.write_back(work, dry_run=dry_run)
+
+    written = _run(run)
+    rows = [
+        (table, *(counted[how] for how in ("inserted", "updated", "kept")))
+        for table, counted in sorted(written.tables.items())
+    ]
+    show_table(("table", "inserted", "updated", "kept"), rows)
+    for fault in written.faults:
+        say(f"refused by the old database: {fault}")
+    if dry_run:
+        say("dry run: nothing was written")
+    if written.faults:
+        sys.exit(1)
+
+
+def confirm() -> None:
+    """Confirm the cut-over: nothing is written back from now on."""
+    from kelmah.cli.legacy import writing_back
+    from kelmah.cli.legacy.plan import open_work
+
+    async def run() -> str:
+        async with open_work() as work:
+            return (await writing_back.confirm(work)).isoformat(timespec="seconds")
+
+    say(f"the cut-over is confirmed since {_run(run)}: the old database can be kept as an archive, or go")
 
 
 def trace(key: str, /) -> None:

@@ -5,19 +5,17 @@ refused is looked at anew each time: whoever mends old rows runs it again.
 """
 
 import asyncio
-import hashlib
 import json
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import psycopg
 import structlog
-from pymongo.errors import DuplicateKeyError
 
 from kelmah.cli.legacy.plan import SIDES, LegacyError, Work
+from kelmah.legacy.commit import commit
 from kelmah.legacy.database import connect
 from kelmah.legacy.entity import Entity, Group, Outcome, Record, count, orphans, walk
 from kelmah.legacy.journal import TRIAL, Journal
@@ -29,15 +27,6 @@ log = structlog.get_logger(__name__)
 Tell = Callable[[str, int, int], None]
 #: A connection to the old database that breaks is made anew so often, after a growing pause.
 RECONNECTS = 5
-
-
-class _Undo(Exception):
-    """Rolls a dry run's transaction back."""
-
-
-def digest(record: Any) -> str:
-    """The checksum of a record, without what use alone changes."""
-    return hashlib.sha256(msgspec.json.encode(record.compared(), order="sorted")).hexdigest()
 
 
 class Mover:
@@ -147,37 +136,16 @@ class Mover:
         self, entity: Entity[Any], records: Sequence[tuple[Group, Record]], outcomes: Sequence[Outcome]
     ) -> None:
         context, side = self._work.contexts[entity.service], SIDES[entity.name]
-        journal = self.journal(entity.service)
-        digests = {group.key: digest(record) for group, record in records}
-
-        async def change() -> list[Outcome]:
-            refused = await side.move(context, [record for _, record in records]) if records else {}
-            final = list(outcomes)
-            for group, record in records:
-                why = refused.get(record.id)
-                final += group.outcomes("refused", why) if why else group.outcomes()
-            if self._dry_run:
-                raise _Undo(final)
-            await journal.write(final, digests)
-            return final
-
-        try:
-            final = await self._transact(context, change)
-        except _Undo as undone:
-            final = undone.args[0]
-            await self.journal(entity.service, trial=True).write(final, digests)
+        final = await commit(
+            context.mongo, records, outcomes, lambda old: side.move(context, old), is_trial=self._dry_run
+        )
+        if self._dry_run:
+            await self.journal(entity.service, trial=True).write(final, {})
         roots = [one for one in final if one.table == entity.root.table]
         self.tally[entity.name].update(one.fate for one in roots)
         if side.after is not None and not self._dry_run:
             moved = {one.key for one in roots if one.fate == "moved"}
             await side.after(context, [record for group, record in records if group.key in moved])
-
-    async def _transact(self, context: Any, change: Callable[[], Any]) -> Any:
-        try:
-            return await context.mongo.transact(change)
-        except DuplicateKeyError:
-            # Somebody registered, or wrote, between the look and the commit: the second look sees it.
-            return await context.mongo.transact(change)
 
     async def _note_orphans(self, connection: Any, entity: Entity[Any]) -> None:
         journal = self.journal(entity.service, trial=self._dry_run)

@@ -10,9 +10,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from kelmah.cli.legacy.moving import digest
 from kelmah.cli.legacy.plan import SIDES, Work
 from kelmah.kit.events import EVENTS
+from kelmah.legacy.commit import digest
 from kelmah.legacy.database import connect
 from kelmah.legacy.entities import LEFT_TABLES
 from kelmah.legacy.entities.money import OldEscrow, OldTransaction, OldWallet

@@ -6,4 +6,5 @@ from kelmah.workers.registry import on_timer
 on_timer("auth.send_verification", service.send_verification)
 on_timer("auth.resend_verification", service.send_verification_again)
 on_timer("auth.send_password_reset", service.send_password_reset)
+on_timer("auth.reset_by_bridge", service.reset_by_bridge)
 on_timer("auth.send_notice", service.send_notice)

@@ -8,6 +8,7 @@ from kelmah.services.auth.service.accounts import (
     resend_verification,
     verify_email,
 )
+from kelmah.services.auth.service.bridging import reset_by_bridge
 from kelmah.services.auth.service.context import Client, Context, client_of
 from kelmah.services.auth.service.hashing import open_hasher
 from kelmah.services.auth.service.lifecycle import change_role, not_me
@@ -75,6 +76,7 @@ __all__ = [
     "register",
     "reseal",
     "resend_verification",
+    "reset_by_bridge",
     "reset_password",
     "revocations_since",
     "rotate_signing_keys",

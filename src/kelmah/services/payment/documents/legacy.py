@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from beanie import Document
 from pymongo import ASCENDING, DESCENDING, IndexModel
@@ -64,9 +64,12 @@ async def entries_by_reference(references: Sequence[str]) -> list[EntryDocument]
     return await EntryDocument.find({"reference": {"$in": list(references)}}, session=session()).to_list()
 
 
-async def entries_after(entry_id: str, *, limit: int) -> list[EntryDocument]:
-    """Entries by id, which is by time, from where the last page ended."""
-    return await EntryDocument.find({"_id": {"$gt": entry_id}}).sort("_id").limit(limit).to_list()
+async def entries_since(since: datetime, *, after: EntryDocument | None, limit: int) -> list[EntryDocument]:
+    """Entries from an instant on, the earliest first, from where the last page ended."""
+    query: dict[str, Any] = {"at": {"$gte": since}}
+    if after is not None:
+        query["_id"] = {"$gt": after.id}
+    return await EntryDocument.find(query).sort("_id").limit(limit).to_list()
 
 
 async def escrows_by_id(escrow_ids: Sequence[str]) -> list[EscrowDocument]:

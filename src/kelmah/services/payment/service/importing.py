@@ -1,8 +1,10 @@
 """Money out of the old database: opening entries of the ledger, and the books of before as they were."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from datetime import datetime
+from uuid import UUID, uuid5
 
-from kelmah.contracts.payment import EscrowStatus
+from kelmah.contracts.payment import EscrowStatus, TransactionKind
 from kelmah.kit.mongo import add_all
 from kelmah.legacy.entities.money import OldDispute, OldEscrow, OldTransaction, OldWallet
 from kelmah.services.payment.documents import (
@@ -16,6 +18,9 @@ from kelmah.services.payment.documents import legacy as documents
 from kelmah.services.payment.documents.escrows import HOLDING
 from kelmah.services.payment.service import ledger
 from kelmah.services.payment.service.context import Context
+
+#: Of ids that the old books have for what began here.
+_NAMESPACE = UUID("6b656c6d-6168-5000-8000-626f6f6b7300")
 
 
 async def move_wallets(context: Context, old: Sequence[OldWallet]) -> dict[str, str]:
@@ -215,3 +220,66 @@ def _dispute_as_old(one: DisputeDocument) -> OldDispute:
 
 def _place(transaction_id: str) -> bytes:
     return f"payment.legacy_transactions.reference:{transaction_id}".encode()
+
+
+#: As the old books call what moves a wallet here; the rest is an adjustment.
+_OLD_KINDS = {
+    TransactionKind.DEPOSIT: "deposit",
+    TransactionKind.WITHDRAWAL_HOLD: "withdrawal",
+    TransactionKind.ESCROW_FUNDING: "escrow_hold",
+    TransactionKind.ESCROW_RELEASE: "escrow_release",
+    TransactionKind.ESCROW_REFUND: "escrow_refund",
+}
+
+
+async def movements(
+    context: Context, since: datetime, *, limit: int
+) -> AsyncIterator[tuple[list[OldWallet], list[OldTransaction]]]:
+    """What moved wallets after the opening, as the old books would say it, with the wallets as they are now.
+
+    The id of a transaction follows from its entry and its wallet, so it is the same whenever it is asked for.
+    """
+    before = None
+    while entries := await documents.entries_since(since, after=before, limit=limit):
+        before = entries[-1]
+        moved = [
+            (entry, row)
+            for entry in entries
+            for row in entry.postings
+            if row.account.startswith("wallet:") and entry.kind != TransactionKind.OPENING
+        ]
+        accounts = dict.fromkeys(row.account for _, row in moved)
+        known = {
+            ledger_documents.wallet(one.user_id, one.currency): one.id
+            for one in await documents.wallets_of([_owner(one) for one in accounts])
+        }
+        wallets = {
+            account: OldWallet(
+                id=known.get(account) or uuid5(_NAMESPACE, account).hex,
+                user_id=_owner(account),
+                currency=account.rpartition(":")[2],
+                balance=await ledger_documents.balance(account),
+            )
+            for account in accounts
+        }
+        yield (
+            list(wallets.values()),
+            [
+                OldTransaction(
+                    id=uuid5(_NAMESPACE, f"{entry.id}:{row.account}").hex,
+                    wallet_id=wallets[row.account].id,
+                    user_id=wallets[row.account].user_id,
+                    kind=_OLD_KINDS.get(TransactionKind(entry.kind), "adjustment"),
+                    amount=row.amount,
+                    currency=row.currency,
+                    status="completed",
+                    reference=entry.reference[:120],
+                    created_at=entry.at,
+                )
+                for entry, row in moved
+            ],
+        )
+
+
+def _owner(account: str) -> str:
+    return account.split(":")[1]
