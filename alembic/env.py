@@ -3,8 +3,8 @@
 import os
 
 from alembic import context
-from sqlalchemy import create_engine, pool
 
+from kelmah.legacy.database import engine as make_engine
 from kelmah.legacy.database import sqlalchemy_url
 from kelmah.legacy.tables import metadata
 
@@ -17,7 +17,7 @@ if context.is_offline_mode():
     with context.begin_transaction():
         context.run_migrations()
 else:
-    engine = create_engine(sqlalchemy_url(url), poolclass=pool.NullPool)
+    engine = make_engine(url)
     with engine.connect() as connection:
         context.configure(
             connection=connection,

@@ -5,15 +5,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import msgspec
-from sqlalchemy import Column, Connection, Enum, create_engine, inspect, pool
+from sqlalchemy import Column, Connection, Enum, inspect
 from sqlalchemy.exc import SQLAlchemyError
 
-from kelmah.legacy.database import sqlalchemy_url
+from kelmah.legacy.database import engine as make_engine
 from kelmah.legacy.entities import ENTITIES
 from kelmah.legacy.entities.jobs import APPLICATION_STATUSES, JOB_STATUSES
 from kelmah.legacy.entities.messages import NOTIFICATION_TYPES
 from kelmah.legacy.entities.profiles import STATUSES
-from kelmah.legacy.layout import Layout, MappingFile, TablePlace, quoted
+from kelmah.legacy.layout import Layout, MappingFile, TablePlace
 from kelmah.legacy.tables import metadata
 
 #: Words that free-text columns of the baseline know.
@@ -36,11 +36,15 @@ _FAMILIES = {
 
 
 class Difference(NamedTuple):
-    """Where the database is not as the baseline, and what to write into the mapping file."""
+    """Where the database is not as the baseline, and what to write into the mapping file.
+
+    One that `blocks` keeps the database from being read; the others are words whose rows would be refused.
+    """
 
     place: str
     what: str
     proposal: str
+    blocks: bool = True
 
 
 class Found(NamedTuple):
@@ -56,7 +60,7 @@ def inspect_database(url: str, mapping: MappingFile | None = None) -> Found:
 
     Tables that have another name are looked for by likeness, so that their columns can be compared as well.
     """
-    engine = create_engine(sqlalchemy_url(url), poolclass=pool.NullPool)
+    engine = make_engine(url)
     try:
         with engine.connect() as connection:
             return _inspect(connection, mapping or MappingFile())
@@ -67,7 +71,7 @@ def inspect_database(url: str, mapping: MappingFile | None = None) -> Found:
 def check_queries(url: str, layout: Layout) -> list[str]:
     """Queries of the move that the database refuses: table and reason."""
     faults = []
-    engine = create_engine(sqlalchemy_url(url), poolclass=pool.NullPool)
+    engine = make_engine(url)
     with engine.connect() as connection:
         for entity in ENTITIES:
             for part in entity.parts:
@@ -170,7 +174,8 @@ def _compare_words(
     known = column.type.enums if isinstance(column.type, Enum) else _WORDS.get((table, column.name))
     if known is None:
         return
-    values = f"SELECT DISTINCT t.{quoted(column.name)}::text FROM {layout.relation(table)} t LIMIT {_MAX_VALUES}"
+    value = layout.expression(table, column.name)
+    values = f"SELECT DISTINCT {value}::text FROM {layout.name(table)} LIMIT {_MAX_VALUES}"
     try:
         found = {row[0] for row in connection.exec_driver_sql(values, {})} - {None}
     except SQLAlchemyError:
@@ -183,6 +188,7 @@ def _compare_words(
             f"{table}.{column.name}",
             f"the unknown values {', '.join(map(repr, unknown))}; known are {', '.join(known)}",
             f"columns.{column.name} = {{ values = {_toml(likely)} }}",
+            blocks=False,
         )
 
 

@@ -1,5 +1,6 @@
 """The bridge: asks the old database for single people who were not moved yet."""
 
+import re
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
@@ -14,6 +15,7 @@ from kelmah.legacy.settings import BridgeSettings
 
 _BY_EMAIL = """lower(btrim(t.email)) = lower(btrim(%(email)s)) AND t.deleted_at IS NULL
 AND t.status::text <> 'deleted'"""
+_UUID = re.compile(r"[0-9a-f]{32}\Z")
 _BY_ID = "t.id = ANY(%(ids)s::uuid[])"
 
 
@@ -37,9 +39,10 @@ class Bridge:
 
     async def profiles(self, ids: Sequence[str]) -> list[tuple[Group, OldProfile]]:
         """Profiles there of people with these ids here. Of ids that are no UUIDs there, none can be told."""
-        if self._layout.ids != "uuid" or not ids:
+        keys = [old_uuid(one) for one in ids if _UUID.match(one)]
+        if self._layout.ids != "uuid" or not keys:
             return []
-        wanted = {"ids": [old_uuid(one) for one in ids]}
+        wanted = {"ids": keys}
         rows = await self._questions.ask(PROFILES.root.query(self._layout, where=_BY_ID), wanted)
         found = []
         for group in await completed(self._questions.ask, self._layout, PROFILES, rows):

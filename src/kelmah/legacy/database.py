@@ -8,6 +8,8 @@ from typing import Any
 import psycopg
 from psycopg import AsyncConnection
 from psycopg.rows import dict_row
+from sqlalchemy import Engine, create_engine
+from sqlalchemy.pool import NullPool
 
 #: A row as it is read: every value is text (bytes where the database has no encoding), or nothing.
 Row = dict[str, Any]
@@ -30,6 +32,11 @@ class LegacyUnavailable(Exception):  # named as the kit's errors are
 def sqlalchemy_url(url: str) -> str:
     """A libpq address as SQLAlchemy writes it."""
     return "postgresql+psycopg://" + url.partition("://")[2]
+
+
+def engine(url: str) -> Engine:
+    """An engine for a single use. Names are text, also in a database without an encoding."""
+    return create_engine(sqlalchemy_url(url), poolclass=NullPool, connect_args={"client_encoding": "utf8"})
 
 
 async def connect(url: str, *, timeout_ms: int = 0, autocommit: bool = False) -> AsyncConnection[Row]:

@@ -1,6 +1,6 @@
 """What an entity is: the old tables that make one thing here, where each of their columns goes, and the rule."""
 
-from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, Literal, NamedTuple, Protocol, TypeVar
 
@@ -156,7 +156,7 @@ class Entity(Generic[RecordT]):
 
 async def walk(
     connection: AsyncConnection[Row], layout: Layout, entity: Entity[Any], *, size: int
-) -> AsyncIterator[list[Group]]:
+) -> AsyncGenerator[list[Group], None]:
     """Every root with its children, in batches, read as one snapshot. One batch is in memory at a time."""
     async with connection.transaction():
         await connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")

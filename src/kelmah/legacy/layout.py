@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 import msgspec
+from sqlalchemy import UUID
 
 from kelmah.legacy.tables import metadata
 
@@ -93,11 +94,14 @@ class Layout:
     def relation(self, table: str) -> str:
         """A table expression with the baseline's columns. Plain columns stay plain, so their indexes are used."""
         columns = [
-            f"{self._expression(table, column.name)} AS {quoted(column.name)}"
+            f"{self.expression(table, column.name)} AS {quoted(column.name)}"
             for column in metadata.tables[table].columns
         ]
         if not self.place(table):
-            nothing = ", ".join(f"NULL::text AS {quoted(one.name)}" for one in metadata.tables[table].columns)
+            nothing = ", ".join(
+                f"NULL::{self.ids if isinstance(one.type, UUID) else 'text'} AS {quoted(one.name)}"
+                for one in metadata.tables[table].columns
+            )
             return f"(SELECT {nothing} WHERE false)"
         return f"(SELECT {', '.join(columns)} FROM {self.name(table)})"
 
@@ -109,7 +113,8 @@ class Layout:
         """Every table's expression by its name, to be put into a query."""
         return {table: self.relation(table) for table in metadata.tables}
 
-    def _expression(self, table: str, column: str) -> str:
+    def expression(self, table: str, column: str) -> str:
+        """A column as SQL over its table."""
         place = self.column(table, column)
         text = f"({place.sql})" if place.sql is not None else quoted(place.column or column)
         if place.unit == "minor":

@@ -6,9 +6,8 @@ from pathlib import Path
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import create_engine, pool
 
-from kelmah.legacy.database import sqlalchemy_url
+from kelmah.legacy.database import engine as make_engine
 
 BASELINE, HEAD = "0001", "head"
 
@@ -43,7 +42,7 @@ def check(url: str) -> None:
 
 def current(url: str) -> str | None:
     """The revision that the database says it is at."""
-    engine = create_engine(sqlalchemy_url(url), poolclass=pool.NullPool)
+    engine = make_engine(url)
     with engine.connect() as connection:
         found = MigrationContext.configure(connection).get_current_revision()
     engine.dispose()

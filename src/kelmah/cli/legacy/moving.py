@@ -8,6 +8,7 @@ import asyncio
 import json
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import aclosing
 from pathlib import Path
 from typing import Any
 
@@ -72,10 +73,11 @@ class Mover:
         async with connection:
             total = (await count(connection, self._work.layout, [table]))[table]
             self._tell(entity.name, 0, total)
-            async for groups in walk(connection, self._work.layout, entity, size=entity.batch):
-                await self.move(entity, groups)
-                done += len(groups)
-                self._tell(entity.name, done, total)
+            async with aclosing(walk(connection, self._work.layout, entity, size=entity.batch)) as batches:
+                async for groups in batches:
+                    await self.move(entity, groups)
+                    done += len(groups)
+                    self._tell(entity.name, done, total)
             await self._note_orphans(connection, entity)
 
     async def move(self, entity: Entity[Any], groups: Sequence[Group]) -> None:
@@ -136,9 +138,11 @@ class Mover:
         self, entity: Entity[Any], records: Sequence[tuple[Group, Record]], outcomes: Sequence[Outcome]
     ) -> None:
         context, side = self._work.contexts[entity.service], SIDES[entity.name]
-        final = await commit(
-            context.mongo, records, outcomes, lambda old: side.move(context, old), is_trial=self._dry_run
-        )
+
+        async def move(old: Sequence[Any]) -> dict[str, str]:
+            return {} if self._dry_run and side.is_plain else await side.move(context, old)
+
+        final = await commit(context.mongo, records, outcomes, move, is_trial=self._dry_run)
         if self._dry_run:
             await self.journal(entity.service, trial=True).write(final, {})
         roots = [one for one in final if one.table == entity.root.table]

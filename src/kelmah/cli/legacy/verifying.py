@@ -7,6 +7,7 @@ What people changed on the platform since is told apart by its events; it is no 
 import zlib
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -85,9 +86,10 @@ async def verify(
         async with connection:
             total = (await count(connection, work.layout, [entity.root.table]))[entity.root.table]
             line = Line(entity.name)
-            async for groups in walk(connection, work.layout, entity, size=500):
-                await _compare(work, entity, groups, line, sample)
-                tell(entity.name, line.rows, total)
+            async with aclosing(walk(connection, work.layout, entity, size=500)) as batches:
+                async for groups in batches:
+                    await _compare(work, entity, groups, line, sample)
+                    tell(entity.name, line.rows, total)
             for currency, (old, new) in line.sums.items():
                 if old != new:
                     line.differ("sum", f"{currency}: {old} there, {new} here")
