@@ -19,7 +19,8 @@ import psycopg
 from pymongo import AsyncMongoClient
 
 from kelmah.cli.legacy import generating
-from kelmah.cli.legacy.plan import open_work
+from kelmah.cli.legacy.moving import Mover
+from kelmah.cli.legacy.plan import chosen, open_work
 from kelmah.contracts.auth import LoginRequest, SignedIn
 from kelmah.legacy import revisions
 from kelmah.legacy.journal import Journal
@@ -76,7 +77,7 @@ async def test_a_large_move_that_is_killed_loses_nothing(
 
     chance, spent = random.Random(7), 0.0
     for kill in range(KILLS):
-        process = subprocess.Popen(
+        process = subprocess.Popen(  # noqa: ASYNC220  # returns at once
             [KELMAH, "legacy", "migrate"],
             env={**os.environ, **env},
             cwd=tmp_path,
@@ -107,8 +108,8 @@ async def test_a_large_move_that_is_killed_loses_nothing(
 async def _log_in(url: str, env: Environ) -> None:
     with psycopg.connect(url) as connection:
         people = connection.execute(
-            "SELECT id::text, email FROM users WHERE status = 'active' AND email ~ '[0-9]@example' AND deleted_at IS NULL "
-            "AND isfinite(email_verified_at) ORDER BY md5(id::text) LIMIT %s",
+            "SELECT id::text, email FROM users WHERE status = 'active' AND email ~ '[0-9]@example' "
+            "AND deleted_at IS NULL AND isfinite(email_verified_at) ORDER BY md5(id::text) LIMIT %s",
             (LOGINS,),
         ).fetchall()
     done = other = 0
@@ -141,10 +142,13 @@ async def test_memory_stays_flat_and_the_rate_beside_bare_copying(
         await asyncio.to_thread(generating.generate, url, users=users, seed=2, dirty=0.02)
         env = environ_for(f"memory{users}", url)
         await asyncio.to_thread(run, ["indexes", "build"], env, tmp_path)
-        started = time.monotonic()
         only = ["legacy", "migrate", "--only", "people,profiles"]
         peaks[users] = await asyncio.to_thread(peak_kib, only, env, tmp_path)
-        seconds = time.monotonic() - started
+        # Once more in this process, so that the start of a program is not measured.
+        async with open_work(environ_for(f"rate{users}", url)) as work:
+            started = time.monotonic()
+            await Mover(work).run(chosen("people,profiles"))
+            seconds = time.monotonic() - started
         bare = await _bare(url, mongo_url, env["KELMAH_AUTH_MONGO_DATABASE"])
         print(
             f"\n{users} people: peak {peaks[users] / 1024:.0f} MiB, {users / seconds:.0f} people/s with profiles; "
