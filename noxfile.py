@@ -14,7 +14,7 @@ import nox
 
 nox.needs_version = ">=2025.5"
 nox.options.default_venv_backend = "none"
-nox.options.sessions = ["lint", "types", "imports", "tests", "e2e", "contracts", "docs"]
+nox.options.sessions = ["lint", "types", "imports", "tests", "e2e", "contracts", "migrations", "docs"]
 
 ROOT = Path(__file__).parent
 BIN = ROOT / ".venv" / "bin"
@@ -71,6 +71,12 @@ def e2e(session: nox.Session) -> None:
 def contracts(session: nox.Session) -> None:
     """Check that the committed schemas of events and APIs are those of the code."""
     run(session, "python", "-m", "kelmah.cli", "contracts", "export", "--check")
+
+
+@nox.session
+def migrations(session: nox.Session) -> None:
+    """Check the revisions of the legacy Postgres: up, down, and `alembic check`."""
+    run(session, "pytest", "-m", "slow or not slow", "tests/integration/legacy/test_schema.py", *session.posargs)
 
 
 @nox.session

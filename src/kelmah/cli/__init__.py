@@ -12,6 +12,8 @@ _COMMANDS = {
     "work": ("work:work", "Run the workers: actors, the relay of events, timers."),
     "check-config": ("environment:check", "Say whether the environment's settings fit."),
     "env-example": ("environment:example", "Write .env.example from the settings."),
+    "backup": ("backup:backup", "Copy the databases of all services, as of one instant."),
+    "restore": ("backup:restore", "Fill empty databases from a backup, and check them."),
     "audit": ("audit:audit", "Find, export and verify who did what, when and from where."),
 }
 #: Group → (help, {name: function}).
@@ -35,6 +37,16 @@ _GROUPS = {
         {
             name: f"ledger:{name}"
             for name in ("verify", "show", "at", "reconcile", "exceptions", "resolve", "reverse", "resume")
+        },
+    ),
+    "legacy": (
+        "The old Postgres: moved without losing a row, and back until the cut-over is confirmed.",
+        {
+            "write-back": "legacy:write_back",
+            **{
+                name: f"legacy:{name}"
+                for name in ("generate", "adopt", "migrate", "verify", "trace", "confirm", "backup", "restore")
+            },
         },
     ),
     "match": ("The matching of jobs and workers.", {"evaluate": "match:evaluate"}),

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from kelmah import services
-from kelmah.cli import asyncapi, job_docs
+from kelmah.cli import asyncapi, job_docs, legacy_docs
 from kelmah.cli.asgi import settings_class
 from kelmah.contracts.events import EVENT_TYPES, Envelope
 from kelmah.contracts.messaging import ClientFrame, ServerFrame
@@ -69,6 +69,7 @@ def _documents() -> Iterator[tuple[Path, str]]:
     yield SERVED, whole
     yield ERRORS, _errors()
     yield from job_docs.pages()
+    yield from legacy_docs.pages()
 
 
 def service_openapi(name: str) -> dict[str, Any]:

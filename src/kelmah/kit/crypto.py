@@ -75,6 +75,11 @@ class KeyRing:
         if len(self._by_id) != len(self._keys):
             raise ValueError("the same key is in the ring twice")
 
+    @property
+    def key_ids(self) -> list[str]:
+        """What names each key without telling of it, newest first."""
+        return [key.id.hex() for key in self._keys]
+
     def encrypt(self, plaintext: bytes, *, context: bytes) -> bytes:
         """Encrypt with the newest key (AES-256-GCM).
 

@@ -50,6 +50,12 @@ async def change(
     return None if row is None else model.model_validate(row)
 
 
+async def add_all(documents: Sequence[Document]) -> None:
+    """Insert documents of one model in the open transaction."""
+    if documents:
+        await type(documents[0]).insert_many(list(documents), session=session())
+
+
 class Mongo:
     """A service's database. Made by `connect`; closed with it."""
 

@@ -46,7 +46,7 @@ async def open_resources(
 
     A caller is made for each service that there is a key for.
     """
-    ring = KeyRing([base64.b64decode(key.get_secret_value()) for key in settings.field_keys])
+    ring = key_ring(settings)
     redis = redisdb.connect(settings.redis_url, prefix=settings.redis_prefix)
     try:
         async with (
@@ -70,6 +70,11 @@ async def open_resources(
             )
     finally:
         await redis.aclose()
+
+
+def key_ring(settings: ServiceSettings) -> KeyRing:
+    """The service's field keys."""
+    return KeyRing([base64.b64decode(key.get_secret_value()) for key in settings.field_keys])
 
 
 def _callers(

@@ -1,1 +1,1 @@
-"""The old Postgres: tables, readers and migration. The only room with SQLAlchemy."""
+"""The old Postgres: its tables, how rows are read out of it, and what is made of them."""

@@ -40,7 +40,7 @@ async def start(supervisor: Supervisor, home: Home, *, url: str | None = None) -
     """
     if url is not None:
         return await check_given("postgres", url, _find_fault)
-    binaries, source = _find_binaries()
+    binaries, source = find_binaries()
     prefix = await _drop_root()
     if prefix and source == "packaged":
         binaries = await asyncio.to_thread(_publish, binaries)
@@ -153,7 +153,7 @@ def _publish(binaries: Path) -> Path:
     return published / binaries.relative_to(package.parent)
 
 
-def _find_binaries() -> tuple[Path, Source]:
+def find_binaries() -> tuple[Path, Source]:
     installed = shutil.which("postgres")
     if installed:
         return Path(installed).parent, "installed"

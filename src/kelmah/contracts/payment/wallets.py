@@ -161,6 +161,7 @@ class WithdrawalView(Response, frozen=True, kw_only=True):
 class TransactionKind(StrEnum):
     """Why money moved in the ledger."""
 
+    OPENING = "opening"
     DEPOSIT = "deposit"
     SUSPENSE = "suspense"
     WITHDRAWAL_HOLD = "withdrawal_hold"

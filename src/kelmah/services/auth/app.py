@@ -12,6 +12,7 @@ from kelmah.kit.mail import Mailer
 from kelmah.kit.ratelimit import Limiter
 from kelmah.kit.redis import key as redis_key
 from kelmah.kit.resources import Apps, Resources, open_resources
+from kelmah.legacy.bridge import open_bridge
 from kelmah.services.auth.controllers import CONTROLLERS, POLICY
 from kelmah.services.auth.documents import DOCUMENTS
 from kelmah.services.auth.service import Context, Signer, open_hasher, open_providers
@@ -25,6 +26,7 @@ async def open_context(settings: AuthSettings, *, apps: Apps | None = None) -> A
         open_resources(settings, DOCUMENTS, apps=apps) as resources,
         open_hasher(settings) as hasher,
         open_providers(settings) as providers,
+        open_bridge(settings) as bridge,
     ):
         signer = Signer(resources.ring)
         await signer.keys()
@@ -36,6 +38,7 @@ async def open_context(settings: AuthSettings, *, apps: Apps | None = None) -> A
             limiter=Limiter(resources.redis, redis_key(settings.redis_prefix, "auth", "limit")),
             mailer=Mailer(settings.smtp_url.get_secret_value(), settings.mail_sender),
             providers=providers,
+            bridge=bridge,
         )
 
 

@@ -19,6 +19,10 @@ class AccountDeactivated(errors.Forbidden):
     code, title = "auth.account_deactivated", "This account is at rest; log in with reactivate to wake it"
 
 
+class AccountSuspended(errors.Forbidden):
+    code, title = "auth.account_suspended", "This account is suspended; write to support"
+
+
 class RoleKept(errors.Conflict):
     code, title = "auth.role_kept", "Nobody changes their own role, and this person may have that role already"
 

@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
 from kelmah.kit.settings import Environment, ServiceSettings
+from kelmah.legacy.settings import BridgeSettings
 
 #: Memory times passes of the weakest parameters that OWASP accepts (7 MiB, 5 passes), and its least memory.
 _LEAST_WORK_KIB = 7_168 * 5
@@ -37,7 +38,12 @@ _KNOWN_PROVIDERS: dict[str, dict[str, Any]] = {
 }
 
 
-class AuthSettings(ServiceSettings):
+def known_issuer(provider: str) -> str:
+    """The issuer of a provider that no setting names."""
+    return str(_KNOWN_PROVIDERS[provider]["issuer"])
+
+
+class AuthSettings(BridgeSettings, ServiceSettings):
     """Settings of the auth service."""
 
     SERVICE: ClassVar[str] = "auth"
@@ -85,6 +91,13 @@ class AuthSettings(ServiceSettings):
     hash_lanes: int = Field(1, ge=1, le=16, description="Argon2id lanes.")
     hash_threads: int = Field(2, ge=1, le=64, description="Passwords hashed at once by one process.")
     max_waiting_hashes: int = Field(64, ge=0, le=4096, description="Passwords in line to be hashed; more get 503.")
+
+    bcrypt_cost: int = Field(
+        0,
+        ge=0,
+        le=16,
+        description="Cost of the old bcrypt hashes: each login takes as long as one of them; 0 when none is left.",
+    )
 
     login_account_quota: int = Field(10, ge=1, description="Logins an account may try in 5 minutes.")
     login_address_quota: int = Field(100, ge=1, description="Logins an address may try in 5 minutes.")

@@ -5,9 +5,10 @@ from typing import ClassVar
 from pydantic import Field
 
 from kelmah.kit.settings import ServiceSettings
+from kelmah.legacy.settings import BridgeSettings
 
 
-class UserSettings(ServiceSettings):
+class UserSettings(BridgeSettings, ServiceSettings):
     """What the user service is told."""
 
     SERVICE: ClassVar[str] = "user"

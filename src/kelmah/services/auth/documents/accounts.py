@@ -38,6 +38,8 @@ class AccountDocument(Document):
     created_at: datetime
     #: At rest: nobody gets in but the person, who wakes it by logging in and saying so.
     deactivated_at: datetime | None = None
+    #: Shut out by the old system; nobody gets in.
+    suspended_at: datetime | None = None
 
     class Settings:
         name = "accounts"
@@ -60,6 +62,14 @@ async def insert(account: AccountDocument, *, email_indexes: Sequence[str]) -> N
 
 async def by_email(indexes: Sequence[str]) -> AccountDocument | None:
     return await AccountDocument.find_one({"email_index": {"$in": list(indexes)}}, session=session())
+
+
+async def taken(indexes: Sequence[str]) -> set[str]:
+    """Those of these e-mail indexes under which there is an account."""
+    found = AccountDocument.get_pymongo_collection().find(
+        {"email_index": {"$in": list(indexes)}}, {"email_index": 1}, session=session()
+    )
+    return {row["email_index"] async for row in found}
 
 
 async def by_id(account_id: str) -> AccountDocument | None:

@@ -16,8 +16,8 @@ from kelmah.services.auth.documents import accounts as documents
 from kelmah.services.auth.documents import proofs
 from kelmah.services.auth.documents.accounts import AccountDocument
 from kelmah.services.auth.documents.proofs import Purpose
-from kelmah.services.auth.errors import TokenRefused
-from kelmah.services.auth.service import strength, throttle
+from kelmah.services.auth.errors import EmailTaken, TokenRefused
+from kelmah.services.auth.service import bridging, strength, throttle
 from kelmah.services.auth.service.context import Client, Context
 
 MAX_NAME_CHARS = 80
@@ -77,6 +77,8 @@ async def create_account(
     """
     email = email.strip()
     email_indexes(context, email)  # refuses what is no address
+    if await bridging.look(context, email, known=False) is not None:
+        raise EmailTaken  # by somebody who was not moved yet
     names = (_name("firstName", first_name), _name("lastName", last_name))
     await strength.check(context, password, field="password", email=email, names=names)
     password_hash = await context.hasher.hash(password)

@@ -9,6 +9,7 @@ from kelmah.kit.mail import Mailer
 from kelmah.kit.ratelimit import Limiter
 from kelmah.kit.resources import Resources
 from kelmah.kit.text import normalize_email
+from kelmah.legacy.bridge import Bridge
 from kelmah.services.auth.service.hashing import PasswordHasher
 from kelmah.services.auth.service.oidc import Provider
 from kelmah.services.auth.service.signing import Signer
@@ -28,6 +29,7 @@ class Context(Resources):
     limiter: Limiter
     mailer: Mailer
     providers: Mapping[str, Provider]
+    bridge: Bridge | None = None
 
     def email_indexes(self, email: str) -> list[str]:
         """The values by which an account with this address is found; the first is the one to store.

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from typing import TypeVar
 
 import argon2
+import bcrypt
 from argon2.exceptions import InvalidHashError, VerificationError
 
 from kelmah.kit.context import remaining_s
@@ -18,17 +19,28 @@ from kelmah.services.auth.settings import AuthSettings
 ResultT = TypeVar("ResultT")
 #: Seconds in line after which nobody waits for the answer any more.
 LONGEST_WAIT_S = 10.0
+#: How a hash of the old system starts, the bytes of a password that bcrypt looks at, and its usual cost.
+_BCRYPT, _BCRYPT_BYTES, _USUAL_COST = "$2", 72, 10
 
 
 class PasswordHasher:
     """Argon2id with its parameters inside each hash. Made by `open_hasher`."""
 
-    def __init__(self, argon: argon2.PasswordHasher, threads: ThreadPoolExecutor, *, room: int, dummy: str) -> None:
+    def __init__(
+        self,
+        argon: argon2.PasswordHasher,
+        threads: ThreadPoolExecutor,
+        *,
+        room: int,
+        dummy: str,
+        old_dummy: str | None = None,
+    ) -> None:
         self._argon = argon
         self._threads = threads
         self._room = room
         self._present = 0
         self._dummy = dummy
+        self._old_dummy = old_dummy
 
     async def hash(self, password: str) -> str:
         """Raises:
@@ -39,14 +51,25 @@ class PasswordHasher:
     async def verify(self, password: str, stored: str | None) -> bool:
         """Whether the password is the stored one. Without a stored one it takes as long, and is false.
 
+        While there are hashes of the old system, each check takes one of either kind: nobody can tell by the time
+        where a person is, nor whether there is one.
+
         Raises:
             Busy: too many are in line.
         """
-        return await self.run(lambda: _matches(self._argon, stored or self._dummy, password)) and stored is not None
+        is_old = stored is not None and stored.startswith(_BCRYPT)
+        current, old = (None, stored) if is_old else (stored, self._old_dummy)
+
+        def check() -> bool:
+            matches = _matches(self._argon, current or self._dummy, password)
+            matches_old = old is not None and _matches_old(old, password)
+            return matches_old if is_old else matches
+
+        return await self.run(check) and stored is not None
 
     def is_outdated(self, stored: str) -> bool:
         """Whether the hash was made with other parameters than those of today."""
-        return self._argon.check_needs_rehash(stored)
+        return stored.startswith(_BCRYPT) or self._argon.check_needs_rehash(stored)
 
     async def run(self, work: Callable[[], ResultT]) -> ResultT:
         """Do other slow work with a password in one of the threads.
@@ -80,8 +103,11 @@ async def open_hasher(settings: AuthSettings) -> AsyncIterator[PasswordHasher]:
     threads = ThreadPoolExecutor(settings.hash_threads, thread_name_prefix="argon2")
     try:
         dummy = await asyncio.wrap_future(threads.submit(argon.hash, random_token()))
+        cost = settings.bcrypt_cost or (_USUAL_COST if settings.legacy_postgres_url and settings.legacy_bridge else 0)
+        salt = bcrypt.gensalt(max(cost, 4)) if cost else None
+        old_dummy = bcrypt.hashpw(random_token().encode(), salt).decode() if salt else None
         room = settings.hash_threads + settings.max_waiting_hashes
-        yield PasswordHasher(argon, threads, room=room, dummy=dummy)
+        yield PasswordHasher(argon, threads, room=room, dummy=dummy, old_dummy=old_dummy)
     finally:
         threads.shutdown(wait=False, cancel_futures=True)
 
@@ -95,4 +121,12 @@ def _matches(argon: argon2.PasswordHasher, stored: str, password: str) -> bool:
     try:
         return argon.verify(stored, _bytes(password))
     except (VerificationError, InvalidHashError):
+        return False
+
+
+def _matches_old(stored: str, password: str) -> bool:
+    """As the old system compared: the first 72 bytes of what was typed, as it was typed."""
+    try:
+        return bcrypt.checkpw(password.encode()[:_BCRYPT_BYTES], stored.encode())
+    except ValueError:
         return False

@@ -28,13 +28,14 @@ from kelmah.services.auth.documents.accounts import AccountDocument
 from kelmah.services.auth.documents.sessions import SessionDocument
 from kelmah.services.auth.errors import (
     AccountDeactivated,
+    AccountSuspended,
     ChallengeRefused,
     EmailNotVerified,
     InvalidCredentials,
     PasskeyRefused,
     WrongPassword,
 )
-from kelmah.services.auth.service import mfa, passkeys, revocations, shelf, throttle
+from kelmah.services.auth.service import bridging, mfa, passkeys, revocations, shelf, throttle
 from kelmah.services.auth.service.accounts import email_indexes, notify, own_account, subject
 from kelmah.services.auth.service.context import Client, Context
 from kelmah.services.auth.service.sessions import RefreshToken, access_token, end_these
@@ -65,12 +66,17 @@ async def login(context: Context, request: LoginRequest, *, client: Client) -> S
         EmailNotVerified: the password is right, and the address not proven yet.
         TooManyAttempts: with the seconds to wait.
         Busy: too many passwords are being checked.
+        Unavailable: nobody here has the address, and the old database does not answer.
     """
     indexes = email_indexes(context, request.email)
     account = await accounts.by_email(indexes)
     bucket = await _bucket(account, indexes[0], client)
     await throttle.charge_login(context, client, bucket=bucket)
-    right = await context.hasher.verify(request.password, account.password_hash if account else None)
+    old = await bridging.look(context, request.email, known=account is not None)
+    stored = account.password_hash if account else old[1].password_hash if old else None
+    right = await context.hasher.verify(request.password, stored)
+    if account is None and old is not None and right:
+        account = await bridging.move(context, old)
     if account is None or not right:
         await throttle.note_failure(context, bucket=bucket)
         await _tell_of_refusal(context, account, "wrong_credentials")
@@ -119,7 +125,10 @@ async def proceed(
 
     Raises:
         AccountDeactivated: it is at rest, and was not asked to wake.
+        AccountSuspended: nobody gets in.
     """
+    if account.suspended_at is not None:
+        raise AccountSuspended
     if account.deactivated_at is not None and not reactivate:
         raise AccountDeactivated
     if await factors.confirmed(account.id) is None:

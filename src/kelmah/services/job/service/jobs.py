@@ -318,3 +318,11 @@ def _trades(job: JobDocument) -> list[str]:
 
 def _plain(value: Any) -> Any:
     return value.model_dump() if isinstance(value, MoneyValue | Place) else value
+
+
+async def complete_moved(context: Context, job: JobDocument) -> None:
+    """Give a job of the old system what searches go by and, while it is open, an end. In the open transaction."""
+    job.trades, job.terms = _trades(job), _terms(job)
+    if job.status is JobStatus.OPEN:
+        job.expires_at = _expiry(context, job, now=clock.now())
+        await _expire_later(context, job)

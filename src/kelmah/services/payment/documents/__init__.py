@@ -11,6 +11,7 @@ from kelmah.services.payment.documents.deposits import DepositDocument
 from kelmah.services.payment.documents.escrows import DisputeDocument, EscrowDocument
 from kelmah.services.payment.documents.exceptions import ExceptionDocument
 from kelmah.services.payment.documents.ledger import AccountDocument, EntryDocument, Halt
+from kelmah.services.payment.documents.legacy import LegacyTransactionDocument, LegacyWalletDocument
 from kelmah.services.payment.documents.methods import MethodDocument
 from kelmah.services.payment.documents.parties import PartyDocument
 from kelmah.services.payment.documents.webhooks import WebhookDocument
@@ -32,6 +33,8 @@ DOCUMENTS = (
     BankPayoutDocument,
     BankExportDocument,
     ExceptionDocument,
+    LegacyTransactionDocument,
+    LegacyWalletDocument,
     Halt,
 )
 
@@ -43,6 +46,8 @@ __all__ = [
     "DisputeDocument",
     "EntryDocument",
     "EscrowDocument",
+    "LegacyTransactionDocument",
+    "LegacyWalletDocument",
     "MethodDocument",
     "WebhookDocument",
     "WithdrawalDocument",

@@ -67,6 +67,33 @@ def deposit_entry(deposit: DepositDocument) -> Entry:
     )
 
 
+def opening_wallet_reference(wallet_id: str) -> str:
+    return f"opening:wallet:{wallet_id}"
+
+
+def opening_wallet_entry(*, wallet_id: str, user_id: str, amount: int, currency: str) -> Entry:
+    """What a person had in the old system: it owes us what we owe the person now."""
+    return Entry(
+        reference=opening_wallet_reference(wallet_id),
+        kind=TransactionKind.OPENING,
+        postings=(Posting(f"clearing:legacy:{currency}", -amount), Posting(wallet(user_id, currency), amount)),
+        facts={"legacy_id": wallet_id},
+    )
+
+
+def opening_escrow_entry(escrow: EscrowDocument) -> Entry:
+    """What an escrow of the old system holds. It takes the name of the funding: an escrow is filled once."""
+    return Entry(
+        reference=f"escrow:{escrow.id}:fund",
+        kind=TransactionKind.OPENING,
+        postings=(
+            Posting(f"clearing:legacy:{escrow.currency}", -escrow.amount),
+            Posting(escrow_account(escrow), escrow.amount),
+        ),
+        facts={"escrow_id": escrow.id, "legacy_id": escrow.id},
+    )
+
+
 def suspense_reference(provider: str, ref: str) -> str:
     return f"suspense:{provider}:{ref}"
 

@@ -60,12 +60,19 @@ async def ensure(context: Context, user_ids: Sequence[str]) -> list[ProfileDocum
     missing = sorted(set(user_ids) - {profile.id for profile in found})
     if not missing:
         return found
-    for contact in await context.auth.get_contacts(user_ids=missing):
+    contacts = await context.auth.get_contacts(user_ids=missing)
+    if context.old is not None and contacts:
+        await context.old.bring(context, [contact.user_id for contact in contacts])
+    for contact in contacts:
         made = make(context.ring, contact)
         if await documents.insert(made):
             await spelling.learn(made.terms)
             log.info("user.profile.made", user_id=contact.user_id)
-    return found + await documents.find_many(missing)
+    found += await documents.find_many(missing)
+    strangers = sorted(set(user_ids) - {profile.id for profile in found})
+    if context.old is not None and strangers:
+        found += await context.old.shadows(context, strangers)
+    return found
 
 
 async def get(context: Context, user_id: str) -> ProfileDocument:
@@ -211,6 +218,8 @@ async def get_public(
 ) -> PublicProfile:
     """What the viewer sees of a person, in the given role if one is given. Oneself one sees as strangers do."""
     profile = await documents.find(user_id)
+    if profile is None and context.old is not None:
+        profile = next(iter(await context.old.shadows(context, [user_id])), None)
     if profile is None or profile.is_resting or profile.is_erased or (role is not None and profile.role is not role):
         raise NotFound
     shown = await shown_parts(profile, viewer)

@@ -1,0 +1,158 @@
+"""Conversations, messages and notifications out of the old database, and back into its shape."""
+
+from collections.abc import Sequence
+
+from kelmah.contracts.messaging import ConversationKind
+from kelmah.kit.errors import Conflict
+from kelmah.kit.mongo import add_all
+from kelmah.legacy.entities.messages import OldConversation, OldMessage, OldNotification, OldParticipant
+from kelmah.services.messaging import mapping
+from kelmah.services.messaging.documents import ConversationDocument, MessageDocument, NotificationDocument
+from kelmah.services.messaging.documents import legacy as documents
+from kelmah.services.messaging.documents.conversations import Participant
+from kelmah.services.messaging.service import words
+from kelmah.services.messaging.service.context import Context
+
+
+async def move_conversations(context: Context, old: Sequence[OldConversation]) -> dict[str, str]:
+    """Make conversations in the open transaction, and tell of those that cannot be made: id → reason."""
+    keys = {one.id: _key(one) for one in old}
+    taken = await documents.taken_keys(list(keys.values()))
+    refused: dict[str, str] = {}
+    made: list[ConversationDocument] = []
+    for one in old:
+        if keys[one.id] in taken:
+            refused[one.id] = "conversations: the same two, or the contract, have another conversation"
+            continue
+        taken.add(keys[one.id])
+        made.append(_conversation(one, keys[one.id]))
+    await add_all(made)
+    return refused
+
+
+async def move_messages(context: Context, old: Sequence[OldMessage]) -> dict[str, str]:
+    """Store messages in the open transaction, each with the next place of its conversation."""
+    found = await documents.conversations_by_id(list({one.conversation_id for one in old}))
+    conversations = {one.id: one for one in found}
+    before = {one.id: one.last_sequence for one in found}
+    made = [_message(context, one, conversations[one.conversation_id]) for one in old]
+    await add_all(made)
+    for one in found:
+        if not await documents.note_moved(one, before=before[one.id]):
+            raise Conflict
+    return {}
+
+
+async def move_notifications(context: Context, old: Sequence[OldNotification]) -> dict[str, str]:
+    """Store notifications in the open transaction. Nobody is told of them anew."""
+    await add_all(
+        [
+            NotificationDocument(
+                id=one.id,
+                user_id=one.user_id,
+                kind=one.kind,
+                event_id=_event_id(one.id),
+                data=one.data,
+                params=one.params,
+                at=one.at,
+                read_at=one.read_at,
+            )
+            for one in old
+        ]
+    )
+    return {}
+
+
+async def conversations_as_old(context: Context, ids: Sequence[str]) -> dict[str, OldConversation]:
+    """Conversations as the old database would have them."""
+    return {
+        one.id: OldConversation(
+            id=one.id,
+            kind=one.kind,
+            contract_id=one.contract_id,
+            participants=tuple(
+                OldParticipant(user_id=part.user_id, is_muted=part.muted, is_archived=part.archived)
+                for part in sorted(one.participants, key=lambda part: part.user_id)
+            ),
+            created_at=one.created_at,
+            active_at=one.active_at,
+        )
+        for one in await documents.conversations_by_id(ids)
+    }
+
+
+async def messages_as_old(context: Context, ids: Sequence[str]) -> dict[str, OldMessage]:
+    """Messages as the old database would have them."""
+    return {
+        one.id: OldMessage(
+            id=one.id,
+            conversation_id=one.conversation_id,
+            sender_id=one.sender_id,
+            text=context.ring.open(one.text, context=mapping.text_context(one.id)),
+            sent_at=one.sent_at,
+        )
+        for one in await documents.messages_by_id(ids)
+    }
+
+
+async def notifications_as_old(context: Context, ids: Sequence[str]) -> dict[str, OldNotification]:
+    """Notifications as the old database would have them."""
+    return {
+        one.id: OldNotification(
+            id=one.id,
+            user_id=one.user_id,
+            kind=one.kind,
+            data=one.data,
+            params=one.params,
+            at=one.at,
+            read_at=one.read_at,
+        )
+        for one in await documents.notifications_by_id(ids)
+    }
+
+
+def _key(old: OldConversation) -> str:
+    if old.kind is ConversationKind.CONTRACT:
+        return f"contract:{old.contract_id}"
+    return "direct:" + ":".join(sorted(one.user_id for one in old.participants))
+
+
+def _event_id(notification_id: str) -> str:
+    return f"legacy:{notification_id}"
+
+
+def _conversation(old: OldConversation, key: str) -> ConversationDocument:
+    return ConversationDocument(
+        id=old.id,
+        kind=old.kind,
+        key=key,
+        contract_id=old.contract_id,
+        participants=[
+            Participant(user_id=one.user_id, muted=one.is_muted, archived=one.is_archived) for one in old.participants
+        ],
+        created_at=old.created_at,
+        active_at=old.active_at,
+    )
+
+
+def _message(context: Context, old: OldMessage, conversation: ConversationDocument) -> MessageDocument:
+    """The document; the conversation is counted on."""
+    conversation.last_sequence += 1
+    conversation.active_at = max(conversation.active_at, old.sent_at)
+    for person in conversation.participants:
+        if person.user_id in old.read_by:
+            person.read_up_to, person.own_unread = conversation.last_sequence, 0
+        elif person.user_id == old.sender_id:
+            person.own_unread += 1
+        person.notified_up_to = conversation.last_sequence
+    return MessageDocument(
+        id=old.id,
+        conversation_id=old.conversation_id,
+        sequence=conversation.last_sequence,
+        sender_id=old.sender_id,
+        client_id=old.id,
+        text=context.ring.seal(old.text, context=mapping.text_context(old.id)),
+        attachment_ids=[],
+        sent_at=old.sent_at,
+        words=words.words_of(context.ring, old.conversation_id, old.text),
+    )

@@ -1,0 +1,285 @@
+"""Money out of the old database: opening entries of the ledger, and the books of before as they were."""
+
+from collections.abc import AsyncIterator, Sequence
+from datetime import datetime
+from uuid import UUID, uuid5
+
+from kelmah.contracts.payment import EscrowStatus, TransactionKind
+from kelmah.kit.mongo import add_all
+from kelmah.legacy.entities.money import OldDispute, OldEscrow, OldTransaction, OldWallet
+from kelmah.services.payment.documents import (
+    DisputeDocument,
+    EscrowDocument,
+    LegacyTransactionDocument,
+    LegacyWalletDocument,
+)
+from kelmah.services.payment.documents import ledger as ledger_documents
+from kelmah.services.payment.documents import legacy as documents
+from kelmah.services.payment.documents.escrows import HOLDING
+from kelmah.services.payment.service import ledger
+from kelmah.services.payment.service.context import Context
+
+#: Of ids that the old books have for what began here.
+_NAMESPACE = UUID("6b656c6d-6168-5000-8000-626f6f6b7300")
+
+
+async def move_wallets(context: Context, old: Sequence[OldWallet]) -> dict[str, str]:
+    """Open the wallets in the ledger, in the open transaction. What each had comes from `clearing:legacy`."""
+    there = {(one.user_id, one.currency) for one in await documents.wallets_of([one.user_id for one in old])}
+    refused: dict[str, str] = {}
+    made: list[LegacyWalletDocument] = []
+    for one in old:
+        if (one.user_id, one.currency) in there:
+            refused[one.id] = "wallets.currency: the person has another wallet in it"
+            continue
+        there.add((one.user_id, one.currency))
+        made.append(LegacyWalletDocument(id=one.id, user_id=one.user_id, currency=one.currency, balance=one.balance))
+        if one.balance:
+            await ledger_documents.post(
+                ledger.opening_wallet_entry(
+                    wallet_id=one.id, user_id=one.user_id, amount=one.balance, currency=one.currency
+                )
+            )
+    await add_all(made)
+    return refused
+
+
+async def move_transactions(context: Context, old: Sequence[OldTransaction]) -> dict[str, str]:
+    """Keep old transactions for the books, in the open transaction."""
+    await add_all(
+        [
+            LegacyTransactionDocument(
+                id=one.id,
+                wallet_id=one.wallet_id,
+                user_id=one.user_id,
+                kind=one.kind,
+                amount=one.amount,
+                currency=one.currency,
+                status=one.status,
+                reference=one.reference and context.ring.seal(one.reference, context=_place(one.id)),
+                created_at=one.created_at,
+            )
+            for one in old
+        ]
+    )
+    return {}
+
+
+async def move_escrows(context: Context, old: Sequence[OldEscrow]) -> dict[str, str]:
+    """Make escrows with their disputes, in the open transaction. What one holds comes from `clearing:legacy`."""
+    claimed = await documents.claimed_milestones([one.milestone_id for one in old])
+    refused: dict[str, str] = {}
+    made: list[OldEscrow] = []
+    for one in old:
+        if one.status is not EscrowStatus.REFUNDED and one.milestone_id in claimed:
+            refused[one.id] = "escrows.milestone_id: the milestone has another escrow"
+            continue
+        if one.status is not EscrowStatus.REFUNDED:
+            claimed.add(one.milestone_id)
+        made.append(one)
+    escrows = [_escrow(one) for one in made]
+    await add_all(escrows)
+    await add_all([_dispute(one, dispute) for one in made for dispute in one.disputes])
+    for escrow in escrows:
+        if escrow.status in HOLDING:
+            await ledger_documents.post(ledger.opening_escrow_entry(escrow))
+    return refused
+
+
+async def wallets_as_old(context: Context, ids: Sequence[str]) -> dict[str, OldWallet]:
+    """Wallets with what the ledger opened them with."""
+    references = {ledger.opening_wallet_reference(one): one for one in ids}
+    opened = {
+        references[entry.reference]: sum(row.amount for row in entry.postings if row.account.startswith("wallet:"))
+        for entry in await documents.entries_by_reference(list(references))
+    }
+    return {
+        one.id: OldWallet(id=one.id, user_id=one.user_id, currency=one.currency, balance=opened.get(one.id, 0))
+        for one in await documents.wallets_by_id(ids)
+    }
+
+
+async def wallets_now(context: Context, ids: Sequence[str]) -> dict[str, OldWallet]:
+    """Wallets with what the ledger has now."""
+    return {
+        one.id: OldWallet(
+            id=one.id,
+            user_id=one.user_id,
+            currency=one.currency,
+            balance=await ledger_documents.balance(ledger_documents.wallet(one.user_id, one.currency)),
+        )
+        for one in await documents.wallets_by_id(ids)
+    }
+
+
+async def transactions_as_old(context: Context, ids: Sequence[str]) -> dict[str, OldTransaction]:
+    """Old transactions as they were."""
+    return {
+        one.id: OldTransaction(
+            id=one.id,
+            wallet_id=one.wallet_id,
+            user_id=one.user_id,
+            kind=one.kind,
+            amount=one.amount,
+            currency=one.currency,
+            status=one.status,
+            reference=one.reference and context.ring.open(one.reference, context=_place(one.id)),
+            created_at=one.created_at,
+        )
+        for one in await documents.transactions_by_id(ids)
+    }
+
+
+async def escrows_as_old(context: Context, ids: Sequence[str]) -> dict[str, OldEscrow]:
+    """Escrows as the old database would have them."""
+    disputes: dict[str, list[OldDispute]] = {}
+    for one in await documents.disputes_of(ids):
+        disputes.setdefault(one.escrow_id, []).append(_dispute_as_old(one))
+    return {
+        one.id: OldEscrow(
+            id=one.id,
+            contract_id=one.contract_id,
+            milestone_id=one.milestone_id,
+            hirer_id=one.hirer_id,
+            worker_id=one.worker_id,
+            amount=one.amount,
+            fee=ledger.split(one.amount, ledger.terms_of(one)).fee,
+            fee_basis_points=one.fee_basis_points,
+            currency=one.currency,
+            status=one.status,
+            created_at=one.created_at,
+            updated_at=one.updated_at,
+            disputes=tuple(disputes.get(one.id, ())),
+        )
+        for one in await documents.escrows_by_id(ids)
+    }
+
+
+def _escrow(old: OldEscrow) -> EscrowDocument:
+    worker, hirer = {
+        EscrowStatus.RELEASED: (old.amount, 0),
+        EscrowStatus.REFUNDED: (0, old.amount),
+        EscrowStatus.SETTLED: ((old.ruling.worker_amount or 0, old.ruling.hirer_amount or 0) if old.ruling else (0, 0)),
+    }.get(old.status, (0, 0))
+    net, fee = ledger.split(worker, ledger.Terms(old.fee_basis_points))[:2]
+    return EscrowDocument(
+        id=old.id,
+        contract_id=old.contract_id,
+        milestone_id=old.milestone_id,
+        hirer_id=old.hirer_id,
+        worker_id=old.worker_id,
+        amount=old.amount,
+        currency=old.currency,
+        status=old.status,
+        claims_milestone=old.status is not EscrowStatus.REFUNDED,
+        fee_basis_points=old.fee_basis_points,
+        worker_amount=net,
+        fee_amount=fee,
+        refunded_amount=hirer,
+        created_at=old.created_at,
+        updated_at=old.updated_at or old.created_at,
+    )
+
+
+def _dispute(escrow: OldEscrow, old: OldDispute) -> DisputeDocument:
+    return DisputeDocument(
+        id=old.id,
+        escrow_id=escrow.id,
+        contract_id=escrow.contract_id,
+        milestone_id=escrow.milestone_id,
+        hirer_id=escrow.hirer_id,
+        worker_id=escrow.worker_id,
+        raised_by=old.raised_by,
+        reason=old.reason,
+        amount=escrow.amount,
+        currency=escrow.currency,
+        status=old.status,
+        worker_amount=old.worker_amount,
+        hirer_amount=old.hirer_amount,
+        note=old.note,
+        resolved_by=old.resolved_by,
+        created_at=old.created_at,
+        resolved_at=old.resolved_at,
+    )
+
+
+def _dispute_as_old(one: DisputeDocument) -> OldDispute:
+    return OldDispute(
+        id=one.id,
+        raised_by=one.raised_by,
+        reason=one.reason,
+        status=one.status,
+        created_at=one.created_at,
+        worker_amount=one.worker_amount,
+        hirer_amount=one.hirer_amount,
+        note=one.note,
+        resolved_by=one.resolved_by,
+        resolved_at=one.resolved_at,
+    )
+
+
+def _place(transaction_id: str) -> bytes:
+    return f"payment.legacy_transactions.reference:{transaction_id}".encode()
+
+
+#: As the old books call what moves a wallet here; the rest is an adjustment.
+_OLD_KINDS = {
+    TransactionKind.DEPOSIT: "deposit",
+    TransactionKind.WITHDRAWAL_HOLD: "withdrawal",
+    TransactionKind.ESCROW_FUNDING: "escrow_hold",
+    TransactionKind.ESCROW_RELEASE: "escrow_release",
+    TransactionKind.ESCROW_REFUND: "escrow_refund",
+}
+
+
+async def movements(
+    context: Context, since: datetime, *, limit: int
+) -> AsyncIterator[tuple[list[OldWallet], list[OldTransaction]]]:
+    """What moved wallets after the opening, as the old books would say it, with the wallets as they are now.
+
+    The id of a transaction follows from its entry and its wallet, so it is the same whenever it is asked for.
+    """
+    before = None
+    while entries := await documents.entries_since(since, after=before, limit=limit):
+        before = entries[-1]
+        moved = [
+            (entry, row)
+            for entry in entries
+            for row in entry.postings
+            if row.account.startswith("wallet:") and entry.kind != TransactionKind.OPENING
+        ]
+        accounts = dict.fromkeys(row.account for _, row in moved)
+        known = {
+            ledger_documents.wallet(one.user_id, one.currency): one.id
+            for one in await documents.wallets_of([_owner(one) for one in accounts])
+        }
+        wallets = {
+            account: OldWallet(
+                id=known.get(account) or uuid5(_NAMESPACE, account).hex,
+                user_id=_owner(account),
+                currency=account.rpartition(":")[2],
+                balance=await ledger_documents.balance(account),
+            )
+            for account in accounts
+        }
+        yield (
+            list(wallets.values()),
+            [
+                OldTransaction(
+                    id=uuid5(_NAMESPACE, f"{entry.id}:{row.account}").hex,
+                    wallet_id=wallets[row.account].id,
+                    user_id=wallets[row.account].user_id,
+                    kind=_OLD_KINDS.get(TransactionKind(entry.kind), "adjustment"),
+                    amount=row.amount,
+                    currency=row.currency,
+                    status="completed",
+                    reference=entry.reference[:120],
+                    created_at=entry.at,
+                )
+                for entry, row in moved
+            ],
+        )
+
+
+def _owner(account: str) -> str:
+    return account.split(":")[1]

@@ -1,0 +1,125 @@
+"""Going back: what happened on the platform is written to the old database, once, and again without effect."""
+
+from collections.abc import Callable
+from typing import Any
+
+import psycopg
+import pytest
+
+from kelmah.cli.legacy import generating
+from kelmah.cli.legacy.moving import Mover
+from kelmah.cli.legacy.plan import LegacyError, Work, open_work
+from kelmah.cli.legacy.verifying import verify
+from kelmah.cli.legacy.writing_back import confirm, write_back
+from kelmah.contracts.common import Role
+from kelmah.contracts.payment import EscrowStatus, ReleaseEscrow
+from kelmah.contracts.review import Decision, NewDecision
+from kelmah.contracts.user import UpdateProfile
+from kelmah.kit import clock
+from kelmah.kit.context import Principal
+from kelmah.kit.ids import new_id
+from kelmah.legacy import revisions
+from kelmah.legacy.entities import ENTITIES
+from kelmah.services.auth.service import staff
+from kelmah.services.job.service import jobs
+from kelmah.services.payment.service import escrows
+from kelmah.services.review import service as reviews
+from kelmah.services.user.service import profiles
+from tests.integration.legacy.conftest import Environ, MakeDatabase
+
+
+def principal(user_id: str, role: Role) -> Principal:
+    return Principal(user_id=user_id, role=role, session_id=new_id())
+
+
+def row(url: str, query: str, *values: Any) -> Any:
+    with psycopg.connect(url) as connection:
+        return connection.execute(query.encode(), values).fetchone()
+
+
+async def first(work: Work, service: str, collection: str, **query: Any) -> dict[str, Any]:
+    found: dict[str, Any] | None = await work.contexts[service].mongo.collection(collection).find_one(query)
+    assert found is not None
+    return found
+
+
+@pytest.fixture(scope="module")
+def place(make_database: MakeDatabase, environ_for: Callable[[str, str], Environ]) -> tuple[str, Environ]:
+    url = make_database()
+    revisions.upgrade(url)
+    generating.generate(url, users=60, seed=3, dirty=0)
+    return url, environ_for("back", url)
+
+
+async def test_what_happened_is_written_back_once(place: tuple[str, Environ]) -> None:
+    url, environ = place
+    async with open_work(environ) as work:
+        await Mover(work).run(ENTITIES)
+        new = await staff.create_staff(
+            work.contexts["auth"],
+            email="new@example.com",
+            password="blue kente on a Friday",
+            first_name="Esi",
+            last_name="New",
+            role=Role.HIRER,
+        )
+        profile = await first(work, "user", "profiles", role="worker")
+        by = principal(profile["_id"], Role.WORKER)
+        await profiles.update_me(work.contexts["user"], UpdateProfile(headline="Tiler", phone="0244123456"), by=by)
+        job = await first(work, "job", "jobs", status="open")
+        await jobs.close_job(work.contexts["job"], job["_id"], reason=None, by=principal(job["hirer_id"], Role.HIRER))
+        escrow = await first(work, "payment", "escrows", status=EscrowStatus.FUNDED)
+        before = row(url, "SELECT balance FROM wallets WHERE user_id = %s", escrow["worker_id"])[0]
+        hirer = principal(escrow["hirer_id"], Role.HIRER)
+        await escrows.release_escrow(work.contexts["payment"], escrow["_id"], ReleaseEscrow(), by=hirer)
+        review = await first(work, "review", "reviews", status="revealed")
+        rows = work.contexts["review"].mongo.collection("reviews")
+        await rows.update_one({"_id": review["_id"]}, {"$set": {"queued_at": clock.now()}})
+        decision = NewDecision(decision=Decision.REMOVE, reason="It is about somebody else.")
+        await reviews.decide(work.contexts["review"], review["_id"], decision, by=principal(new.id, Role.MODERATOR))
+
+        dry = await write_back(work, dry_run=True)
+        assert row(url, "SELECT count(*) FROM users WHERE email = 'new@example.com'")[0] == 0
+        written = await write_back(work)
+        assert dry == written
+        assert written.faults == []
+        assert {table: counted["inserted"] for table, counted in written.tables.items() if counted["inserted"]} == {
+            "users": 1,
+            "credentials": 1,
+            "transactions": 1,
+        }
+        again = await write_back(work)
+        assert again.faults == []
+        assert all(set(counted) == {"kept"} for counted in again.tables.values()), again.tables
+        report = await verify(work, ENTITIES)
+
+    assert row(url, "SELECT role::text, status::text, first_name FROM users WHERE id = %s", new.id) == (
+        "client",
+        "active",
+        "Esi",
+    )
+    assert row(url, "SELECT algorithm FROM credentials WHERE user_id = %s", new.id) == ("argon2id",)
+    assert row(
+        url, "SELECT p.headline, u.phone FROM profiles p JOIN users u ON u.id = p.user_id WHERE u.id = %s", by.user_id
+    ) == ("Tiler", "+233244123456")
+    assert row(url, "SELECT status FROM jobs WHERE id = %s", job["_id"]) == ("cancelled",)
+    assert row(url, "SELECT status::text FROM escrows WHERE id = %s", escrow["_id"]) == ("released",)
+    net = escrow["amount"] - escrow["amount"] * escrow["fee_basis_points"] // 10_000
+    balance = row(url, "SELECT balance FROM wallets WHERE user_id = %s", escrow["worker_id"])[0]
+    assert int((balance - before) * 100) == net
+    booked = """SELECT sum(amount) FROM transactions t JOIN wallets w ON w.id = t.wallet_id
+    WHERE w.user_id = %s AND status = 'completed'"""
+    assert row(url, booked, escrow["worker_id"])[0] == balance
+    assert row(url, "SELECT status::text FROM reviews WHERE id = %s", review["_id"]) == ("removed",)
+    # Both sides were changed alike, so what verification finds is changes there, and none that is lost here.
+    kinds = {kind for line in report.lines for kind in line.differences}
+    assert kinds <= {"changed there", "not moved", "sum"}
+
+
+async def test_after_the_cut_over_is_confirmed_nothing_is_written(place: tuple[str, Environ]) -> None:
+    _, environ = place
+    async with open_work(environ) as work:
+        since = await confirm(work)
+        assert await confirm(work) == since
+        with pytest.raises(LegacyError, match="the cut-over was confirmed"):
+            await write_back(work)
