@@ -12,7 +12,7 @@ from kelmah.cli.legacy.plan import LegacyError, Work, open_work
 from kelmah.cli.legacy.verifying import verify
 from kelmah.cli.legacy.writing_back import confirm, write_back
 from kelmah.contracts.common import Role
-from kelmah.contracts.payment import EscrowStatus
+from kelmah.contracts.payment import EscrowStatus, ReleaseEscrow
 from kelmah.contracts.review import Decision, NewDecision
 from kelmah.contracts.user import UpdateProfile
 from kelmah.kit import clock
@@ -71,7 +71,7 @@ async def test_what_happened_is_written_back_once(place: tuple[str, Environ]) ->
         escrow = await first(work, "payment", "escrows", status=EscrowStatus.FUNDED)
         before = row(url, "SELECT balance FROM wallets WHERE user_id = %s", escrow["worker_id"])[0]
         hirer = principal(escrow["hirer_id"], Role.HIRER)
-        await escrows.release_escrow(work.contexts["payment"], escrow["_id"], by=hirer)
+        await escrows.release_escrow(work.contexts["payment"], escrow["_id"], ReleaseEscrow(), by=hirer)
         review = await first(work, "review", "reviews", status="revealed")
         rows = work.contexts["review"].mongo.collection("reviews")
         await rows.update_one({"_id": review["_id"]}, {"$set": {"queued_at": clock.now()}})

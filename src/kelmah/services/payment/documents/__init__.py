@@ -1,11 +1,19 @@
 """The payment service's collections and every query over them."""
 
+from kelmah.services.payment.documents.bank import (
+    BankExportDocument,
+    BankLineDocument,
+    BankPayoutDocument,
+    BankStatementDocument,
+)
 from kelmah.services.payment.documents.chargebacks import ChargebackDocument
 from kelmah.services.payment.documents.deposits import DepositDocument
 from kelmah.services.payment.documents.escrows import DisputeDocument, EscrowDocument
+from kelmah.services.payment.documents.exceptions import ExceptionDocument
 from kelmah.services.payment.documents.ledger import AccountDocument, EntryDocument, Halt
 from kelmah.services.payment.documents.legacy import LegacyTransactionDocument, LegacyWalletDocument
 from kelmah.services.payment.documents.methods import MethodDocument
+from kelmah.services.payment.documents.parties import PartyDocument
 from kelmah.services.payment.documents.webhooks import WebhookDocument
 from kelmah.services.payment.documents.withdrawals import WithdrawalDocument
 
@@ -16,11 +24,17 @@ DOCUMENTS = (
     EscrowDocument,
     DisputeDocument,
     MethodDocument,
+    PartyDocument,
     WebhookDocument,
     WithdrawalDocument,
     ChargebackDocument,
     LegacyTransactionDocument,
     LegacyWalletDocument,
+    BankStatementDocument,
+    BankLineDocument,
+    BankPayoutDocument,
+    BankExportDocument,
+    ExceptionDocument,
     Halt,
 )
 
