@@ -7,7 +7,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
 from pymongo import AsyncMongoClient
+
+from kelmah.cli import legacy
+from kelmah.cli.legacy.plan import URL
 
 KELMAH = str(Path(sys.executable).with_name("kelmah"))
 
@@ -72,12 +76,15 @@ async def test_killed_in_the_middle_it_goes_on(generated: str, environ_for: Any,
     assert "the sides differ" in output
 
 
-async def test_without_a_database_it_says_what_to_do(environ_for: Any, tmp_path: Path) -> None:
-    environ = environ_for("nowhere", "")
-    for arguments in (("legacy", "migrate"), ("legacy", "adopt"), ("legacy", "backup", "x.dump")):
-        status, output = await kelmah(environ, tmp_path, *arguments)
-        assert status == 1
-        assert "set KELMAH_LEGACY_POSTGRES_URL to the old database" in output
-    environ["KELMAH_LEGACY_POSTGRES_URL"] = "postgresql://kelmah@127.0.0.1:1/none"
-    status, output = await kelmah(environ, tmp_path, "legacy", "migrate", "--only", "people,ghosts")
-    assert (status, "there is no ghosts" in output) == (1, True)
+def test_without_a_database_it_says_what_to_do(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv(URL, raising=False)
+    for command in (legacy.migrate, legacy.verify, legacy.adopt, legacy.generate, legacy.write_back):
+        with pytest.raises(SystemExit, match=f"set {URL} to the old database"):
+            command()
+    with pytest.raises(SystemExit, match="there is no ghosts"):
+        legacy.migrate(only="people,ghosts")
+    monkeypatch.setenv(URL, "postgresql://kelmah@127.0.0.1:1/none")
+    monkeypatch.setenv("KELMAH_ENVIRONMENT", "production")
+    with pytest.raises(SystemExit, match="this is production"):
+        legacy.generate()
