@@ -74,20 +74,24 @@ class Questions:
         """
         try:
             async with asyncio.timeout(CONNECT_TIMEOUT_S + QUESTION_TIMEOUT_MS / 1000), self._gate:
-                connection = (
-                    self._idle.pop()
-                    if self._idle
-                    else await connect(self._url, timeout_ms=QUESTION_TIMEOUT_MS, autocommit=True)
-                )
-                try:
-                    rows = await fetch(connection, query, values)
-                except BaseException:
-                    await connection.close()
-                    raise
-                self._idle.append(connection)
-                return rows
+                while self._idle:
+                    try:
+                        return await self._ask(self._idle.pop(), query, values)
+                    except psycopg.OperationalError:
+                        continue  # it was closed while it was idle
+                fresh = await connect(self._url, timeout_ms=QUESTION_TIMEOUT_MS, autocommit=True)
+                return await self._ask(fresh, query, values)
         except (psycopg.Error, TimeoutError) as error:
             raise LegacyUnavailable(type(error).__name__) from error
+
+    async def _ask(self, connection: AsyncConnection[Row], query: str, values: Mapping[str, Any]) -> list[Row]:
+        try:
+            rows = await fetch(connection, query, values)
+        except BaseException:
+            await connection.close()
+            raise
+        self._idle.append(connection)
+        return rows
 
     async def close(self) -> None:
         """End all connections."""

@@ -186,6 +186,25 @@ async def test_nobody_registers_over_an_old_person(auth: Service, old: Old) -> N
     assert (reply.status, reply.data["code"]) == (409, "auth.email_taken")
 
 
+async def test_who_was_moved_and_left_may_come_again(auth: Service, old: Old) -> None:
+    key = old.add("again@example.com")
+    assert (await log_in(auth, "again@example.com")).status == 200
+    await auth.context.mongo.collection("accounts").delete_one({"_id": uuid.UUID(key).hex})
+    assert (await log_in(auth, "again@example.com")).status == 401
+    body = {"email": "again@example.com", "password": "blue kente on a Friday", "firstName": "E", "lastName": "F"}
+    assert (await auth.call("POST", "/api/v1/auth/register", body | {"role": "hirer"})).status == 201
+
+
+async def test_a_connection_that_was_closed_meanwhile_is_made_anew(auth: Service, old: Old) -> None:
+    old.add("closed@example.com")
+    assert (await log_in(auth, "nobody@example.com")).status == 401
+    old.run(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+        "WHERE application_name = 'kelmah' AND datname = current_database()"
+    )
+    assert (await log_in(auth, "closed@example.com")).status == 200
+
+
 async def test_a_forgotten_password_reaches_an_old_person(auth: Service, old: Old, mailbox: Mailbox) -> None:
     key = old.add("forgot@example.com", password_hash=None)
     reply = await auth.call("POST", "/api/v1/auth/forgot-password", {"email": "forgot@example.com"})

@@ -149,7 +149,8 @@ async def test_a_dry_run_says_the_same_and_changes_nothing(
         for service in SERVICES:
             mongo = work.contexts[service].mongo
             for name in await mongo.database.list_collection_names():
-                if name not in ("legacy_trial", "signing_keys"):
+                # The payment service checks its ledger and its banks from the moment it starts.
+                if name not in ("legacy_trial", "signing_keys") and (service, name) != ("payment", "timers"):
                     assert await mongo.collection(name).count_documents({}) == 0, name
     assert {name: dict(tally) for name, tally in mover.tally.items()} == {
         name: dict(tally) for name, tally in world.mover.tally.items()

@@ -1,6 +1,7 @@
 """Going back: what happened on the platform is written to the old database, once, and again without effect."""
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import psycopg
@@ -20,12 +21,15 @@ from kelmah.kit.context import Principal
 from kelmah.kit.ids import new_id
 from kelmah.legacy import revisions
 from kelmah.legacy.entities import ENTITIES
+from kelmah.legacy.reading import old_uuid
 from kelmah.services.auth.service import staff
 from kelmah.services.job.service import jobs
 from kelmah.services.payment.service import escrows
 from kelmah.services.review import service as reviews
 from kelmah.services.user.service import profiles
 from tests.integration.legacy.conftest import Environ, MakeDatabase
+
+HOUR = timedelta(hours=1)
 
 
 def principal(user_id: str, role: Role) -> Principal:
@@ -114,6 +118,20 @@ async def test_what_happened_is_written_back_once(place: tuple[str, Environ]) ->
     # Both sides were changed alike, so what verification finds is changes there, and none that is lost here.
     kinds = {kind for line in report.lines for kind in line.differences}
     assert kinds <= {"changed there", "not moved", "sum"}
+
+
+async def test_who_left_is_forgotten_there_too(place: tuple[str, Environ]) -> None:
+    url, environ = place
+    async with open_work(environ) as work:
+        accounts = work.contexts["auth"].mongo.collection("accounts")
+        gone = await accounts.find_one_and_delete({"role": "hirer", "created_at": {"$gte": clock.now() - HOUR}})
+        assert gone is not None
+        await write_back(work)
+    assert row(url, "SELECT status::text, first_name, email FROM users WHERE id = %s", gone["_id"]) == (
+        "deleted",
+        None,
+        f"deleted-{old_uuid(gone['_id'])}@invalid.example",
+    )
 
 
 async def test_after_the_cut_over_is_confirmed_nothing_is_written(place: tuple[str, Environ]) -> None:

@@ -19,7 +19,7 @@ from kelmah.services.auth.service import importing as auth
 from kelmah.services.job.service import importing as job
 from kelmah.services.messaging.service import importing as messaging
 from kelmah.services.payment.service import importing as payment
-from kelmah.services.review import service as review
+from kelmah.services.review.service import importing as review
 from kelmah.services.user.service import importing as user
 
 URL, MAPPING = "KELMAH_LEGACY_POSTGRES_URL", "KELMAH_LEGACY_MAPPING"

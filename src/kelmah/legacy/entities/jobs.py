@@ -46,6 +46,7 @@ CONTRACT_STATUSES = {
     "archived": ContractStatus.COMPLETED,
 }
 OLD_CONTRACT_STATUSES = {
+    ContractStatus.OFFERED: "pending_signature",
     ContractStatus.AWAITING_SIGNATURES: "pending_signature",
     ContractStatus.ACTIVE: "active",
     ContractStatus.COMPLETED: "completed",
@@ -306,7 +307,6 @@ def make_contract(group: Group) -> OldContract:
     return OldContract(
         id=row.id("id", "contracts"),
         job_id=row.id("job_id", "jobs"),
-        # A contract that was made by hand has no application; its own id stands in, for one is unique.
         application_id=row.optional_id("application_id", "applications"),
         hirer_id=row.id("hirer_id", "users"),
         worker_id=row.id("worker_id", "users"),
@@ -401,7 +401,7 @@ def contract_rows(contract: OldContract) -> Iterator[tuple[str, Row]]:
         {
             "id": old_uuid(contract.id),
             "job_id": old_uuid(contract.job_id),
-            "application_id": old_uuid(contract.application_id) if contract.application_id else None,
+            "application_id": contract.application_id and old_uuid(contract.application_id),
             "hirer_id": old_uuid(contract.hirer_id),
             "worker_id": old_uuid(contract.worker_id),
             "title": contract.title,
@@ -510,7 +510,7 @@ CONTRACTS = Entity(
         columns={
             "id": To("contracts._id", "the UUID without dashes"),
             "job_id": To("contracts.job_id"),
-            "application_id": To("contracts.application_id"),
+            "application_id": To("contracts.application_id", "none where the contract was made by hand"),
             "hirer_id": To("contracts.hirer_id"),
             "worker_id": To("contracts.worker_id"),
             "title": To("contracts.title"),

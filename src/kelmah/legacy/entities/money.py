@@ -228,7 +228,9 @@ def transaction_rows(transaction: OldTransaction) -> Iterator[tuple[str, Row]]:
 
 
 def escrow_rows(escrow: OldEscrow) -> Iterator[tuple[str, Row]]:
-    """As the old tables have it."""
+    """As the old tables have it, once there is money in it."""
+    if escrow.status not in OLD_ESCROW_STATUSES:
+        return
     yield (
         "escrows",
         {

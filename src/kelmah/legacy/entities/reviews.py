@@ -12,15 +12,21 @@ from kelmah.legacy.reading import old_uuid
 
 STATUSES = {
     "published": ReviewStatus.REVEALED,
-    "pending": ReviewStatus.REMOVED,
+    "pending": ReviewStatus.HELD,
     "hidden": ReviewStatus.REMOVED,
     "removed": ReviewStatus.REMOVED,
 }
-_OLD_STATUSES = {ReviewStatus.REVEALED: "published", ReviewStatus.REMOVED: "removed", ReviewStatus.SEALED: "pending"}
+_OLD_STATUSES = {
+    ReviewStatus.SEALED: "pending",
+    ReviewStatus.HELD: "pending",
+    ReviewStatus.REVEALED: "published",
+    ReviewStatus.EXCLUDED: "published",
+    ReviewStatus.REMOVED: "removed",
+}
 
 
 class OldReview(msgspec.Struct, frozen=True, kw_only=True):
-    """What one side said of the other. One that waited for a moderator waits here, too."""
+    """What one side said of the other."""
 
     id: str
     contract_id: str
@@ -33,10 +39,10 @@ class OldReview(msgspec.Struct, frozen=True, kw_only=True):
     submitted_at: datetime
     reply: str | None = None
     replied_at: datetime | None = None
-    waits: bool = False
+    reviewer_is_hirer: bool = True
 
     def compared(self) -> "OldReview":
-        return msgspec.structs.replace(self, waits=False)
+        return self
 
 
 def make(group: Group) -> OldReview:
@@ -57,7 +63,7 @@ def make(group: Group) -> OldReview:
         submitted_at=submitted_at,
         reply=reply,
         replied_at=(replied_at or submitted_at) if reply else None,
-        waits=row.raw("status") == "pending",
+        reviewer_is_hirer=row.raw("of_worker") != "false",
     )
 
 
@@ -93,6 +99,7 @@ REVIEWS = Entity(
     ),
     root=Part(
         table="reviews",
+        extra={"of_worker": "SELECT c.hirer_id = t.reviewer_id FROM {contracts} c WHERE c.id = t.contract_id"},
         columns={
             "id": To("reviews._id", "the UUID without dashes"),
             "contract_id": To("reviews.contract_id", "the contract's exchange is over"),
@@ -103,7 +110,7 @@ REVIEWS = Entity(
             "text": To("reviews.text", "sealed, with a digest"),
             "reply": To("reviews.reply.text"),
             "replied_at": To("reviews.reply.replied_at"),
-            "status": To("reviews.status", "published → revealed; others → removed, pending ones in the queue"),
+            "status": To("reviews.status", "published → revealed; pending → held, in the queue; hidden → removed"),
             "created_at": To("reviews.submitted_at, revealed_at"),
         },
     ),

@@ -6,7 +6,7 @@ from kelmah.workers.registry import on_timer
 on_timer("auth.send_verification", service.send_verification)
 on_timer("auth.resend_verification", service.send_verification_again)
 on_timer("auth.send_password_reset", service.send_password_reset)
+on_timer("auth.reset_by_bridge", service.reset_by_bridge)
 on_timer("auth.send_email_change", service.send_email_change)
 on_timer("auth.send_email_changed", service.send_email_changed)
-on_timer("auth.reset_by_bridge", service.reset_by_bridge)
 on_timer("auth.send_notice", service.send_notice)

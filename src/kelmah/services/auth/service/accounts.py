@@ -77,7 +77,7 @@ async def create_account(
     """
     email = email.strip()
     email_indexes(context, email)  # refuses what is no address
-    if await bridging.look(context, email, known=False) is not None:
+    if await bridging.is_waiting(context, email):
         raise EmailTaken  # by somebody who was not moved yet
     names = (_name("firstName", first_name), _name("lastName", last_name))
     await strength.check(context, password, field="password", email=email, names=names)

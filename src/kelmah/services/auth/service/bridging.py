@@ -7,6 +7,7 @@ from kelmah.legacy.commit import commit
 from kelmah.legacy.database import LegacyUnavailable
 from kelmah.legacy.entities.people import OldPerson
 from kelmah.legacy.entity import Group
+from kelmah.legacy.journal import Journal
 from kelmah.services.auth.documents import accounts
 from kelmah.services.auth.documents.accounts import AccountDocument
 from kelmah.services.auth.service.context import Context
@@ -41,6 +42,19 @@ async def look(context: Context, email: str, *, known: bool) -> Found | None:
         if known:
             return None
         raise Unavailable(retry_after_s=5) from error
+
+
+async def is_waiting(context: Context, email: str) -> bool:
+    """Whether somebody with this address is still to be moved. Who was moved, and left since, is not.
+
+    Raises:
+        Unavailable: the old database does not answer.
+    """
+    found = await look(context, email, known=False)
+    if found is None:
+        return False
+    key = found[0].key
+    return (await Journal(context.mongo).fates("users", [key])).get(key) != "moved"
 
 
 async def move(context: Context, found: Found) -> AccountDocument | None:

@@ -8,7 +8,7 @@ from kelmah.services.job.documents.applications import LIVE, ApplicationDocument
 from kelmah.services.job.documents.contracts import ContractDocument
 from kelmah.services.job.documents.jobs import JobDocument
 
-_LIVE_CONTRACTS = [ContractStatus.AWAITING_SIGNATURES.value, ContractStatus.ACTIVE.value]
+_LIVE_CONTRACTS = [ContractStatus.OFFERED.value, ContractStatus.AWAITING_SIGNATURES.value, ContractStatus.ACTIVE.value]
 
 
 async def jobs_by_id(ids: Sequence[str]) -> list[JobDocument]:
@@ -36,7 +36,7 @@ async def contracted(job_ids: Sequence[str], application_ids: Sequence[str]) -> 
     fields = {"job_id": 1, "application_id": 1, "status": 1}
     jobs, applications = set(), set()
     async for row in ContractDocument.get_pymongo_collection().find(wanted, fields, session=session()):
-        applications.add(row["application_id"])
+        applications.add(row.get("application_id", ""))
         if row["status"] in _LIVE_CONTRACTS:
             jobs.add(row["job_id"])
     return jobs, applications

@@ -55,20 +55,20 @@ async def move_applications(context: Context, old: Sequence[OldApplication]) -> 
 
 async def move_contracts(context: Context, old: Sequence[OldContract]) -> dict[str, str]:
     """Make contracts in the open transaction, and tell of those that cannot be made: id → reason."""
-    applications = [one.application_id for one in old if one.application_id]
-    busy, applied = await documents.contracted([one.job_id for one in old], applications)
+    busy, applied = await documents.contracted(
+        [one.job_id for one in old], [one.application_id for one in old if one.application_id]
+    )
     refused: dict[str, str] = {}
     made: list[ContractDocument] = []
     for one in old:
         is_live = one.status in _LIVE_CONTRACTS
         if is_live and one.job_id in busy:
             refused[one.id] = "contracts.job_id: the job has another live contract"
-        elif one.application_id in applied:
+        elif one.application_id and one.application_id in applied:
             refused[one.id] = "contracts.application_id: the application has another contract"
         else:
             made.append(_contract(context, one))
-            if one.application_id:
-                applied.add(one.application_id)
+            applied |= {one.application_id} if one.application_id else set()
             if is_live:
                 busy.add(one.job_id)
     await add_all(made)

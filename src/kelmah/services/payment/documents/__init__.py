@@ -28,13 +28,13 @@ DOCUMENTS = (
     WebhookDocument,
     WithdrawalDocument,
     ChargebackDocument,
+    LegacyTransactionDocument,
+    LegacyWalletDocument,
     BankStatementDocument,
     BankLineDocument,
     BankPayoutDocument,
     BankExportDocument,
     ExceptionDocument,
-    LegacyTransactionDocument,
-    LegacyWalletDocument,
     Halt,
 )
 

@@ -143,7 +143,7 @@ async def escrows_as_old(context: Context, ids: Sequence[str]) -> dict[str, OldE
             hirer_id=one.hirer_id,
             worker_id=one.worker_id,
             amount=one.amount,
-            fee=ledger.split(one.amount, ledger.terms_of(one)).fee,
+            fee=ledger.split(one.amount, ledger.Terms(one.fee_basis_points)).fee,
             fee_basis_points=one.fee_basis_points,
             currency=one.currency,
             status=one.status,
@@ -161,7 +161,8 @@ def _escrow(old: OldEscrow) -> EscrowDocument:
         EscrowStatus.REFUNDED: (0, old.amount),
         EscrowStatus.SETTLED: ((old.ruling.worker_amount or 0, old.ruling.hirer_amount or 0) if old.ruling else (0, 0)),
     }.get(old.status, (0, 0))
-    net, fee = ledger.split(worker, ledger.Terms(old.fee_basis_points))[:2]
+    share = ledger.split(worker, ledger.Terms(old.fee_basis_points))
+    is_released = old.status is EscrowStatus.RELEASED
     return EscrowDocument(
         id=old.id,
         contract_id=old.contract_id,
@@ -173,8 +174,10 @@ def _escrow(old: OldEscrow) -> EscrowDocument:
         status=old.status,
         claims_milestone=old.status is not EscrowStatus.REFUNDED,
         fee_basis_points=old.fee_basis_points,
-        worker_amount=net,
-        fee_amount=fee,
+        released=old.amount if is_released else 0,
+        releases=1 if is_released else 0,
+        worker_amount=share.net,
+        fee_amount=share.fee,
         refunded_amount=hirer,
         created_at=old.created_at,
         updated_at=old.updated_at or old.created_at,

@@ -25,7 +25,6 @@ from kelmah.services.review.documents.reviews import (
     ReviewDocument,
     RulingDocument,
     appeal,
-    close_exchange,
     count_helpful,
     count_report,
     count_written,
@@ -44,9 +43,7 @@ from kelmah.services.review.documents.reviews import (
     public_reviews_of,
     queue_review,
     reveal,
-    reviews_by_id,
     set_reply,
-    sides_of,
     subjects,
 )
 from kelmah.services.review.documents.suspects import (
@@ -77,7 +74,6 @@ __all__ = [
     "ReviewDocument",
     "RulingDocument",
     "appeal",
-    "close_exchange",
     "copies_of",
     "count_helpful",
     "count_report",
@@ -108,10 +104,8 @@ __all__ = [
     "queue_state",
     "recent_of",
     "reveal",
-    "reviews_by_id",
     "save_reputation",
     "set_reply",
-    "sides_of",
     "standing_of",
     "subjects",
 ]

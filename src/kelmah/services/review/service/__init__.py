@@ -3,7 +3,6 @@
 from kelmah.services.review.service.analytics import get_analytics, get_platform_analytics
 from kelmah.services.review.service.context import Context
 from kelmah.services.review.service.moderation import appeal, decide, list_queue, report
-from kelmah.services.review.service.moving import move_reviews, reviews_as_old
 from kelmah.services.review.service.reputations import age_reputation, get_reputation, projections
 from kelmah.services.review.service.reviews import (
     commitment,
@@ -32,13 +31,11 @@ __all__ = [
     "list_queue",
     "list_written",
     "mark_helpful",
-    "move_reviews",
     "on_account_deleted",
     "on_dispute_resolved",
     "projections",
     "reply",
     "report",
     "reveal",
-    "reviews_as_old",
     "submit_review",
 ]

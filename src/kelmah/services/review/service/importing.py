@@ -7,10 +7,11 @@ from kelmah.kit import clock
 from kelmah.kit.crypto import random_token
 from kelmah.kit.mongo import add_all
 from kelmah.legacy.entities.reviews import OldReview
-from kelmah.services.review import documents, mapping
+from kelmah.services.review import mapping
 from kelmah.services.review.documents import ReplyPart, ReviewDocument
-from kelmah.services.review.service import reputations
+from kelmah.services.review.documents import legacy as documents
 from kelmah.services.review.service.context import Context
+from kelmah.services.review.service.reputations import recount
 from kelmah.services.review.service.reviews import commitment
 
 
@@ -29,7 +30,7 @@ async def move_reviews(context: Context, old: Sequence[OldReview]) -> dict[str, 
     for one in made:
         await documents.close_exchange(one.contract_id, one.reviewer_id, one.submitted_at)
     for subject_id in dict.fromkeys(one.subject_id for one in made if one.status is ReviewStatus.REVEALED):
-        await reputations.recount(context, subject_id, clock.now())
+        await recount(context, subject_id, clock.now())
     return refused
 
 
@@ -41,6 +42,7 @@ async def reviews_as_old(context: Context, ids: Sequence[str]) -> dict[str, OldR
             contract_id=one.contract_id,
             reviewer_id=one.reviewer_id,
             subject_id=one.subject_id,
+            reviewer_is_hirer=one.reviewer_is_hirer,
             rating=one.rating,
             criteria=one.criteria,
             text=context.ring.open(one.text, context=mapping.text_context(one.id)),
@@ -60,6 +62,7 @@ def _moved(context: Context, old: OldReview) -> ReviewDocument:
         contract_id=old.contract_id,
         reviewer_id=old.reviewer_id,
         subject_id=old.subject_id,
+        reviewer_is_hirer=old.reviewer_is_hirer,
         status=old.status,
         rating=old.rating,
         criteria=old.criteria,
@@ -69,7 +72,7 @@ def _moved(context: Context, old: OldReview) -> ReviewDocument:
         salt=salt,
         digest=commitment(salt, old.rating, old.text),
         submitted_at=old.submitted_at,
-        revealed_at=old.submitted_at,
+        revealed_at=None if old.status is ReviewStatus.HELD else old.submitted_at,
         reply=ReplyPart(text=old.reply, replied_at=old.replied_at) if old.reply and old.replied_at else None,
-        queued_at=old.submitted_at if old.waits else None,
+        queued_at=old.submitted_at if old.status is ReviewStatus.HELD else None,
     )
