@@ -158,6 +158,22 @@ async def test_an_offer_that_came_to_nothing_leaves_a_job_that_can_be_published(
     await desk.application(published["id"], kofi)
 
 
+async def test_the_job_of_an_offer_is_seen_by_its_two_sides_until_it_is_published(
+    desk: Desk, users: FakeUserClient
+) -> None:
+    anna, kofi = hirer(), worker()
+    contract = await offered(desk, users, anna, kofi)
+    path = f"/jobs/{contract['jobId']}"
+    for side in (anna, kofi):
+        assert (await desk.ok("GET", path, by=side))["id"] == contract["jobId"]
+    for stranger in (None, hirer(), worker()):
+        assert (await desk.call("GET", path, by=stranger)).status == 404
+    assert (await desk.call("PUT", f"/jobs/saved/{contract['jobId']}", by=worker())).status == 404
+    await desk.ok("POST", f"/contracts/{contract['id']}/offer/decline", by=kofi)
+    await desk.ok("POST", f"{path}/publish", by=anna)
+    assert (await desk.ok("GET", path))["status"] == "open"
+
+
 async def test_an_offer_is_answered_by_its_worker_alone(desk: Desk, users: FakeUserClient) -> None:
     anna, kofi = hirer(), worker()
     contract = await offered(desk, users, anna, kofi)

@@ -130,6 +130,7 @@ async def test_resume_gives_all_that_is_missing_or_a_gap(
     async with here.talk(stranger) as client:
         await client.send(type="resume", epoch=epoch, conversations={conversation_id: 0})
         await client.send(type="ping")
+        assert (await client.receive())["type"] == "resumed"
         assert (await client.receive())["type"] == "pong"
 
 
@@ -146,6 +147,7 @@ async def test_a_resume_never_gives_a_part(
         frame = await client.receive()
         assert (frame["type"], frame["conversationId"], frame["lastSequence"]) == ("gap", conversation_id, 4)
         await client.send(type="ping")
+        assert (await client.receive())["type"] == "resumed"
         assert (await client.receive())["type"] == "pong"
 
 
