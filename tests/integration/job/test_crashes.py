@@ -23,6 +23,8 @@ WRITES = ("insert_one", "insert_many", "update_one", "update_many", "replace_one
 #: What a step changes; the inbox and the stored answers of retried calls are in the same transactions.
 COLLECTIONS = ("jobs", "applications", "contracts", "invitations", "events", "streams", "timers", "inbox")
 Step = Callable[[], Awaitable[bool]]
+#: At every place, or at each fifth of them, which together with the others is quick.
+AT_EACH = pytest.mark.parametrize("stride", [5, pytest.param(1, marks=pytest.mark.slow)])
 
 
 class Crash(BaseException):
@@ -34,10 +36,10 @@ async def _everything(desk: Desk) -> dict[str, list[Any]]:
     return {name: await mongo.collection(name).find({}).sort("_id").to_list() for name in COLLECTIONS}
 
 
-async def _crash_before_each_write(desk: Desk, step: Step) -> int:
-    """Run the step with a crash before its first write, then its second, until it gets through."""
+async def _crash_before_each_write(desk: Desk, step: Step, stride: int) -> int:
+    """Run the step with a crash before its first write, then a later one, until it gets through."""
     before = await _everything(desk)
-    for survived in range(100):
+    for survived in range(0, 100, stride):
         left = survived
 
         def counted(real: Any) -> Any:
@@ -69,7 +71,8 @@ def _is_crash(error: BaseException) -> bool:
     return isinstance(error, Crash)
 
 
-async def test_accept_sign_fund_and_submit_survive_a_crash_before_each_write(desk: Desk) -> None:
+@AT_EACH
+async def test_accept_sign_fund_and_submit_survive_a_crash_before_each_write(desk: Desk, stride: int) -> None:
     anna, kofi = hirer(), worker()
     job = await desk.open_job(anna)
     await desk.application(job["id"], worker())
@@ -81,11 +84,11 @@ async def test_accept_sign_fund_and_submit_survive_a_crash_before_each_write(des
 
         return step
 
-    assert await _crash_before_each_write(desk, call(f"/applications/{application['id']}/accept", anna)) > 5
+    assert await _crash_before_each_write(desk, call(f"/applications/{application['id']}/accept", anna), stride) > 5
     accepted = await desk.ok("GET", f"/applications/{application['id']}", by=kofi)
     contract_id = accepted["contractId"]
-    assert await _crash_before_each_write(desk, call(f"/contracts/{contract_id}/sign", kofi)) > 1
-    assert await _crash_before_each_write(desk, call(f"/contracts/{contract_id}/sign", anna)) > 1
+    assert await _crash_before_each_write(desk, call(f"/contracts/{contract_id}/sign", kofi), stride) > 1
+    assert await _crash_before_each_write(desk, call(f"/contracts/{contract_id}/sign", anna), stride) > 1
     contract = await desk.ok("GET", f"/contracts/{contract_id}", by=anna)
     assert (contract["status"], len(contract["signatures"])) == ("active", 2)
     part = contract["milestones"][0]
@@ -112,11 +115,11 @@ async def test_accept_sign_fund_and_submit_survive_a_crash_before_each_write(des
         await service.on_escrow_funded(desk.service.context, envelope, event)
         return True
 
-    assert await _crash_before_each_write(desk, funded) >= 2
+    assert await _crash_before_each_write(desk, funded, stride) >= 2
     after = await _everything(desk)
     assert await funded()
     assert await _everything(desk) == after
-    assert await _crash_before_each_write(desk, call(milestone(contract_id, part["id"], "submit"), kofi)) >= 3
+    assert await _crash_before_each_write(desk, call(milestone(contract_id, part["id"], "submit"), kofi), stride) >= 3
     assert (await desk.ok("GET", f"/contracts/{contract_id}", by=anna))["milestones"][0]["status"] == "submitted"
     assert await desk.events(f"contract:{contract_id}") == ["contract_signed", "contract_signed", "milestone_submitted"]
 
@@ -163,9 +166,10 @@ async def _crash_anywhere(step: Callable[[], Awaitable[Any]], *, survived: int) 
     return True
 
 
-async def test_sign_and_book_survive_a_crash_at_each_step(desk: Desk, users: FakeUserClient) -> None:
+@AT_EACH
+async def test_sign_and_book_survive_a_crash_at_each_step(desk: Desk, users: FakeUserClient, stride: int) -> None:
     """Whatever dies between the last signature and the booking: in the end the worker is booked once, or not signed."""
-    for survived in range(100):
+    for survived in range(0, 100, stride):
         anna, kofi = hirer(), worker()
         users.bookings.clear()
         contract = await desk.contract(anna, kofi)
@@ -198,12 +202,13 @@ async def test_sign_and_book_survive_a_crash_at_each_step(desk: Desk, users: Fak
     raise AssertionError("it never got through")
 
 
+@AT_EACH
 @pytest.mark.parametrize("how", ["by hand", "by silence"])
 async def test_approve_and_release_survive_a_crash_at_each_step(
-    desk: Desk, payment: FakePaymentClient, how: str
+    desk: Desk, payment: FakePaymentClient, how: str, stride: int
 ) -> None:
     """Whatever dies between approval and release: the approval is told of exactly once, or there is none."""
-    for survived in range(100):
+    for survived in range(0, 100, stride):
         anna, kofi = hirer(), worker()
         contract, part = await desk.submitted(anna, kofi)
         subject = f"contract:{contract['id']}"
@@ -237,8 +242,11 @@ async def test_approve_and_release_survive_a_crash_at_each_step(
     raise AssertionError("it never got through")
 
 
-async def test_a_cancelled_contract_keeps_no_booking_wherever_booking_died(desk: Desk, users: FakeUserClient) -> None:
-    for survived in range(100):
+@AT_EACH
+async def test_a_cancelled_contract_keeps_no_booking_wherever_booking_died(
+    desk: Desk, users: FakeUserClient, stride: int
+) -> None:
+    for survived in range(0, 100, stride):
         anna, kofi = hirer(), worker()
         users.bookings.clear()
         contract = await desk.contract(anna, kofi)

@@ -21,7 +21,7 @@ from tests.fakes.payment import FakePaymentClient
 from tests.integration.job.steps import OFFER, Desk, hirer, milestone, worker
 
 WALKS = settings(
-    max_examples=30,
+    max_examples=12,
     deadline=None,
     database=None,
     derandomize=True,

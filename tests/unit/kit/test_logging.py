@@ -1,8 +1,14 @@
 """Logs carry neither secrets nor personal data."""
 
-import pytest
+import json
+import logging
+import sys
+from collections.abc import Iterator
 
-from kelmah.kit.logging import MAX_VALUE_CHARS, REDACTED, scrub
+import pytest
+import structlog
+
+from kelmah.kit.logging import MAX_VALUE_CHARS, REDACTED, configure, scrub
 
 
 @pytest.mark.parametrize("key", ["password", "refreshToken", "Authorization", "email", "phone_number", "api_key"])
@@ -32,3 +38,39 @@ def test_what_is_neither_stays(text: str) -> None:
 
 def test_a_long_value_is_cut() -> None:
     assert scrub("x" * (MAX_VALUE_CHARS + 1)) == "x" * MAX_VALUE_CHARS
+
+
+class Pipe:
+    """What Dramatiq puts in the place of a worker's stderr: text only, each write one message."""
+
+    def __init__(self) -> None:
+        self.written: list[str] = []
+
+    def write(self, text: str) -> None:
+        self.written.append(text)
+
+    def flush(self) -> None: ...
+
+
+@pytest.fixture
+def logging_as_it_was() -> Iterator[None]:
+    root, before = logging.getLogger(), structlog.get_config()
+    handlers, level = root.handlers, root.level
+    yield
+    root.handlers = handlers
+    root.setLevel(level)
+    structlog.configure(**before)
+
+
+@pytest.mark.usefixtures("logging_as_it_was")
+def test_a_worker_of_dramatiq_logs_by_its_pipe(monkeypatch: pytest.MonkeyPatch) -> None:
+    pipe = Pipe()
+    monkeypatch.setattr(sys, "stderr", pipe)
+    configure("workers")
+    structlog.get_logger("one").info("job.done", email="ama@example.com")
+    logging.getLogger("two").warning("by %s", "a library")
+    lines = [json.loads(text) for text in "".join(pipe.written).splitlines()]
+    assert [(one["event"], one["service"], one.get("email")) for one in lines] == [
+        ("job.done", "workers", REDACTED),
+        ("by a library", "workers", None),
+    ]

@@ -70,6 +70,7 @@ class JobDocument(Document):
     updated_at: datetime
     published_at: datetime | None = None
     contract_id: str | None = None
+    offered_to: str | None = Field(None, description="The worker of the direct offer that it was made for.")
     reason: str | None = Field(None, description="Why it was closed.")
 
     class Settings:
@@ -132,9 +133,9 @@ async def every() -> AsyncIterator[JobDocument]:
 
 
 async def get_visible_job(job_id: str, *, viewer_id: str | None) -> JobDocument | None:
-    """A job that the viewer may see: a draft is its hirer's alone."""
-    own = [{"hirer_id": viewer_id}] if viewer_id is not None else []
-    query = {"_id": job_id, "$or": [{"status": {"$ne": JobStatus.DRAFT.value}}, *own]}
+    """A job that the viewer may see: until it is published, its hirer's and that worker's to whom it was offered."""
+    own = [{"hirer_id": viewer_id}, {"offered_to": viewer_id}] if viewer_id is not None else []
+    query = {"_id": job_id, "$or": [{"published_at": {"$ne": None}}, *own]}
     return await JobDocument.find_one(query, session=session())
 
 

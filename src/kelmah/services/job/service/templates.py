@@ -95,7 +95,7 @@ async def offer_contract(context: Context, template_id: str, data: OfferContract
     async def change() -> ContractView:
         contract_id = new_id()
         job = jobs.new_job({name: getattr(template, name) for name in _JOB_FIELDS}, by=by)
-        job.status, job.contract_id = JobStatus.IN_PROGRESS, contract_id
+        job.status, job.contract_id, job.offered_to = JobStatus.IN_PROGRESS, contract_id, data.worker_id
         await job_documents.insert_job(job)
         contract = await draft_contract(
             contract_id,
