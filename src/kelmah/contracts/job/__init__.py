@@ -27,6 +27,7 @@ from kelmah.contracts.job.events import (
     MilestoneApproved,
     MilestoneChangesRequested,
     MilestoneSubmitted,
+    PastJobViewed,
 )
 from kelmah.contracts.job.internal import (
     ContractFacts,
@@ -152,6 +153,7 @@ __all__ = [
     "MilestoneView",
     "NextStep",
     "NextSteps",
+    "PastJobViewed",
     "ProposeAmendment",
     "ProposedMilestone",
     "Recommendation",

@@ -43,7 +43,8 @@ POLICY: Policy = {
     "TakeCounterOffer": WORKERS,
     "LeaveCounterOffer": WORKERS,
     "ListContracts": PARTIES,
-    "GetContract": PARTIES,
+    # Admins see how it stood (`?at=`), and not how it stands.
+    "GetContract": roles(Role.HIRER, Role.WORKER, Role.ADMIN),
     "SignContract": PARTIES,
     "ChangeTerms": PARTIES,
     "CancelContract": PARTIES,

@@ -26,6 +26,7 @@ from kelmah.services.payment.service.escrows import (
 )
 from kelmah.services.payment.service.exceptions import list_exceptions, resolve_exception
 from kelmah.services.payment.service.funding import fund_escrow
+from kelmah.services.payment.service.history import get_past_escrow, get_past_wallet
 from kelmah.services.payment.service.methods import delete_method, forget_method, list_methods, save_method
 from kelmah.services.payment.service.projections import projections
 from kelmah.services.payment.service.reconciliation import (
@@ -66,6 +67,8 @@ __all__ = [
     "get_deposit",
     "get_dispute",
     "get_escrow",
+    "get_past_escrow",
+    "get_past_wallet",
     "get_wallet",
     "get_withdrawal",
     "handle_webhook",
