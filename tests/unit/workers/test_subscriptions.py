@@ -7,7 +7,6 @@ from kelmah.workers.registry import load_actors
 #: Facts for the audit, for consumers outside, or for rooms that are not built yet.
 UNHEARD = {
     "auth.account_deactivated.v1",
-    "auth.account_deleted.v1",
     "auth.account_reactivated.v1",
     "auth.email_verified.v1",
     "auth.identity_linked.v1",
@@ -29,8 +28,11 @@ UNHEARD = {
     "messaging.report_decided.v1",
     "messaging.status_updated.v1",
     "payment.chargeback_changed.v1",
+    "payment.exception_resolved.v1",
     "payment.past_money_viewed.v1",
     "payment.withdrawal_failed.v1",
+    "review.review_appealed.v1",
+    "review.review_held.v1",
     "review.review_moderated.v1",
     "review.review_submitted.v1",
     "user.booking_released.v1",
