@@ -90,9 +90,11 @@ def configure(service: str, *, level: str = "INFO", human: bool = False) -> None
     renderer: Any = structlog.dev.ConsoleRenderer() if human else _render
     as_bytes: Any = _to_bytes
     # Our own lines go to stderr at once. By way of the standard library each would cost four times as much.
+    # In a worker process stderr is a pipe of dramatiq's, which takes text only.
+    stream = getattr(sys.stderr, "buffer", None)
     structlog.configure(
-        processors=[*shared, renderer, as_bytes],
-        logger_factory=structlog.BytesLoggerFactory(sys.stderr.buffer),
+        processors=[*shared, renderer, as_bytes] if stream else [*shared, renderer],
+        logger_factory=structlog.BytesLoggerFactory(stream) if stream else structlog.PrintLoggerFactory(sys.stderr),
         wrapper_class=structlog.make_filtering_bound_logger(level.lower()),
         cache_logger_on_first_use=True,
     )

@@ -6,8 +6,9 @@ from kelmah.workers.registry import load_actors
 
 #: Facts for the audit, for consumers outside, or for rooms that are not built yet.
 UNHEARD = {
-    "auth.account_deactivated.v1",
-    "auth.account_reactivated.v1",
+    "auth.api_key_created.v1",
+    "auth.api_key_revoked.v1",
+    "auth.email_changed.v1",
     "auth.email_verified.v1",
     "auth.identity_linked.v1",
     "auth.identity_unlinked.v1",
@@ -15,7 +16,8 @@ UNHEARD = {
     "auth.login_refused.v1",
     "auth.mfa_disabled.v1",
     "auth.mfa_enabled.v1",
-    "auth.role_changed.v1",
+    "auth.passkey_added.v1",
+    "auth.passkey_removed.v1",
     "job.job_closed.v1",
     "job.job_created.v1",
     "job.job_deleted.v1",
@@ -32,8 +34,6 @@ UNHEARD = {
     "payment.past_money_viewed.v1",
     "payment.withdrawal_failed.v1",
     "review.review_appealed.v1",
-    "review.review_held.v1",
-    "review.review_moderated.v1",
     "review.review_submitted.v1",
     "user.booking_released.v1",
     "user.certificate_check_requested.v1",

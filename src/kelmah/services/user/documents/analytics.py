@@ -26,6 +26,7 @@ class FactKind(StrEnum):
     REGISTERED = "registered"
     VIEWED = "viewed"
     JOB_PUBLISHED = "job_published"
+    INVITED = "invited"
     APPLIED = "applied"
     HIRED = "hired"
     COMPLETED = "completed"

@@ -53,6 +53,11 @@ async def owners() -> AsyncIterator[str]:
         yield row["user_id"]
 
 
+async def remove_person(user_id: str) -> None:
+    """Remove the bookmarks of a person."""
+    await BookmarkDocument.get_pymongo_collection().delete_many({"user_id": user_id}, session=session())
+
+
 async def page(user_id: str, *, after: tuple[datetime, str] | None, limit: int) -> list[BookmarkDocument]:
     """Newest first."""
     query: dict[str, Any] = {"user_id": user_id}

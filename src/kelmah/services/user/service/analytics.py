@@ -13,6 +13,7 @@ from kelmah.contracts.job import (
     ApplicationReceived,
     ContractCancelled,
     ContractCompleted,
+    JobAlert,
     JobPublished,
 )
 from kelmah.contracts.messaging import MessageSent
@@ -40,6 +41,7 @@ RESPONSE_PERIOD = timedelta(days=90)
 Sides = list[tuple[str, FactKind, str]]
 
 _SIDES: dict[type[Event], Callable[..., Sides]] = {
+    JobAlert: lambda event: _both(event, FactKind.INVITED) if event.because == "invitation" else [],
     ApplicationReceived: lambda event: _both(event, FactKind.APPLIED),
     ApplicationAccepted: lambda event: _both(event, FactKind.HIRED),
     ContractCompleted: lambda event: _both(event, FactKind.COMPLETED),
@@ -143,6 +145,7 @@ async def get_mine(context: Context, *, by: Principal, days: int) -> UserAnalyti
         views_by_day=[DayOfViews(day=day, views=views) for day, views in by_day],
         responsiveness=await responsiveness(by.user_id, since=since),
         jobs_published=_count(totals, FactKind.JOB_PUBLISHED),
+        invitations=_count(totals, FactKind.INVITED),
         applications=applications,
         wins=wins,
         win_rate_percent=_percent(wins, applications),
@@ -178,6 +181,7 @@ async def get_platform(*, days: int) -> PlatformAnalytics:
         registered=_count(totals, FactKind.REGISTERED),
         views=_count(totals, FactKind.VIEWED),
         jobs_published=_count(totals, FactKind.JOB_PUBLISHED),
+        invitations=_count(totals, FactKind.INVITED),
         applications=_count(totals, FactKind.APPLIED),
         hires=_count(totals, FactKind.HIRED),
         contracts_completed=_count(totals, FactKind.COMPLETED),
@@ -186,7 +190,9 @@ async def get_platform(*, days: int) -> PlatformAnalytics:
     )
 
 
-def _both(event: ApplicationReceived | EscrowReleased, workers: FactKind, hirers: FactKind | None = None) -> Sides:
+def _both(
+    event: ApplicationReceived | EscrowReleased | JobAlert, workers: FactKind, hirers: FactKind | None = None
+) -> Sides:
     """The facts of both sides, the worker's first."""
     return [
         (event.worker_id, workers, event.hirer_id),

@@ -27,7 +27,7 @@ def projections(context: Context) -> list[Projection]:
             fields=("user_id", "contacted_at", "answered_at"),
         ),
         projection("user.reputations", _reputations, of=people, fields=tuple(_REPUTATION), empty=_REPUTATION),
-        projection("user.search", _search, of=people, fields=("listed_as", "terms")),
+        projection("user.search", _search, of=people, fields=("listed_as", "terms", "traits")),
         projection("user.bookmarks", _bookmarks, of=people, fields=("bookmark_count",), empty={"bookmark_count": 0}),
     ]
 
@@ -60,7 +60,8 @@ async def _search(_: History) -> AsyncIterator[Change]:
     async for profile in profiles.every():
         derive(profile)
         listed_as = profile.listed_as and profile.listed_as.value
-        yield Change(profile.id, {"$set": {"listed_as": listed_as, "terms": profile.terms}})
+        found_by = {"listed_as": listed_as, "terms": profile.terms, "traits": profile.traits}
+        yield Change(profile.id, {"$set": found_by})
 
 
 async def _bookmarks(_: History) -> AsyncIterator[Change]:

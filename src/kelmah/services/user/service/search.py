@@ -5,7 +5,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 from msgspec import UNSET
@@ -21,6 +21,7 @@ from kelmah.contracts.user import (
     Suggestion,
     SuggestionKind,
     WorkerFacets,
+    WorkerHit,
     WorkerPage,
 )
 from kelmah.kit import clock
@@ -33,6 +34,7 @@ from kelmah.services.user.documents.search import Row, Search, Window
 from kelmah.services.user.service import explaining, popular, spelling, terms, typed
 from kelmah.services.user.service.context import Context
 
+HitT = TypeVar("HitT", WorkerHit, HirerHit)
 #: Kilometres around a place, unless said otherwise.
 DEFAULT_RADIUS_KM = 25.0
 #: How far ahead anybody's availability is known.
@@ -84,10 +86,7 @@ async def find_workers(
         await popular.count(context, query.skill or query.q or "")
     hits = [mapping.worker_hit(row) for row in rows]
     if explain:
-        hits = [
-            msgspec.structs.replace(hit, reasons=explaining.reasons(row, search, sort=sort, meanings=meanings))
-            for hit, row in zip(hits, rows, strict=True)
-        ]
+        hits = [_explained(hit, row, search, sort, meanings) for hit, row in zip(hits, rows, strict=True)]
     corrections = [Correction(word=word, taken_as=meant) for word, meant in meanings.items()]
     return WorkerPage(items=hits, next_cursor=next_cursor, corrections=corrections or UNSET)
 
@@ -170,7 +169,7 @@ def _window(query: WorkerQuery) -> Window | None:
 
 
 async def find_hirers(
-    context: Context, *, q: str | None, region: str | None, limit: int, cursor: str | None
+    *, q: str | None, region: str | None, limit: int, cursor: str | None, explain: bool = False
 ) -> Page[HirerHit]:
     """Listed hirers that fit, best rated first."""
     words = terms.query_terms(q or "")
@@ -183,7 +182,15 @@ async def find_hirers(
     if q and not words:
         return Page(items=[])
     rows, next_cursor = await _page(search, SearchSort.RATING, limit, cursor)
-    return Page(items=[mapping.hirer_hit(row) for row in rows], next_cursor=next_cursor)
+    hits = [mapping.hirer_hit(row) for row in rows]
+    if explain:
+        hits = [_explained(hit, row, search, SearchSort.RATING, meanings) for hit, row in zip(hits, rows, strict=True)]
+    return Page(items=hits, next_cursor=next_cursor)
+
+
+def _explained(hit: HitT, row: Row, search: Search, sort: SearchSort, meanings: Mapping[str, list[str]]) -> HitT:
+    """A hit that says why it is there."""
+    return msgspec.structs.replace(hit, reasons=explaining.reasons(row, search, sort=sort, meanings=meanings))
 
 
 def find_skills(*, q: str | None, parent: str | None) -> Page[Skill]:
