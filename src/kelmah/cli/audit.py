@@ -17,7 +17,11 @@ from kelmah.kit.crypto import DecryptionError
 from kelmah.kit.events import EventStore, Stored
 
 #: How the types of events begin that matter to security, money and trust.
-AUDITED = ("auth.", "payment.", "job.contract_", "job.milestone_approved", "review.review_moderated")
+AUDITED = (
+    *("auth.", "payment.", "job.contract_", "job.milestone_approved", "job.amendment_closed", "job.past_job_viewed"),
+    *("review.review_moderated", "review.review_held", "review.review_appealed", "user.certificate_decided"),
+    *("messaging.conversation_reported", "messaging.report_decided"),
+)
 FIELDS = ("time", "type", "actor", "subject", "address", "device", "request", "correlation", "data", "id", "digest")
 
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import sys
-from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
@@ -11,7 +10,9 @@ import msgspec
 from kelmah import services
 from kelmah.cli import operator
 from kelmah.cli.development import found_environment
+from kelmah.contracts.common import PastState
 from kelmah.contracts.events import EVENT_TYPES
+from kelmah.kit import past
 from kelmah.kit.chain import Chain, Fault, Head
 from kelmah.kit.deadletters import DeadLetters
 from kelmah.kit.events import Stored
@@ -167,28 +168,15 @@ def at_(subject: str, /, *, at: datetime) -> None:
     state = asyncio.run(_wallet_at(subject, instant) if subject.startswith("wallet:") else _state_at(subject, instant))
     if state is None:
         sys.exit(f"{subject} had no event until {instant.isoformat()}")
-    operator.show_json(state)
+    operator.show_json(msgspec.to_builtins(state))
 
 
-async def _state_at(subject: str, instant: datetime) -> dict[str, Any] | None:
+async def _state_at(subject: str, instant: datetime) -> PastState | None:
     async with operator.resources() as opened:
         for one in opened.values():
-            if state := fold([event async for event in one.events.find(subject=subject, until=instant)]):
+            if state := await past.state_at(one.events, subject, instant):
                 return state
     return None
-
-
-def fold(events: Iterable[Stored]) -> dict[str, Any] | None:
-    """The facts that a subject's events told, each as last told, with what happened last."""
-    state: dict[str, Any] = {}
-    envelopes = [event.envelope for event in events]
-    for one in envelopes:
-        state |= msgspec.json.decode(one.data)
-    if not envelopes:
-        return None
-    last = envelopes[-1]
-    history = [{"time": one.time, "type": one.type, "actor": one.actor, "id": one.id} for one in envelopes]
-    return {"subject": last.subject, "sequence": last.sequence, "last": last.type, "state": state, "history": history}
 
 
 async def _wallet_at(subject: str, instant: datetime) -> dict[str, Any]:

@@ -1,7 +1,8 @@
 """Base classes and values that every contract is made of."""
 
+from datetime import datetime
 from enum import StrEnum
-from typing import Annotated, ClassVar, Generic, TypeVar
+from typing import Annotated, Any, ClassVar, Generic, TypeVar
 
 import msgspec
 from msgspec import Meta
@@ -83,6 +84,25 @@ class Page(Response, Generic[ItemT], frozen=True, kw_only=True):
 
     items: list[ItemT]
     next_cursor: str | None = None
+
+
+class PastEvent(Response, frozen=True, kw_only=True):
+    """One thing that had happened; `actor` is a person's id, `system:<actor>`, or null for nobody who was signed in."""
+
+    time: datetime
+    type: str
+    actor: str | None
+    id: str
+
+
+class PastState(Response, frozen=True, kw_only=True):
+    """How something stood at an instant, by its events until then: the facts that they told, each as last told."""
+
+    subject: str
+    sequence: int
+    last: str
+    state: dict[str, Any]
+    history: list[PastEvent]
 
 
 class FieldError(Response, frozen=True, kw_only=True):

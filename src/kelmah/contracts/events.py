@@ -17,7 +17,8 @@ class UnknownEventError(Exception):
 class Envelope(Contract, frozen=True, kw_only=True):
     """A CloudEvents 1.0 envelope. `sequence` counts from 1 within `subject` and has no gaps.
 
-    `actor` is who did it: a person's id, `system:<actor>` for a worker, null for somebody who is not signed in.
+    `actor` is who did it: a person's id, `system:<actor or service>` for what the platform does by itself, null for
+    somebody who is not signed in.
     `address` and `device` say from where, sealed under the key of `person`: readable in the source service only.
     """
 

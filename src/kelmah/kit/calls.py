@@ -23,7 +23,7 @@ from pyreqwest.exceptions import ConnectError, RequestError, RequestTimeoutError
 from kelmah.contracts.common import Problem
 from kelmah.kit import clock, errors, signing
 from kelmah.kit.breaker import CircuitBreaker, CircuitOpen, RetryBudget
-from kelmah.kit.context import DEADLINE_HEADER, Principal, remaining_s, trace
+from kelmah.kit.context import DEADLINE_HEADER, Principal, current_principal, remaining_s, trace
 from kelmah.kit.mongo import in_transaction
 
 log = structlog.get_logger(__name__)
@@ -158,6 +158,8 @@ class ServiceCaller:
 
         Args:
             path: with every variable part quoted (see `quoted`).
+            principal: on whose behalf; a call that may change something is made on behalf of whom we serve, so that
+                its events say who did it, and from where.
             safe: whether a second call does no harm, so that it may be retried; GET is unless said otherwise.
             timeout_s: for all attempts together; less when our own caller gives up earlier.
 
@@ -170,6 +172,8 @@ class ServiceCaller:
             raise RuntimeError("move calls to other services out of the transaction")
         target = path + ("?" + urlencode(query, doseq=True) if query else "")
         content = msgspec.json.encode(body) if body is not None else b""
+        if principal is None and method != "GET":
+            principal = current_principal.get()
         answer = await self._attempts(
             method, target, content, principal, safe=method == "GET" if safe is None else safe, timeout_s=timeout_s
         )

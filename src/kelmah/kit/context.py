@@ -67,7 +67,7 @@ current_trace: ContextVar[Trace | None] = ContextVar("current_trace", default=No
 current_principal: ContextVar[Principal | None] = ContextVar("current_principal", default=None)
 
 current_origin: ContextVar[Origin | None] = ContextVar("current_origin", default=None)
-#: `system:<actor>` in a worker.
+#: `system:<actor>` in a worker, `system:<service>` where a service calls on nobody's behalf.
 current_system: ContextVar[str | None] = ContextVar("current_system", default=None)
 
 

@@ -10,7 +10,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from kelmah.kit import errors, problem, signing
-from kelmah.kit.context import Origin, current_origin, current_principal
+from kelmah.kit.context import Origin, current_origin, current_principal, current_system
 
 log = structlog.get_logger(__name__)
 
@@ -81,6 +81,8 @@ class SignedCalls:
         current_principal.set(call.principal)
         # Only the gateway sees who calls from outside.
         from_edge = call.caller == "gateway"
+        if not from_edge and call.principal is None and current_system.get() is None:
+            current_system.set(f"system:{call.caller}")
         current_origin.set(Origin(headers.get(b"x-forwarded-for"), headers.get(b"user-agent")) if from_edge else None)
         return receive if body is None or scope["type"] == ScopeType.WEBSOCKET else _replaying(body, receive)
 

@@ -7,6 +7,8 @@ from contextlib import suppress
 
 import structlog
 
+from kelmah.workers import metrics
+
 log = structlog.get_logger(__name__)
 
 #: Seconds between looks when nobody rings, in case a ring was missed.
@@ -23,6 +25,7 @@ async def forever(turn: Callable[[], Awaitable[bool]], bell: asyncio.Event, *, n
         try:
             more = await turn()
             failures = 0
+            metrics.loop_failures.labels(name).set(0)
         except Exception as error:
             failures += 1
             await _pause(name, failures, error)
@@ -40,6 +43,7 @@ async def ring(changes: Callable[[], AsyncIterator[str]], bells: Mapping[str, as
         try:
             async for collection in changes():
                 failures = 0
+                metrics.loop_failures.labels(name).set(0)
                 bells[collection].set()
         except Exception as error:
             failures += 1
@@ -49,6 +53,7 @@ async def ring(changes: Callable[[], AsyncIterator[str]], bells: Mapping[str, as
 
 
 async def _pause(name: str, failures: int, error: Exception) -> None:
+    metrics.loop_failures.labels(name).set(failures)
     delay_s = min(BACKOFF_MAX_S, BACKOFF_S * 2 ** min(failures, 10)) * random.uniform(0.5, 1)  # noqa: S311  # jitter
     log.warning("loop.failed", loop=name, error=_names(error), failures=failures, retry_in_s=round(delay_s, 2))
     await asyncio.sleep(delay_s)

@@ -13,6 +13,12 @@ relay_lag_s = Gauge(
 events_published = Counter(
     "kelmah_events_published", "Events confirmed by the broker.", ("service",), registry=registry
 )
+loop_failures = Gauge(
+    "kelmah_loop_failures",
+    "Failures in a row of a loop (relay.<service>, timers.<service>, sweep.<queue>, …); it waits longer after each.",
+    ("loop",),
+    registry=registry,
+)
 timers_fired = Counter("kelmah_timers_fired", "Due timers handed to their actors.", ("service",), registry=registry)
 dead_letters = Counter("kelmah_dead_letters", "Messages given up.", ("service", "reason"), registry=registry)
 ledger_faults = Gauge(

@@ -123,6 +123,6 @@ on_timer = REGISTRY.on_timer
 
 def load_actors() -> Registry:
     """Import the actors of every service, and return the registry with them."""
-    for name in services.NAMES:
+    for name in (*services.NAMES, "every"):
         import_module(f"kelmah.workers.actors.{name}")
     return REGISTRY

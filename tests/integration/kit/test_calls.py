@@ -21,7 +21,8 @@ from kelmah.kit.calls import (
     quoted,
     rebuild,
 )
-from kelmah.kit.context import current_principal, current_trace, set_deadline, trace_from
+from kelmah.kit.context import Principal, current_principal, current_trace, set_deadline, trace_from
+from kelmah.kit.ids import new_id
 from tests.fixtures.service import KEY, Service, person
 from tests.integration.kit.thing import NewThing, ThingView
 
@@ -75,6 +76,26 @@ async def test_a_call_leaves_our_own_context_alone(transport: Transport) -> None
     current_principal.set(somebody)
     await caller_over(transport).call("GET", "/api/v1/things", returns=Page[ThingView], principal=person())
     assert (current_trace.get(), current_principal.get()) == (trace, somebody)
+
+
+@pytest.mark.parametrize("somebody", [person(Role.HIRER, address="192.0.2.7", device="Probe"), None])
+async def test_what_a_call_changes_is_done_by_whom_we_serve(
+    things: Service, transport: Transport, somebody: Principal | None
+) -> None:
+    job_id = new_id()
+    token = current_principal.set(somebody)
+    try:
+        await caller_over(transport, caller="job").call("POST", f"/internal/things/{job_id}/note", returns=type(None))
+    finally:
+        current_principal.reset(token)
+    row = await things.context.mongo.collection("events").find_one({"subject": f"job:{job_id}"})
+    assert row is not None
+    if somebody is None:
+        assert (row["actor"], row["address"]) == ("system:job", None)
+    else:
+        assert row["actor"] == somebody.user_id
+        assert await things.context.events.people.open(somebody.user_id, row["address"]) == "192.0.2.7"
+        assert await things.context.events.people.open(somebody.user_id, row["device"]) == "Probe"
 
 
 async def test_no_call_leaves_an_open_transaction(things: Service, transport: Transport) -> None:

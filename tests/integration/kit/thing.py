@@ -1,4 +1,4 @@
-"""The smallest service: what the kit gives every app, with one document and four operations."""
+"""The smallest service: what the kit gives every app, with one document and five operations."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar
 from beanie import Document
 from litestar import Litestar, get, post
 from litestar.di import NamedDependency
-from litestar.params import FromQuery, JSONBody
+from litestar.params import FromPath, FromQuery, JSONBody
 from msgspec import Meta
 
 from kelmah.contracts.common import Money, Page, Request, Response, Role
@@ -81,6 +81,12 @@ async def count_things() -> int:
     return await ThingDocument.count()
 
 
+@post("/internal/things/{thing_id:str}/note", operation_id="NoteThing")
+async def note_thing(thing_id: FromPath[str], context: NamedDependency[Resources]) -> None:
+    event = JobCreated(job_id=thing_id, hirer_id=thing_id)
+    await context.mongo.transact(lambda: context.events.append(event, subject=f"job:{thing_id}"))
+
+
 @post("/api/v1/things/fault", operation_id="FailThing")
 async def fail_thing() -> None:
     raise ZeroDivisionError("a secret of the house")
@@ -90,6 +96,7 @@ RULES: policy.Policy = {
     "CreateThing": policy.roles(Role.HIRER),
     "ListThings": policy.PUBLIC,
     "CountThings": policy.services("user"),
+    "NoteThing": policy.services("job"),
     "FailThing": policy.SIGNED_IN,
 }
 
@@ -104,7 +111,7 @@ def create_app(settings: ThingSettings) -> Litestar:
     return service_app(
         settings,
         open_context=partial(open_context, settings),
-        controllers=[create_thing, list_things, count_things, fail_thing],
+        controllers=[create_thing, list_things, count_things, note_thing, fail_thing],
         rules=RULES,
         title="Things",
     )

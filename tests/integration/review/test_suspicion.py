@@ -112,3 +112,4 @@ def test_the_tail_of_poisson_by_hand() -> None:
     assert poisson_tail(0, 3.0) == 1.0
     assert round(poisson_tail(1, 1.0), 6) == 0.632121  # 1 - 1/e
     assert round(poisson_tail(2, 1.0), 6) == 0.264241  # 1 - 2/e
+    assert poisson_tail(200, 1.0) == 0.0  # more in a day than a factorial fits into a float

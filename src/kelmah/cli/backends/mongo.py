@@ -55,6 +55,8 @@ async def _start(supervisor: Supervisor, home: Home, binary: Path, source: Sourc
                 *("--replSet", REPLICA_SET, "--wiredTigerCacheSizeGB", CACHE_GB, "--oplogSize", "256"),
                 # No socket file in the shared temporary directory, no statistics that nobody reads.
                 *("--nounixsocket", "--setParameter", "diagnosticDataCollectionEnabled=false"),
+                # What a process that was killed held in a transaction is free again after this, not after a minute.
+                *("--setParameter", "transactionLifetimeLimitSeconds=30"),
             ),
             log_file=home.log("mongo"),
             env={"LD_LIBRARY_PATH": library_path} if library_path else {},

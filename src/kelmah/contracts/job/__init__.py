@@ -29,6 +29,7 @@ from kelmah.contracts.job.events import (
     MilestoneApproved,
     MilestoneChangesRequested,
     MilestoneSubmitted,
+    PastJobViewed,
 )
 from kelmah.contracts.job.internal import (
     ContractFacts,
@@ -169,6 +170,7 @@ __all__ = [
     "NextStep",
     "NextSteps",
     "OfferContract",
+    "PastJobViewed",
     "ProposeAmendment",
     "ProposedMilestone",
     "Recommendation",

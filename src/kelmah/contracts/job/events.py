@@ -283,3 +283,12 @@ class CounterOfferAnswered(Event, frozen=True, kw_only=True):
     hirer_id: str
     worker_id: str
     taken: bool
+
+
+class PastJobViewed(Event, frozen=True, kw_only=True):
+    """An admin looked at how something stood at a past instant."""
+
+    TYPE: ClassVar[str] = "job.past_job_viewed.v1"
+    viewer_id: str
+    viewed: str
+    at: str

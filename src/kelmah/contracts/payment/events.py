@@ -117,3 +117,12 @@ class ExceptionResolved(Event, frozen=True, kw_only=True):
     resolved_by: str
     reason: str
     credited_user_id: str | None = None
+
+
+class PastMoneyViewed(Event, frozen=True, kw_only=True):
+    """An admin looked at how something stood at a past instant."""
+
+    TYPE: ClassVar[str] = "payment.past_money_viewed.v1"
+    viewer_id: str
+    viewed: str
+    at: str

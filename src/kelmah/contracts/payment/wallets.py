@@ -64,6 +64,14 @@ class WalletBalance(Response, frozen=True, kw_only=True):
     held: Balance
 
 
+class PastWallet(Response, frozen=True, kw_only=True):
+    """What a person had at an instant, by currency."""
+
+    user_id: str
+    at: datetime
+    balances: list[Balance]
+
+
 class WalletView(Response, frozen=True, kw_only=True):
     """A person's wallet: one balance a currency, at least that of the default currency."""
 

@@ -5,7 +5,7 @@ from litestar.di import NamedDependency
 from litestar.handlers import BaseRouteHandler
 from litestar.params import FromPath, FromQuery, JSONBody
 
-from kelmah.contracts.common import Page
+from kelmah.contracts.common import Page, PastState
 from kelmah.contracts.job import (
     ChangeTerms,
     ContractFacts,
@@ -24,8 +24,9 @@ from kelmah.contracts.job import (
 )
 from kelmah.kit.context import Principal
 from kelmah.kit.pagination import DEFAULT_LIMIT
+from kelmah.kit.past import At
 from kelmah.services.job.controllers.parameters import Cursor, Limit
-from kelmah.services.job.service import Context, amendments, contracts, milestones, next_steps
+from kelmah.services.job.service import Context, amendments, contracts, history, milestones, next_steps
 
 
 @get("/api/v1/contracts", operation_id="ListContracts", summary="My contracts", tags=["Contracts"])
@@ -44,7 +45,14 @@ async def list_contracts(
     summary="One contract, for its two sides",
     tags=["Contracts"],
 )
-async def get_contract(contract_id: FromPath[str], principal: NamedDependency[Principal]) -> ContractView:
+async def get_contract(
+    contract_id: FromPath[str],
+    context: NamedDependency[Context],
+    principal: NamedDependency[Principal],
+    at: At = None,
+) -> ContractView | PastState:
+    if at is not None:
+        return await history.view(context, contracts.subject(contract_id), at, by=principal)
     return await contracts.get_contract(contract_id, by=principal)
 
 

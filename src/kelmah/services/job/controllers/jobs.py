@@ -7,7 +7,7 @@ from litestar.di import NamedDependency
 from litestar.handlers import BaseRouteHandler
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 
-from kelmah.contracts.common import MAX_SAFE_INTEGER, Page, Role
+from kelmah.contracts.common import MAX_SAFE_INTEGER, Page, PastState, Role
 from kelmah.contracts.job import (
     CreateJob,
     GiveReason,
@@ -23,8 +23,9 @@ from kelmah.contracts.job import (
 from kelmah.kit.context import Principal, current_principal
 from kelmah.kit.errors import BadInput, Forbidden, Unauthenticated
 from kelmah.kit.pagination import DEFAULT_LIMIT
+from kelmah.kit.past import At
 from kelmah.services.job.controllers.parameters import Cursor, IfMatch, Limit, expected_version, tagged
-from kelmah.services.job.service import Context, jobs, matching, search
+from kelmah.services.job.service import Context, history, jobs, matching, search
 from kelmah.services.job.service.search import MAX_RADIUS_KM, JobSearch, Sort
 
 Text = Annotated[str | None, QueryParameter(max_length=200)]
@@ -133,8 +134,12 @@ async def recommend_jobs(
 
 
 @get("/api/v1/jobs/{job_id:str}", operation_id="GetJob", summary="One job", tags=["Jobs"])
-async def get_job(job_id: FromPath[str]) -> Response[JobView]:
+async def get_job(
+    job_id: FromPath[str], context: NamedDependency[Context], at: At = None
+) -> Response[JobView] | Response[PastState]:
     viewer = current_principal.get()
+    if at is not None:
+        return Response(await history.view(context, jobs.subject(job_id), at, by=viewer))
     return tagged(await jobs.get_job(job_id, viewer_id=viewer.user_id if viewer else None))
 
 

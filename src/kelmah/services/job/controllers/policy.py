@@ -53,7 +53,8 @@ POLICY: Policy = {
     "GetCalendar": PARTIES,
     "GetCalendarFeed": PARTIES,
     "ListContracts": PARTIES,
-    "GetContract": PARTIES,
+    # Admins see how it stood (`?at=`), and not how it stands.
+    "GetContract": roles(Role.HIRER, Role.WORKER, Role.ADMIN),
     "SignContract": PARTIES,
     "ChangeTerms": PARTIES,
     "CancelContract": PARTIES,

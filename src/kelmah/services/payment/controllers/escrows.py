@@ -6,7 +6,7 @@ from litestar import Response, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody, QueryParameter
 
-from kelmah.contracts.common import Page
+from kelmah.contracts.common import Page, PastState
 from kelmah.contracts.payment import (
     EscrowFacts,
     EscrowView,
@@ -15,6 +15,7 @@ from kelmah.contracts.payment import (
 )
 from kelmah.kit.context import Principal
 from kelmah.kit.pagination import DEFAULT_LIMIT
+from kelmah.kit.past import At
 from kelmah.services.payment import service
 from kelmah.services.payment.controllers.parameters import MOVES_MONEY, Cursor, Limit
 from kelmah.services.payment.service import Context
@@ -54,8 +55,13 @@ async def list_escrows(
 
 @get("/api/v1/payments/escrows/{escrow_id:str}", operation_id="GetEscrow", summary="Read an escrow", tags=["Escrow"])
 async def get_escrow(
-    escrow_id: FromPath[str], context: NamedDependency[Context], principal: NamedDependency[Principal]
-) -> EscrowView:
+    escrow_id: FromPath[str],
+    context: NamedDependency[Context],
+    principal: NamedDependency[Principal],
+    at: At = None,
+) -> EscrowView | PastState:
+    if at is not None:
+        return await service.get_past_escrow(context, escrow_id, at, by=principal)
     return await service.get_escrow(context, escrow_id, by=principal)
 
 

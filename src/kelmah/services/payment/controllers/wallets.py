@@ -12,6 +12,7 @@ from kelmah.contracts.payment import (
     CreateDeposit,
     CreateWithdrawal,
     DepositView,
+    PastWallet,
     RefundDeposit,
     TransactionView,
     WalletView,
@@ -19,13 +20,23 @@ from kelmah.contracts.payment import (
 )
 from kelmah.kit.context import Principal
 from kelmah.kit.pagination import DEFAULT_LIMIT
+from kelmah.kit.past import At
 from kelmah.services.payment import service
 from kelmah.services.payment.controllers.parameters import MOVES_MONEY, Cursor, Limit
 from kelmah.services.payment.service import Context
 
 
 @get("/api/v1/payments/wallet", operation_id="GetWallet", summary="Read one's own balances", tags=["Payments"])
-async def get_wallet(context: NamedDependency[Context], principal: NamedDependency[Principal]) -> WalletView:
+async def get_wallet(
+    context: NamedDependency[Context],
+    principal: NamedDependency[Principal],
+    at: At = None,
+    user_id: Annotated[
+        str | None, QueryParameter(name="userId", max_length=64, description="Whose, for admins; goes with `at`.")
+    ] = None,
+) -> WalletView | PastWallet:
+    if at is not None or user_id is not None:
+        return await service.get_past_wallet(context, user_id, at, by=principal)
     return await service.get_wallet(context, by=principal)
 
 

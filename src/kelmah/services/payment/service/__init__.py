@@ -26,6 +26,7 @@ from kelmah.services.payment.service.escrows import (
 )
 from kelmah.services.payment.service.exceptions import list_exceptions, resolve_exception
 from kelmah.services.payment.service.funding import fund_escrow
+from kelmah.services.payment.service.history import get_past_escrow, get_past_wallet
 from kelmah.services.payment.service.lifecycle import (
     on_account_deactivated,
     on_account_deleted,
@@ -74,6 +75,8 @@ __all__ = [
     "get_deposit",
     "get_dispute",
     "get_escrow",
+    "get_past_escrow",
+    "get_past_wallet",
     "get_wallet",
     "get_withdrawal",
     "handle_webhook",

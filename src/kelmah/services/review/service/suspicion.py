@@ -88,4 +88,9 @@ async def _is_in_burst(subject_id: str, now: datetime) -> bool:
 
 def poisson_tail(least: int, mean: float) -> float:
     """How probable `least` events or more are where `mean` are usual."""
-    return max(0.0, 1.0 - sum(math.exp(-mean) * mean**k / math.factorial(k) for k in range(least)))
+    # Each term from the one before: the factorial of 171 does not fit into a float.
+    term, below = math.exp(-mean), 0.0
+    for count in range(least):
+        below += term
+        term *= mean / (count + 1)
+    return max(0.0, 1.0 - below)

@@ -63,9 +63,10 @@ async def on_message_sent(context: Context, envelope: Envelope, event: MessageSe
     """Note who wrote first and when it was answered. The earliest instants win, in whatever order they come."""
     first = await documents.note_message(contacts(envelope, event))
     for user_id in first:
-        timer = f"response:{event.conversation_id}:{user_id}"
-        due = envelope.time + TIME_TO_ANSWER
-        await context.timers.set(timer, "user.measure_response", [user_id], due=due)
+        if user_id != event.sender_id:  # whoever answers is measured now, and their time to answer stays as it was
+            timer = f"response:{event.conversation_id}:{user_id}"
+            due = envelope.time + TIME_TO_ANSWER
+            await context.timers.set(timer, "user.measure_response", [user_id], due=due)
         await measure_response(context, user_id)
 
 
