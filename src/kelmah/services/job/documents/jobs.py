@@ -93,6 +93,7 @@ class JobDocument(Document):
             ),
             _place_index("near"),
             _place_index("trade_near", "trades"),
+            _place_index("term_near", "terms"),
             _place_index("region_near", "location.region_key"),
         ]
 

@@ -200,6 +200,7 @@ class ProfileDocument(Document):
             _place_index("near"),
             _place_index("region_near", "place.region_key"),
             _place_index("skill_near", "skills.id"),
+            _place_index("term_near", "terms"),
         ]
 
 

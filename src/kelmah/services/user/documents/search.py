@@ -28,6 +28,7 @@ _PLACES = Places(
     field="place.point",
     indexes={
         "skill_near": frozenset({"listed_as", "skills.id"}),
+        "term_near": frozenset({"listed_as", "terms"}),
         "region_near": frozenset({"listed_as", "place.region_key"}),
         "near": frozenset({"listed_as"}),
     },
@@ -203,7 +204,10 @@ async def _nearest(
 def _match(search: Search) -> dict[str, Any]:
     match: dict[str, Any] = {"listed_as": search.listed_as.value}
     if search.terms:
-        match["$and"] = [{"terms": {"$in": list(meant)}} for meant in search.terms]
+        first, *others = [{"$in": list(meant)} for meant in search.terms]
+        match["terms"] = first
+        if others:
+            match["$and"] = [{"terms": meant} for meant in others]
     if search.skill_ids is not None:
         match["skills.id"] = {"$in": list(search.skill_ids)}
     if search.region_key is not None:
