@@ -81,6 +81,10 @@ class JobDocument(Document):
             IndexModel([("status", ASCENDING), ("terms", ASCENDING), *NEWEST], name="terms"),
             IndexModel([("status", ASCENDING), ("trades", ASCENDING), *NEWEST], name="trades"),
             IndexModel([("status", ASCENDING), ("location.region_key", ASCENDING), *NEWEST], name="region"),
+            IndexModel(
+                [("status", ASCENDING), ("trades", ASCENDING), ("location.region_key", ASCENDING), *NEWEST],
+                name="trade_region",
+            ),
             IndexModel([("status", ASCENDING), ("urgent", ASCENDING), *NEWEST], name="urgent"),
             IndexModel(
                 [

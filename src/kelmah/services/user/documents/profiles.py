@@ -192,6 +192,13 @@ class ProfileDocument(Document):
             _search_index(
                 "region_rating", ("place.region_key", ASCENDING), ("rating_milli", DESCENDING), ("_id", ASCENDING)
             ),
+            _search_index(
+                "skill_region_rating",
+                ("skills.id", ASCENDING),
+                ("place.region_key", ASCENDING),
+                ("rating_milli", DESCENDING),
+                ("_id", ASCENDING),
+            ),
             _search_index("term_rating", ("terms", ASCENDING), ("rating_milli", DESCENDING), ("_id", ASCENDING)),
             _search_index("trait_rating", ("traits", ASCENDING), ("rating_milli", DESCENDING), ("_id", ASCENDING)),
             _search_index(
