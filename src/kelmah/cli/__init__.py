@@ -40,6 +40,10 @@ _GROUPS = {
     "match": ("The matching of jobs and workers.", {"evaluate": "match:evaluate"}),
     "moderate": ("The screen that holds reviews back.", {"evaluate": "moderate:evaluate"}),
     "routes": ("What the gateway lets through.", {"explain": "routes:explain"}),
+    "webhooks": (
+        "Notices of payment providers.",
+        {"list": "webhooks:list_", "replay": "webhooks:replay_"},
+    ),
     "users": ("Accounts of staff.", {"create": "auth:create_user"}),
 }
 

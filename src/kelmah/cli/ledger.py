@@ -2,7 +2,6 @@
 
 import asyncio
 import getpass
-import os
 import sys
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
@@ -13,6 +12,7 @@ from rich.progress import Progress, TaskID
 from rich.table import Table
 
 from kelmah.cli import operator
+from kelmah.cli.development import found_environment
 from kelmah.contracts.payment import ResolveException
 from kelmah.kit.errors import KelmahError
 from kelmah.kit.settings import SettingsError, load
@@ -89,7 +89,9 @@ def reconcile(*, since: datetime | None = None, until: datetime | None = None) -
         )
     operator.say(f"{found.movements} movements, {found.matched} match, {found.closed} differences are gone")
     operator.show_table(("new difference", "count"), sorted(found.new.items()))
-    if found.new:
+    if found.unreached:
+        operator.say(f"not reached: {', '.join(found.unreached)}")
+    if found.new or found.unreached:
         sys.exit(1)
 
 
@@ -140,7 +142,7 @@ def run(work: Callable[[service.Context], Awaitable[ResultT]]) -> ResultT:
     """Do something with the payment service's context."""
 
     async def inside() -> ResultT:
-        async with open_context(load(PaymentSettings, os.environ)) as context:
+        async with open_context(load(PaymentSettings, found_environment())) as context:
             return await work(context)
 
     try:

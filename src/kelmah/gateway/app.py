@@ -12,7 +12,8 @@ from litestar import Litestar
 from pyreqwest.client import Client
 from redis.asyncio import Redis
 
-from kelmah.gateway import health, reload, revocations, routes, tokens
+from kelmah.gateway import api_keys, health, reload, revocations, routes, tokens
+from kelmah.gateway.api_keys import ApiKeys
 from kelmah.gateway.edge import Edge, Parts
 from kelmah.gateway.health import Health, Watched
 from kelmah.gateway.limits import Limits
@@ -114,7 +115,12 @@ async def _open(settings: GatewaySettings, table: RouteTable, apps: Apps, metric
         yield Parts(
             settings=settings,
             table=table,
-            verifier=TokenVerifier(keys, issuer=settings.token_issuer, is_revoked=revoked.__contains__),
+            verifier=TokenVerifier(
+                keys,
+                issuer=settings.token_issuer,
+                is_revoked=revoked.__contains__,
+                api_keys=ApiKeys(api_keys.check_at(auth), is_revoked=revoked.__contains__),
+            ),
             limits=limits,
             proxy=Proxy(services, keys=settings.outgoing_keys),
             sockets=Sockets(

@@ -10,7 +10,7 @@ from kelmah.services.job import service
 from kelmah.services.job.documents import DOCUMENTS
 from kelmah.services.job.documents.search import MAX_COUNTED
 from tests.fakes.user import FakeUserClient
-from tests.integration.job.steps import ACCRA, Desk, hirer, milestone, worker
+from tests.integration.job.steps import ACCRA, JOB, Desk, hirer, milestone, worker
 
 #: What the day's work must have asked of the database, so that it stays a day's work.
 READ = {one.Settings.name for one in DOCUMENTS}
@@ -87,6 +87,14 @@ async def _a_days_work(desk: Desk, users: FakeUserClient) -> None:
             user_id=one.user_id, display_name="K", skills=["plumber"], location=place
         )
     saved = await desk.ok("POST", "/jobs/searches", {"name": "mine", "skill": ["plumber"]}, by=ama)
+    template = JOB | {"name": "Sink"}
+    path = f"/contract-templates/{(await desk.ok('POST', '/contract-templates', template, by=anna))['id']}"
+    await desk.ok("PUT", path, template, by=anna, headers={"If-Match": '"1"'})
+    offer = await desk.ok("POST", f"{path}/offers", {"workerId": ama.user_id}, by=anna)
+    await desk.ok("POST", f"/contracts/{offer['id']}/offer/accept", by=ama)
+    await desk.ok("DELETE", path, by=anna)
+    for side in (anna, kofi):
+        await desk.ok("GET", "/calendar", by=side)
     jobs = [await desk.open_job(anna, urgent=True) for _ in range(3)]
     job = jobs[0]["id"]
     await service.alert_workers(desk.service.context, job)

@@ -16,11 +16,12 @@ from kelmah.kit.ids import new_id
 from kelmah.services.messaging import service as rules
 from kelmah.services.messaging.errors import DeliveryFailed
 from tests.fakes.messaging import FakePlatform
+from tests.fixtures.events import envelope
 from tests.fixtures.mailbox import Mailbox
 from tests.fixtures.outside import Browser, Outside
 from tests.fixtures.service import Service
 from tests.integration.messaging.conftest import Instances, say
-from tests.integration.messaging.test_notifications import AMOUNT, API, ESCROW, JOB, envelope, funded, log, tell
+from tests.integration.messaging.test_notifications import AMOUNT, API, ESCROW, JOB, funded, log, tell
 
 UNSUBSCRIBE = re.compile(r"https://api\.kelmah\.example(/api/v1/notifications/unsubscribe\?token=[A-Za-z0-9._%-]+)")
 
@@ -318,8 +319,8 @@ async def proven(service: Service, worker: Principal, outside: Outside, phone: s
     assert (await service.call("POST", f"{API}/phone", {"phone": phone}, by=worker)).status == 204
     to, sender, text = outside.texts[-1]
     assert sender == "Kelmah"
-    assert re.fullmatch(r"Kelmah: [0-9]{6}", text)
-    reply = await service.call("POST", f"{API}/phone/verify", {"code": text[-6:]}, by=worker)
+    assert re.fullmatch(r"Kelmah: [0-9]{7}", text)
+    reply = await service.call("POST", f"{API}/phone/verify", {"code": text[-7:]}, by=worker)
     assert reply.data["phone"] == to
     return to
 
@@ -366,9 +367,9 @@ async def test_codes_cannot_be_guessed(
 ) -> None:
     bad = await service.call("POST", f"{API}/phone", {"phone": "12"}, by=worker)
     assert bad.status == 400
-    assert (await service.call("POST", f"{API}/phone", {"phone": "0241234567"}, by=worker)).status == 204
-    code = outside.texts[-1][2][-6:]
-    wrong = f"{(int(code) + 1) % 1_000_000:06}"
+    assert (await service.call("POST", f"{API}/phone", {"phone": "0247654321"}, by=worker)).status == 204
+    code = outside.texts[-1][2][-7:]
+    wrong = f"{(int(code) + 1) % 10_000_000:07}"
 
     async def attempt(code: str, by: Principal) -> int:
         return (await service.call("POST", f"{API}/phone/verify", {"code": code}, by=by)).status
@@ -378,16 +379,30 @@ async def test_codes_cannot_be_guessed(
     assert await attempt(code, worker) == 400
     assert (await service.call("GET", f"{API}/settings", by=worker)).data["phone"] is None
 
-    assert (await service.call("POST", f"{API}/phone", {"phone": "0241234567"}, by=worker)).status == 204
-    code = outside.texts[-1][2][-6:]
+    assert (await service.call("POST", f"{API}/phone", {"phone": "0247654321"}, by=worker)).status == 204
+    code = outside.texts[-1][2][-7:]
     clock.shift(timedelta(minutes=11))
     try:
         assert await attempt(code, worker) == 400
     finally:
         clock.reset()
-    assert (await service.call("POST", f"{API}/phone", {"phone": "0241234567"}, by=worker)).status == 204
-    slow = await service.call("POST", f"{API}/phone", {"phone": "0241234567"}, by=worker)
+    assert (await service.call("POST", f"{API}/phone", {"phone": "0247654321"}, by=worker)).status == 204
+    slow = await service.call("POST", f"{API}/phone", {"phone": "0247654321"}, by=worker)
     assert (slow.status, slow.data["code"]) == (429, "messaging.slow_down")
+
+
+async def test_strangers_cannot_fill_a_phone_with_codes(
+    service: Service, worker: Principal, stranger: Principal, outside: Outside
+) -> None:
+    async def ask(by: Principal, phone: str) -> int:
+        return (await service.call("POST", f"{API}/phone", {"phone": phone}, by=by)).status
+
+    before = len(outside.texts)
+    assert [await ask(stranger, "0201112223") for _ in range(2)] == [204] * 2
+    # However it is spelled, it is one number, and whoever asks.
+    assert [await ask(worker, phone) for phone in ("+233 20 111 2223", "020 111 2223")] == [204, 429]
+    assert await ask(worker, "0201112224") == 204
+    assert [to for to, _, _ in outside.texts[before:]] == ["+233201112223"] * 3 + ["+233201112224"]
 
 
 async def test_an_open_socket_is_shown_a_notification(instances: Instances, worker: Principal) -> None:

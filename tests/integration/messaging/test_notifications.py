@@ -3,19 +3,17 @@
 import asyncio
 from typing import Any
 
-import msgspec
 import pytest
 
 from kelmah.contracts import auth, job, messaging, payment, review
 from kelmah.contracts.common import Event, Money
 from kelmah.contracts.events import Envelope, decode
-from kelmah.kit import clock
 from kelmah.kit.context import Principal
 from kelmah.kit.errors import Unavailable
 from kelmah.kit.events import from_document
-from kelmah.kit.ids import new_id
 from kelmah.services.messaging import service as rules
 from tests.fakes.messaging import FakePlatform
+from tests.fixtures.events import envelope
 from tests.fixtures.mailbox import Mailbox
 from tests.fixtures.service import Service, person
 from tests.integration.messaging.conftest import say
@@ -26,19 +24,6 @@ JOB = {"application_id": "a1", "job_id": "j1"}
 MILESTONE = {"contract_id": "c1", "milestone_id": "m1"}
 CONTRACT = {"contract_id": "c1", "job_id": "j1"}
 ESCROW = MILESTONE | {"escrow_id": "e1"}
-
-
-def envelope(event: Event) -> Envelope:
-    return Envelope(
-        id=new_id(),
-        source="/kelmah/test",
-        type=event.TYPE,
-        time=clock.now(),
-        subject="test:1",
-        sequence=1,
-        data=msgspec.Raw(msgspec.json.encode(event)),
-        correlationid=new_id(),
-    )
 
 
 CASES: list[tuple[type[Event], dict[str, Any], dict[str, str]]] = [
@@ -101,6 +86,23 @@ CASES: list[tuple[type[Event], dict[str, Any], dict[str, str]]] = [
         {"review_id": "r1", "contract_id": "c1", "reviewer_id": "hirer", "subject_id": "worker", "rating": 5},
         {"worker": "review_revealed"},
     ),
+    (
+        review.ReviewHeld,
+        {"review_id": "r1", "contract_id": "c1", "reviewer_id": "hirer", "subject_id": "worker", "labels": ["insult"]},
+        {"hirer": "review_held"},
+    ),
+    (
+        review.ReviewModerated,
+        {
+            "review_id": "r1",
+            "subject_id": "worker",
+            "moderator_id": "mod",
+            "decision": "removed",
+            "reason": "An insult.",
+            "reviewer_id": "hirer",
+        },
+        {"hirer": "review_decided", "worker": "review_decided"},
+    ),
     (job.JobAlert, {"job_id": "j1", "because": "invitation"}, {"worker": "job_invitation"}),
     (job.JobAlert, {"job_id": "j1", "because": "saved_search"}, {"worker": "job_alert"}),
     (job.JobAlert, {"job_id": "j1", "because": "urgent"}, {"worker": "job_alert"}),
@@ -115,6 +117,9 @@ CASES: list[tuple[type[Event], dict[str, Any], dict[str, str]]] = [
         job.ContractTermsChanged, CONTRACT | {"changed_by": "hirer", "terms_hash": "0"},
         {"worker": "contract_terms_changed"},
     ),
+    (job.ContractOffered, CONTRACT, {"worker": "contract_offered"}),
+    (job.ContractOfferAnswered, CONTRACT | {"taken": True}, {"hirer": "contract_offer_taken"}),
+    (job.ContractOfferAnswered, CONTRACT | {"taken": False}, {"hirer": "contract_offer_declined"}),
     (
         job.BookingRefused, CONTRACT | {"code": "user.worker_booked"},
         {"hirer": "booking_refused", "worker": "booking_refused"},

@@ -18,7 +18,7 @@ from kelmah.kit.ids import new_id
 from kelmah.services.review import service
 from kelmah.services.review.documents import ReputationDocument
 from kelmah.services.review.service import formula, reputations
-from tests.fixtures.envelopes import envelope_of
+from tests.fixtures.events import envelope
 from tests.fixtures.service import Service, person
 from tests.integration.review.conftest import Contracts
 from tests.integration.review.test_suspicion import exchange
@@ -112,10 +112,10 @@ async def replay(reviews: Service, worker: Principal) -> dict[str, dict[str, int
     """Count by what events say, and nothing else."""
     counting: dict[str, tuple[str, str]] = {}
     async for row in reviews.context.mongo.collection(events.EVENTS).find({}).sort([("subject", 1), ("sequence", 1)]):
-        envelope = from_document(row)
-        event = decode(envelope)
+        stored = from_document(row)
+        event = decode(stored)
         if isinstance(event, ReviewRevealed) and event.subject_id == worker.user_id:
-            counting[event.review_id] = (formula.month_of(envelope.time), str(event.rating))
+            counting[event.review_id] = (formula.month_of(stored.time), str(event.rating))
         elif isinstance(event, ReviewModerated) and event.decision != "revealed":
             counting.pop(event.review_id, None)
     months: dict[str, dict[str, int]] = {}
@@ -140,7 +140,7 @@ async def test_a_ruling_opens_a_contract_for_reviews(reviews: Service, contracts
         worker_amount=0,
         hirer_amount=100,
     )
-    envelope = envelope_of(ruling)
+    twice = envelope(ruling)
     for _ in range(2):
-        await service.on_dispute_resolved(reviews.context, envelope, ruling)
+        await service.on_dispute_resolved(reviews.context, twice, ruling)
     assert (await reviews.call("POST", "/api/v1/reviews", body, by=hirer)).status == 201

@@ -6,6 +6,9 @@ from kelmah.workers.registry import load_actors
 
 #: Facts for the audit, for consumers outside, or for rooms that are not built yet.
 UNHEARD = {
+    "auth.api_key_created.v1",
+    "auth.api_key_revoked.v1",
+    "auth.email_changed.v1",
     "auth.email_verified.v1",
     "auth.identity_linked.v1",
     "auth.identity_unlinked.v1",
@@ -13,6 +16,8 @@ UNHEARD = {
     "auth.login_refused.v1",
     "auth.mfa_disabled.v1",
     "auth.mfa_enabled.v1",
+    "auth.passkey_added.v1",
+    "auth.passkey_removed.v1",
     "job.job_closed.v1",
     "job.job_created.v1",
     "job.job_deleted.v1",
@@ -25,7 +30,8 @@ UNHEARD = {
     "messaging.status_updated.v1",
     "payment.chargeback_changed.v1",
     "payment.withdrawal_failed.v1",
-    "review.review_moderated.v1",
+    "payment.exception_resolved.v1",
+    "review.review_appealed.v1",
     "review.review_submitted.v1",
     "user.booking_released.v1",
     "user.certificate_check_requested.v1",

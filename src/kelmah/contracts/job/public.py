@@ -308,14 +308,14 @@ class AmendmentView(Response, frozen=True, kw_only=True):
 
 
 class ContractView(Response, frozen=True, kw_only=True):
-    """A contract, for its two sides.
+    """A contract, for its two sides. One that was offered directly has no application.
 
     `termsHash` is the SHA-256 of `terms`, which is JSON with sorted keys and no white space.
     """
 
     id: str
     job_id: str
-    application_id: str
+    application_id: str | None
     hirer_id: str
     worker_id: str
     status: ContractStatus

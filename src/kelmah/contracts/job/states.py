@@ -28,6 +28,7 @@ class ApplicationStatus(StrEnum):
 class ContractStatus(StrEnum):
     """Where a contract stands; the legal steps are one table in the job service."""
 
+    OFFERED = "offered"
     AWAITING_SIGNATURES = "awaiting_signatures"
     ACTIVE = "active"
     COMPLETED = "completed"

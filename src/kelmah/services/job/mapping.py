@@ -16,6 +16,7 @@ from kelmah.contracts.job import (
     MilestoneOffer,
     MilestoneView,
     SignatureView,
+    TemplateView,
     Why,
     WorkPeriod,
 )
@@ -25,6 +26,7 @@ from kelmah.services.job.documents.contracts import Amendment, ContractDocument,
 from kelmah.services.job.documents.interest import InvitationDocument
 from kelmah.services.job.documents.jobs import JobDocument, JobVersionDocument
 from kelmah.services.job.documents.search import JobRow
+from kelmah.services.job.documents.templates import TemplateDocument
 
 
 def money(value: MoneyValue | Money) -> Money:
@@ -67,9 +69,31 @@ def job_version(version: JobVersionDocument) -> JobVersion:
     )
 
 
-def location(job: JobDocument | JobRow) -> Location:
+def location(job: JobDocument | JobRow | TemplateDocument) -> Location:
     """Where the work is."""
     return Location(city=job.location.city, region=job.location.region, coordinates=job.location.point.coordinates)
+
+
+def template_view(template: TemplateDocument) -> TemplateView:
+    """A contract template as its hirer sees it."""
+    return TemplateView(
+        id=template.id,
+        version=template.version,
+        name=template.name,
+        title=template.title,
+        description=template.description,
+        category=template.category,
+        skills=template.skills,
+        budget=money(template.budget),
+        location=location(template),
+        milestones=[
+            MilestoneOffer(title=one.title, amount=Money(amount=one.amount, currency=template.budget.currency))
+            for one in template.milestones
+        ],
+        auto_approve_after_days=template.auto_approve_after_days,
+        created_at=template.created_at,
+        updated_at=template.updated_at,
+    )
 
 
 def application_view(application: ApplicationDocument) -> ApplicationView:

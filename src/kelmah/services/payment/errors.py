@@ -15,6 +15,10 @@ class DepositClosed(Conflict):
     code, title = "payment.deposit_closed", "This deposit ended without a payment"
 
 
+class DepositUnresolved(Conflict):
+    code, title = "payment.deposit_unresolved", "A payment of this amount may have been taken; it is being asked about"
+
+
 class StepUpNeeded(Forbidden):
     code, title = "payment.step_up_needed", "Sign in again to move money out"
 
@@ -57,6 +61,10 @@ class EscrowNotFunded(Conflict):
 
 class EscrowDisputed(Conflict):
     code, title = "payment.escrow_disputed", "This escrow is frozen by a dispute"
+
+
+class PartyGone(Conflict):
+    code, title = "payment.party_gone", "The account of one side is at rest or deleted; nothing new is begun"
 
 
 class MilestoneNotFundable(Conflict):

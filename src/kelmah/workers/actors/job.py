@@ -1,9 +1,12 @@
 """Actors of the job service."""
 
+from kelmah.contracts.auth import AccountDeactivated, AccountDeleted
 from kelmah.contracts.payment import DisputeRaised, DisputeResolved, EscrowFunded, EscrowRefunded, EscrowReleased
 from kelmah.services.job import service
 from kelmah.workers.registry import on_event, on_timer
 
+on_event("job.pause_jobs", AccountDeactivated, service.on_account_deactivated)
+on_event("job.close_business", AccountDeleted, service.on_account_deleted)
 on_event("job.note_escrow_funded", EscrowFunded, service.on_escrow_funded)
 on_event("job.note_escrow_released", EscrowReleased, service.on_escrow_released)
 on_event("job.note_escrow_refunded", EscrowRefunded, service.on_escrow_refunded)

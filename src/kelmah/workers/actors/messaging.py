@@ -1,6 +1,6 @@
 """Actors of the messaging service."""
 
-from kelmah.contracts.auth import SessionRevoked
+from kelmah.contracts.auth import AccountDeleted, SessionRevoked
 from kelmah.contracts.job import ContractSigned
 from kelmah.contracts.messaging import MessageSent
 from kelmah.services.messaging import service
@@ -10,6 +10,7 @@ for event in service.NOTICES:
     on_event("messaging.notify", event, service.notify)
 on_event("messaging.notify_message_sent", MessageSent, service.on_message_sent)
 on_event("messaging.let_pair_write", ContractSigned, service.on_contract_signed)
+on_event("messaging.forget_person", AccountDeleted, service.on_account_deleted)
 on_event("messaging.close_session", SessionRevoked, service.on_session_revoked)
 
 on_timer("messaging.send_delivery", service.send_delivery)

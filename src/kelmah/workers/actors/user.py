@@ -8,8 +8,9 @@ from kelmah.services.user import service
 from kelmah.workers.registry import on_event, on_timer
 
 on_event("user.make_profile", UserRegistered, service.on_user_registered)
-for changed in (RoleChanged, AccountDeactivated, AccountReactivated):
-    on_event("user.follow_account", changed, service.on_account_changed)
+on_event("user.hide_person", AccountDeactivated, service.on_account_deactivated)
+on_event("user.show_person", AccountReactivated, service.on_account_reactivated)
+on_event("user.set_role", RoleChanged, service.on_role_changed)
 on_event("user.erase_person", AccountDeleted, service.on_account_deleted)
 on_event("user.set_reputation", ReputationChanged, service.on_reputation_changed)
 on_event("user.note_message", MessageSent, service.on_message_sent)

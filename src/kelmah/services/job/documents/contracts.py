@@ -81,7 +81,7 @@ class ContractDocument(Document):
 
     id: str  # type: ignore[assignment]  # ours, not an ObjectId
     job_id: str
-    application_id: str
+    application_id: str | None = None
     hirer_id: str
     worker_id: str
     parties: list[str]
@@ -111,12 +111,23 @@ class ContractDocument(Document):
         name = "contracts"
         keep_nulls = False
         indexes: ClassVar[list[IndexModel]] = [
-            IndexModel([("application_id", ASCENDING)], unique=True, name="application"),
+            IndexModel(
+                [("application_id", ASCENDING)],
+                unique=True,
+                partialFilterExpression={"application_id": {"$type": "string"}},
+                name="one_per_application",
+            ),
             IndexModel(
                 [("job_id", ASCENDING)],
                 unique=True,
                 partialFilterExpression={
-                    "status": {"$in": [ContractStatus.AWAITING_SIGNATURES.value, ContractStatus.ACTIVE.value]}
+                    "status": {
+                        "$in": [
+                            ContractStatus.OFFERED.value,
+                            ContractStatus.AWAITING_SIGNATURES.value,
+                            ContractStatus.ACTIVE.value,
+                        ]
+                    }
                 },
                 name="one_live_per_job",
             ),
@@ -146,6 +157,11 @@ async def contracts_of(
     """A person's contracts, the last first."""
     query = {"parties": party} | ({"status": status.value} if status else {})
     return await newest(ContractDocument, query, time_field="created_at", after=after, limit=limit)
+
+
+async def active_contracts_of(party: str, *, limit: int) -> list[ContractDocument]:
+    """Up to `limit` active contracts of a person, the last first."""
+    return await contracts_of(party, status=ContractStatus.ACTIVE, after=None, limit=limit)
 
 
 class Workload(NamedTuple):
@@ -184,6 +200,15 @@ async def sign(contract_id: str, *, side: str, user_id: str, terms_hash: str, at
             "terms_hash": terms_hash,
         },
         {"$set": {f"{side}_signature": signature, "updated_at": at}, "$inc": {"version": 1}},
+    )
+
+
+async def take_offer(contract_id: str, *, worker_id: str, at: datetime) -> ContractDocument | None:
+    """Take a direct offer; the contract then awaits both signatures."""
+    return await change(
+        ContractDocument,
+        {"_id": contract_id, "worker_id": worker_id, "status": ContractStatus.OFFERED},
+        {"$set": {"status": ContractStatus.AWAITING_SIGNATURES, "updated_at": at}, "$inc": {"version": 1}},
     )
 
 

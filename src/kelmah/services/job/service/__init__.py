@@ -11,6 +11,7 @@ from kelmah.services.job.service.consumers import (
 )
 from kelmah.services.job.service.context import Context
 from kelmah.services.job.service.jobs import expire_job
+from kelmah.services.job.service.lifecycle import on_account_deactivated, on_account_deleted
 from kelmah.services.job.service.milestones import auto_approve_milestone
 from kelmah.services.job.service.projections import projections
 
@@ -20,6 +21,8 @@ __all__ = [
     "auto_approve_milestone",
     "book_worker",
     "expire_job",
+    "on_account_deactivated",
+    "on_account_deleted",
     "on_dispute_raised",
     "on_dispute_resolved",
     "on_escrow_funded",

@@ -1,5 +1,6 @@
 """Contracts: reading, signing, cancelling, and their terms while they are unsigned."""
 
+from collections.abc import Collection
 from typing import Any
 
 from msgspec import UNSET
@@ -11,6 +12,7 @@ from kelmah.contracts.job import (
     ContractCancelled,
     ContractCompleted,
     ContractFacts,
+    ContractOfferAnswered,
     ContractSigned,
     ContractStatus,
     ContractTermsChanged,
@@ -108,6 +110,41 @@ async def sign(context: Context, contract_id: str, *, terms_hash: str | None, by
 
 async def cancel(context: Context, contract_id: str, *, reason: str | None, by: Principal) -> ContractView:
     """End a contract of which no money is held or paid out; its job is paused until the hirer publishes it again."""
+    return await _cancel(context, contract_id, CONTRACT_TRANSITIONS.keys(), reason=reason, by=by)
+
+
+async def take_offer(context: Context, contract_id: str, *, by: Principal) -> ContractView:
+    """Take a direct offer; both sides then sign."""
+
+    async def change() -> ContractView:
+        contract = await documents.take_offer(contract_id, worker_id=by.user_id, at=clock.now())
+        if contract is None:
+            raise IllegalStep.of("contract", (await own_contract(contract_id, by)).status)
+        await _tell_answered(context, contract, taken=True)
+        return mapping.contract_view(contract)
+
+    return await context.mongo.transact(change)
+
+
+async def decline_offer(context: Context, contract_id: str, *, reason: str | None, by: Principal) -> ContractView:
+    """Decline a direct offer; its job is paused, and the hirer may publish it for all."""
+    return await _cancel(context, contract_id, {ContractStatus.OFFERED}, reason=reason, by=by)
+
+
+async def _tell_answered(context: Context, contract: ContractDocument, *, taken: bool) -> None:
+    event = ContractOfferAnswered(
+        contract_id=contract.id,
+        job_id=contract.job_id,
+        hirer_id=contract.hirer_id,
+        worker_id=contract.worker_id,
+        taken=taken,
+    )
+    await context.events.append(event, subject=subject(contract.id))
+
+
+async def _cancel(
+    context: Context, contract_id: str, states: Collection[ContractStatus], *, reason: str | None, by: Principal
+) -> ContractView:
     reason = words.optional_lines("reason", reason, 2_000)
 
     async def change() -> ContractView:
@@ -115,21 +152,24 @@ async def cancel(context: Context, contract_id: str, *, reason: str | None, by: 
         contract = await documents.cancel(
             contract_id,
             party=by.user_id,
-            sources=sources(CONTRACT_TRANSITIONS, ContractStatus.CANCELLED),
+            sources=sources(CONTRACT_TRANSITIONS, ContractStatus.CANCELLED).intersection(states),
             without=WITH_MONEY,
             at=now,
             reason=reason,
         )
         if contract is None:
-            raise await _why_not_cancel(contract_id, by)
-        event = ContractCancelled(
-            contract_id=contract_id,
-            job_id=contract.job_id,
-            hirer_id=contract.hirer_id,
-            worker_id=contract.worker_id,
-            cancelled_by=by.user_id,
-        )
-        await context.events.append(event, subject=subject(contract_id))
+            raise await _why_not_cancel(contract_id, states, by)
+        if states == {ContractStatus.OFFERED}:
+            await _tell_answered(context, contract, taken=False)
+        else:
+            event = ContractCancelled(
+                contract_id=contract_id,
+                job_id=contract.job_id,
+                hirer_id=contract.hirer_id,
+                worker_id=contract.worker_id,
+                cancelled_by=by.user_id,
+            )
+            await context.events.append(event, subject=subject(contract_id))
         job = await job_documents.move_job(
             contract.job_id,
             sources=sources(JOB_TRANSITIONS, JobStatus.PAUSED) & {JobStatus.IN_PROGRESS},
@@ -262,8 +302,8 @@ async def _why_not_end(contract_id: str, by: Principal) -> KelmahError:
     return NothingPaid()
 
 
-async def _why_not_cancel(contract_id: str, by: Principal) -> KelmahError:
+async def _why_not_cancel(contract_id: str, states: Collection[ContractStatus], by: Principal) -> KelmahError:
     contract = await own_contract(contract_id, by)
-    if contract.status not in sources(CONTRACT_TRANSITIONS, ContractStatus.CANCELLED):
+    if contract.status not in sources(CONTRACT_TRANSITIONS, ContractStatus.CANCELLED).intersection(states):
         return IllegalStep.of("contract", contract.status)
     return ContractHasMoney()

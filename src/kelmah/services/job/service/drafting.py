@@ -1,21 +1,21 @@
 """The terms of a contract: what both sides sign, and its digest."""
 
 import hashlib
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
 
 from kelmah.contracts.common import Contract, Money
-from kelmah.contracts.job import WorkWindow
+from kelmah.contracts.job import ContractStatus, WorkWindow
 from kelmah.kit import clock
 from kelmah.kit.errors import BadInput
 from kelmah.kit.ids import new_id
 from kelmah.services.job.documents import contracts as documents
-from kelmah.services.job.documents.applications import ApplicationDocument
+from kelmah.services.job.documents.applications import Offer
 from kelmah.services.job.documents.contracts import ContractDocument, Milestone, Window
 from kelmah.services.job.documents.jobs import JobDocument
-from kelmah.services.job.service.context import Context
 
 #: How far ahead work may start.
 MAX_AHEAD = timedelta(days=365)
@@ -83,22 +83,33 @@ def terms_text(contract: ContractDocument) -> tuple[str, str]:
 
 
 async def draft_contract(
-    context: Context, contract_id: str, job: JobDocument, application: ApplicationDocument
+    contract_id: str,
+    job: JobDocument,
+    *,
+    worker_id: str,
+    currency: str,
+    milestones: Sequence[Offer],
+    auto_approve_after_days: int,
+    status: ContractStatus = ContractStatus.AWAITING_SIGNATURES,
+    application_id: str | None = None,
+    work: Window | None = None,
 ) -> ContractDocument:
-    """Store the contract of an accepted application; it awaits both signatures. In the open transaction."""
+    """Store the contract for a job. In the open transaction."""
     now = clock.now()
     contract = ContractDocument(
         id=contract_id,
         job_id=job.id,
-        application_id=application.id,
+        application_id=application_id,
         hirer_id=job.hirer_id,
-        worker_id=application.worker_id,
-        parties=[job.hirer_id, application.worker_id],
+        worker_id=worker_id,
+        parties=[job.hirer_id, worker_id],
+        status=status,
         title=job.title,
         description=job.description,
-        currency=application.proposed_rate.currency,
-        milestones=[Milestone(id=new_id(), title=one.title, amount=one.amount) for one in application.milestones],
-        auto_approve_after_days=context.settings.auto_approve_after_days,
+        currency=currency,
+        milestones=[Milestone(id=new_id(), title=one.title, amount=one.amount) for one in milestones],
+        auto_approve_after_days=auto_approve_after_days,
+        work=work,
         terms="",
         terms_hash="",
         created_at=now,

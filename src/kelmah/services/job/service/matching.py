@@ -108,6 +108,8 @@ def _offer(worker: WorkerFacts, load: Workload) -> Offer:
         completed=load.completed,
         active=load.active,
         is_available=worker.is_available,
+        free_on=worker.free_on,
+        response_rate_percent=worker.response_rate_percent,
     )
 
 

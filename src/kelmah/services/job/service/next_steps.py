@@ -29,6 +29,8 @@ async def next_steps(contract_id: str, *, by: Principal) -> NextSteps:
 
 
 def _steps(contract: ContractDocument) -> Iterator[NextStep]:
+    if contract.status is ContractStatus.OFFERED:
+        yield NextStep(by="worker", action="answer_offer", text="The worker accepts or declines the offer.")
     if contract.status is ContractStatus.AWAITING_SIGNATURES:
         for side, signature in (("hirer", contract.hirer_signature), ("worker", contract.worker_signature)):
             if signature is None:

@@ -24,6 +24,7 @@ from kelmah.services.messaging.service.conversations import (
     note_typing,
 )
 from kelmah.services.messaging.service.deliveries import send_delivery, send_digest
+from kelmah.services.messaging.service.lifecycle import on_account_deleted
 from kelmah.services.messaging.service.links import unsubscribe
 from kelmah.services.messaging.service.messages import (
     Missing,
@@ -108,6 +109,7 @@ __all__ = [
     "missing_since",
     "note_typing",
     "notify",
+    "on_account_deleted",
     "on_contract_signed",
     "on_message_sent",
     "on_session_revoked",

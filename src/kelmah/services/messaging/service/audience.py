@@ -16,6 +16,8 @@ from kelmah.contracts.job import (
     BookingRefused,
     ContractCancelled,
     ContractCompleted,
+    ContractOfferAnswered,
+    ContractOffered,
     ContractSigned,
     ContractTermsChanged,
     CounterOfferAnswered,
@@ -36,7 +38,7 @@ from kelmah.contracts.payment import (
     EscrowReleased,
     PaymentProcessed,
 )
-from kelmah.contracts.review import ReviewRevealed
+from kelmah.contracts.review import ReviewHeld, ReviewModerated, ReviewRevealed
 
 
 class Notice(NamedTuple):
@@ -53,7 +55,7 @@ class Notice(NamedTuple):
     def people(self, event: Event) -> list[str]:
         """Who is told."""
         knows = None if self.but is None else getattr(event, self.but)
-        return [user_id for name in self.to if (user_id := getattr(event, name)) != knows]
+        return [user_id for name in self.to if (user_id := getattr(event, name)) not in (None, knows)]
 
 
 _HIRER = ("hirer_id",)
@@ -75,6 +77,10 @@ def _job_alert(event: JobAlert) -> Notice:
 
 def _counter_offer_answered(event: CounterOfferAnswered) -> Notice:
     return Notice(Kind.COUNTER_OFFER_TAKEN if event.taken else Kind.COUNTER_OFFER_LEFT, _HIRER, _APPLICATION)
+
+
+def _contract_offer_answered(event: ContractOfferAnswered) -> Notice:
+    return Notice(Kind.CONTRACT_OFFER_TAKEN if event.taken else Kind.CONTRACT_OFFER_DECLINED, _HIRER, _CONTRACT)
 
 
 def _contract_signed(event: ContractSigned) -> Notice:
@@ -107,6 +113,8 @@ NOTICES: Mapping[type[Event], Notice | Callable[[Any], Notice]] = {
     CounterOfferAnswered: _counter_offer_answered,
     ContractSigned: _contract_signed,
     ContractTermsChanged: Notice(Kind.CONTRACT_TERMS_CHANGED, _BOTH, _CONTRACT, but="changed_by"),
+    ContractOffered: Notice(Kind.CONTRACT_OFFERED, _WORKER, _CONTRACT),
+    ContractOfferAnswered: _contract_offer_answered,
     BookingRefused: Notice(Kind.BOOKING_REFUSED, _BOTH, _CONTRACT),
     ContractCancelled: Notice(Kind.CONTRACT_CANCELLED, _BOTH, _CONTRACT, but="cancelled_by"),
     ContractCompleted: Notice(Kind.CONTRACT_COMPLETED, _BOTH, _CONTRACT),
@@ -122,6 +130,8 @@ NOTICES: Mapping[type[Event], Notice | Callable[[Any], Notice]] = {
     DisputeResolved: Notice(Kind.DISPUTE_RESOLVED, _BOTH, _DISPUTE),
     PaymentProcessed: _payment_processed,
     ReviewRevealed: Notice(Kind.REVIEW_REVEALED, ("subject_id",), ("review_id", "contract_id")),
+    ReviewHeld: Notice(Kind.REVIEW_HELD, ("reviewer_id",), ("review_id", "contract_id")),
+    ReviewModerated: Notice(Kind.REVIEW_DECIDED, ("reviewer_id", "subject_id"), ("review_id",)),
     PasswordChanged: Notice(Kind.PASSWORD_CHANGED, _USER, ()),
 }
 

@@ -86,7 +86,11 @@ def _camel(name: str) -> str:
 
 
 async def on_message_sent(context: Context, envelope: Envelope, event: MessageSent) -> None:
-    """One unread row a conversation; and the frame once more, for whom Redis lost the first."""
+    """One unread row a conversation; and the frame once more, for whom Redis lost the first.
+
+    Raises:
+        redis.exceptions.RedisError: the frame may not have come; to be tried again.
+    """
     plans = await plans_of(context, event.recipient_ids)
 
     async def effect() -> list[NotificationDocument]:
@@ -116,7 +120,7 @@ async def on_message_sent(context: Context, envelope: Envelope, event: MessageSe
     message = await messages.find_at(event.conversation_id, event.message_sequence)
     if message is not None:
         (view,) = await views(context, [message])
-        await live.publish(context, [event.sender_id, *event.recipient_ids], MessageFrame(message=view))
+        await live.publish_surely(context, [event.sender_id, *event.recipient_ids], MessageFrame(message=view))
 
 
 async def on_session_revoked(context: Context, envelope: Envelope, event: SessionRevoked) -> None:

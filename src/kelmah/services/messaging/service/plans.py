@@ -31,6 +31,9 @@ TOPICS: dict[Kind, Topic] = {
     Kind.INVITATION_DECLINED: Topic.INVITATIONS,
     Kind.JOB_ALERT: Topic.RECOMMENDATIONS,
     Kind.CONTRACT_TERMS_CHANGED: Topic.CONTRACTS,
+    Kind.CONTRACT_OFFERED: Topic.CONTRACTS,
+    Kind.CONTRACT_OFFER_TAKEN: Topic.CONTRACTS,
+    Kind.CONTRACT_OFFER_DECLINED: Topic.CONTRACTS,
     Kind.BOOKING_REFUSED: Topic.CONTRACTS,
     Kind.CONTRACT_CANCELLED: Topic.CONTRACTS,
     Kind.CONTRACT_COMPLETED: Topic.CONTRACTS,
@@ -51,6 +54,8 @@ TOPICS: dict[Kind, Topic] = {
     Kind.DISPUTE_RESOLVED: Topic.DISPUTES,
     Kind.MESSAGE_RECEIVED: Topic.MESSAGES,
     Kind.REVIEW_REVEALED: Topic.REVIEWS,
+    Kind.REVIEW_HELD: Topic.REVIEWS,
+    Kind.REVIEW_DECIDED: Topic.REVIEWS,
     Kind.PASSWORD_CHANGED: Topic.SECURITY,
 }
 #: What never waits for a digest: money, and what has a legal or safety side.

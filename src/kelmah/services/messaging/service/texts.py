@@ -73,6 +73,18 @@ TEXTS: dict[str, dict[str, Text]] = {
         "en": Text("Contract terms changed", "The other side changed the terms. Read them and sign again."),
         "fr": Text("Contrat modifié", "L'autre partie a modifié le contrat. Relisez-le et signez-le à nouveau."),
     },
+    Kind.CONTRACT_OFFERED: {
+        "en": Text("A contract is offered to you", "A hirer offers you work. Read the contract, accept or decline."),
+        "fr": Text("Un contrat vous est proposé", "Un client vous propose un travail. Acceptez ou refusez."),
+    },
+    Kind.CONTRACT_OFFER_TAKEN: {
+        "en": Text("Offer accepted", "The worker accepted your offer. Both sides sign now."),
+        "fr": Text("Offre acceptée", "L'artisan a accepté votre offre. Les deux parties signent maintenant."),
+    },
+    Kind.CONTRACT_OFFER_DECLINED: {
+        "en": Text("Offer declined", "The worker declined your offer. You can publish the job for all."),
+        "fr": Text("Offre refusée", "L'artisan a refusé votre offre. Vous pouvez la publier pour tous."),
+    },
     Kind.BOOKING_REFUSED: {
         "en": Text("Other dates needed", "The worker is not free at the agreed time. Agree another time, or cancel."),
         "fr": Text("Autres dates nécessaires", "L'artisan n'est pas libre. Convenez d'autres dates ou annulez."),
@@ -161,6 +173,14 @@ TEXTS: dict[str, dict[str, Text]] = {
         "en": Text("You were reviewed", "A review of you is public now."),
         "fr": Text("Vous avez reçu un avis", "Un avis sur vous est maintenant public."),
     },
+    Kind.REVIEW_HELD: {
+        "en": Text("Your review is being checked", "A moderator reads your review before it becomes public."),
+        "fr": Text("Votre avis est vérifié", "Un modérateur lit votre avis avant sa publication."),
+    },
+    Kind.REVIEW_DECIDED: {
+        "en": Text("A moderator decided on a review", "See the decision and why. You can appeal within 30 days."),
+        "fr": Text("Un modérateur s'est prononcé sur un avis", "Voyez la décision et sa raison. Recours : 30 jours."),
+    },
 }  # fmt: skip
 
 _WHY_ROLES: dict[str, dict[str, str]] = {
@@ -184,7 +204,7 @@ _WHY_ROLES: dict[str, dict[str, str]] = {
         "en": "somebody wrote to you and it is unread",
         "fr": "quelqu'un vous a écrit et le message n'est pas lu",
     },
-    Topic.REVIEWS: {"en": "the review is about you", "fr": "l'avis vous concerne"},
+    Topic.REVIEWS: {"en": "the review is by you or about you", "fr": "l'avis est de vous ou vous concerne"},
     Topic.SECURITY: {"en": "it is about your account's security", "fr": "il s'agit de la sécurité de votre compte"},
 }
 _FOOTER = {"en": "You get this because {why}. Kelmah: {url}", "fr": "Vous recevez ceci car {why}. Kelmah : {url}"}

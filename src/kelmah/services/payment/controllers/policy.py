@@ -12,6 +12,7 @@ POLICY: Policy = {
     "GetWithdrawal": SIGNED_IN,
     "CancelWithdrawal": roles(Role.HIRER, Role.WORKER),
     "RefundDeposit": roles(Role.SUPPORT, Role.ADMIN),
+    "GetStatement": SIGNED_IN,
     "ListTransactions": SIGNED_IN,
     "FundEscrow": roles(Role.HIRER),
     "ListEscrows": SIGNED_IN,

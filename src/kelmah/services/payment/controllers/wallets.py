@@ -1,10 +1,13 @@
 """Wallets, deposits and withdrawals."""
 
+from datetime import date
+from typing import Annotated, Literal
+
 from litestar import Response, get, post
 from litestar.di import NamedDependency
-from litestar.params import FromPath, JSONBody
+from litestar.params import FromPath, JSONBody, QueryParameter
 
-from kelmah.contracts.common import Page
+from kelmah.contracts.common import DEFAULT_CURRENCY, Page
 from kelmah.contracts.payment import (
     CreateDeposit,
     CreateWithdrawal,
@@ -141,7 +144,34 @@ async def list_transactions(
     return await service.list_transactions(context, by=principal, cursor=cursor, limit=limit)
 
 
+@get(
+    "/api/v1/payments/wallet/statement",
+    operation_id="GetStatement",
+    summary="Download a statement of one's own wallet, as CSV or PDF",
+    tags=["Payments"],
+)
+async def get_statement(
+    first: Annotated[date, QueryParameter(name="from")],
+    last: Annotated[date, QueryParameter(name="to")],
+    context: NamedDependency[Context],
+    principal: NamedDependency[Principal],
+    currency: Annotated[str, QueryParameter(pattern=r"^[A-Z]{3}\Z")] = DEFAULT_CURRENCY,
+    form: Annotated[Literal["csv", "pdf"], QueryParameter(name="format")] = "csv",
+) -> Response[bytes]:
+    statement = await service.read_statement(context, by=principal, currency=currency, first=first, last=last)
+    content = service.as_csv(statement) if form == "csv" else await service.as_pdf(statement)
+    return Response(
+        content,
+        media_type="text/csv; charset=utf-8; header=present" if form == "csv" else "application/pdf",
+        headers={
+            "content-disposition": f'attachment; filename="kelmah-{currency}-{first}-{last}.{form}"',
+            "cache-control": "no-store",
+        },
+    )
+
+
 HANDLERS = [
+    get_statement,
     get_wallet,
     create_deposit,
     get_deposit,

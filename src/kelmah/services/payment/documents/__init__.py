@@ -12,6 +12,7 @@ from kelmah.services.payment.documents.escrows import DisputeDocument, EscrowDoc
 from kelmah.services.payment.documents.exceptions import ExceptionDocument
 from kelmah.services.payment.documents.ledger import AccountDocument, EntryDocument, Halt
 from kelmah.services.payment.documents.methods import MethodDocument
+from kelmah.services.payment.documents.parties import PartyDocument
 from kelmah.services.payment.documents.webhooks import WebhookDocument
 from kelmah.services.payment.documents.withdrawals import WithdrawalDocument
 
@@ -22,6 +23,7 @@ DOCUMENTS = (
     EscrowDocument,
     DisputeDocument,
     MethodDocument,
+    PartyDocument,
     WebhookDocument,
     WithdrawalDocument,
     ChargebackDocument,

@@ -110,6 +110,12 @@ async def find_by_provider_ref(provider: str, provider_ref: str) -> DepositDocum
     return await DepositDocument.find_one({"provider": provider, "provider_ref": provider_ref}, session=session())
 
 
+async def has_unknown(user_id: str, amount: int, currency: str) -> bool:
+    """Whether a person may have paid such an amount without our knowing yet."""
+    query = {"user_id": user_id, "status": DepositStatus.UNKNOWN, "amount": amount, "currency": currency}
+    return await _collection().find_one(query, session=session()) is not None
+
+
 async def set_provider_ref(deposit_id: str, provider_ref: str) -> bool:
     """Remember the provider's name for the payment; the first one stays. Whether this one is it."""
     row = await _collection().find_one_and_update(

@@ -284,6 +284,12 @@ async def wallet_entries(accounts: list[str], *, before: str | None, limit: int)
     return await EntryDocument.find(query).sort("-_id").limit(limit).to_list()
 
 
+async def postings_between(account: str, since: datetime, until: datetime, *, limit: int) -> list[EntryDocument]:
+    """Entries that touch an account from an instant on and before another, the earliest first."""
+    query = {"postings.account": account, "at": {"$gte": since, "$lt": until}}
+    return await EntryDocument.find(query, session=session()).sort("at", "_id").limit(limit).to_list()
+
+
 async def balance(account: str) -> int:
     """What an account holds now."""
     rows = AccountDocument.get_pymongo_collection().find({"account": account}, session=session())

@@ -3,18 +3,17 @@
 import hashlib
 import re
 
-#: Digits and capitals without those that are read for one another (I, L, O, U).
-_ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
-#: Characters after RF and its check digits: 60 bits.
-_LENGTH = 12
+#: Digits after RF and its check digits. Digits alone: of them, every single wrong one is noticed, which is not so
+#: where a letter may take the place of a digit.
+_LENGTH = 16
 #: Looked for at each place, since what is before it may begin alike.
-_CANDIDATE = re.compile(rf"(?=(RF\d{{2}}[0-9A-Z]{{{_LENGTH}}}))")
+_CANDIDATE = re.compile(rf"(?=(RF\d{{2}}\d{{{_LENGTH}}}))")
 
 
 def make_reference(name: str) -> str:
     """The creditor reference of a thing of ours: always the same for the same name."""
-    number = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8]) >> 4
-    body = "".join(_ALPHABET[number >> 5 * place & 31] for place in range(_LENGTH))
+    number = int.from_bytes(hashlib.sha256(name.encode()).digest())
+    body = f"{number % 10**_LENGTH:0{_LENGTH}d}"
     return f"RF{98 - _remainder(f'{body}RF00'):02d}{body}"
 
 

@@ -26,6 +26,11 @@ from kelmah.services.payment.service.escrows import (
 )
 from kelmah.services.payment.service.exceptions import list_exceptions, resolve_exception
 from kelmah.services.payment.service.funding import fund_escrow
+from kelmah.services.payment.service.lifecycle import (
+    on_account_deactivated,
+    on_account_deleted,
+    on_account_reactivated,
+)
 from kelmah.services.payment.service.methods import delete_method, forget_method, list_methods, save_method
 from kelmah.services.payment.service.projections import projections
 from kelmah.services.payment.service.reconciliation import (
@@ -36,8 +41,9 @@ from kelmah.services.payment.service.reconciliation import (
     unreconciled,
 )
 from kelmah.services.payment.service.reversals import reverse_entry
+from kelmah.services.payment.service.statements import as_csv, as_pdf, read_statement
 from kelmah.services.payment.service.wallets import get_wallet, list_transactions
-from kelmah.services.payment.service.webhooks import handle_webhook, receive_webhook
+from kelmah.services.payment.service.webhooks import handle_webhook, list_webhooks, receive_webhook, replay_webhooks
 from kelmah.services.payment.service.withdrawals import (
     cancel_withdrawal,
     create_withdrawal,
@@ -54,6 +60,8 @@ __all__ = [
     "LedgerFault",
     "LedgerReport",
     "Reconciliation",
+    "as_csv",
+    "as_pdf",
     "balance_at",
     "cancel_withdrawal",
     "check_ledger",
@@ -75,11 +83,16 @@ __all__ = [
     "list_exceptions",
     "list_methods",
     "list_transactions",
+    "list_webhooks",
     "list_withdrawals",
+    "on_account_deactivated",
+    "on_account_deleted",
+    "on_account_reactivated",
     "on_contract_cancelled",
     "on_milestone_approved",
     "projections",
     "raise_dispute",
+    "read_statement",
     "receive_webhook",
     "reconcile",
     "reconcile_daily",
@@ -87,6 +100,7 @@ __all__ = [
     "refund_escrow",
     "release_escrow",
     "release_milestone",
+    "replay_webhooks",
     "requery_deposit",
     "requery_withdrawal",
     "require_step_up",

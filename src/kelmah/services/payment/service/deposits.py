@@ -24,7 +24,13 @@ from kelmah.services.payment import mapping
 from kelmah.services.payment.documents import DepositDocument, EscrowDocument, escrows, methods
 from kelmah.services.payment.documents import deposits as documents
 from kelmah.services.payment.documents import ledger as ledger_documents
-from kelmah.services.payment.errors import Declined, DepositClosed, MethodNotFound, ProviderUnavailable
+from kelmah.services.payment.errors import (
+    Declined,
+    DepositClosed,
+    DepositUnresolved,
+    MethodNotFound,
+    ProviderUnavailable,
+)
 from kelmah.services.payment.providers.base import Charge, ChargeState, ProviderRefusedError, ProviderUnsureError
 from kelmah.services.payment.service import holdings, ledger
 from kelmah.services.payment.service.context import Context, find_provider
@@ -173,7 +179,13 @@ def _check(context: Context, request: CreateDeposit) -> None:
 async def _open(
     context: Context, request: CreateDeposit, *, request_id: str, by: Principal, escrow: EscrowDocument | None
 ) -> DepositDocument:
-    """Write the deposit before anybody is asked for money."""
+    """Write the deposit before anybody is asked for money.
+
+    Raises:
+        DepositUnresolved: an earlier one may have been paid; somebody who tries again must not pay twice.
+    """
+    if await documents.has_unknown(by.user_id, request.amount.amount, request.amount.currency):
+        raise DepositUnresolved
     deposit_id, now = new_id(), clock.now()
     token, customer = request.payment_method, None
     if request.method_id is not None:

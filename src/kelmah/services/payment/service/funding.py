@@ -7,9 +7,9 @@ from kelmah.kit.context import Principal
 from kelmah.kit.errors import NotFound
 from kelmah.kit.ids import new_id
 from kelmah.services.payment import mapping
-from kelmah.services.payment.documents import DepositDocument, EscrowDocument, deposits
+from kelmah.services.payment.documents import DepositDocument, EscrowDocument, deposits, parties
 from kelmah.services.payment.documents import escrows as documents
-from kelmah.services.payment.errors import EscrowNotFound, MilestoneNotFundable
+from kelmah.services.payment.errors import EscrowNotFound, MilestoneNotFundable, PartyGone
 from kelmah.services.payment.providers.base import Charge
 from kelmah.services.payment.service import holdings
 from kelmah.services.payment.service.context import Context
@@ -31,6 +31,7 @@ async def fund_escrow(context: Context, request: FundEscrow, *, by: Principal) -
     _check_fundable(contract.status, milestone)
 
     async def change() -> EscrowView:
+        await _check_open(escrow)
         await documents.insert_escrow(escrow)
         await holdings.hold(context, escrow)
         view = mapping.escrow_view(escrow)
@@ -55,6 +56,7 @@ async def _from_provider(
     """Charge the payer. The escrow claims its milestone at once, and is funded when the money is there."""
     request_id = idempotency.current_id()
     if request_id is None or await deposits.find_by_request(request_id) is None:
+        await _check_open(escrow)
         _check_fundable(status, milestone)  # what an earlier try began is finished, whatever became of the milestone
     escrow.status = EscrowStatus.PENDING
     payment = CreateDeposit(
@@ -96,6 +98,12 @@ def _escrow(context: Context, contract: ContractFacts, milestone: MilestoneFacts
         created_at=now,
         updated_at=now,
     )
+
+
+async def _check_open(escrow: EscrowDocument) -> None:
+    """With somebody whose account is at rest, or gone, nothing new is begun."""
+    if not await parties.are_open([escrow.hirer_id, escrow.worker_id]):
+        raise PartyGone
 
 
 def _check_fundable(status: ContractStatus, milestone: MilestoneFacts) -> None:

@@ -67,15 +67,20 @@ async def list_methods(context: Context, *, by: Principal) -> Page[MethodView]:
 async def delete_method(context: Context, method_id: str, *, by: Principal) -> None:
     """Forget a method, here at once and at the provider by a timer."""
     method = await documents.find_method(method_id, user_id=by.user_id)
-    if method is None:
+    if method is None or not await forget(context, method):
         raise MethodNotFound
 
-    async def change() -> None:
-        if not await documents.delete_method(method_id, user_id=by.user_id):
-            raise MethodNotFound
-        await context.timers.set(f"method:{method_id}:forget", FORGET_ACTOR, [method_id, method.provider, method.token])
 
-    await context.mongo.transact(change)
+async def forget(context: Context, method: MethodDocument) -> bool:
+    """Forget a method, here at once and at the provider by a timer. Whether it was there."""
+
+    async def change() -> bool:
+        if not await documents.delete_method(method.id, user_id=method.user_id):
+            return False
+        await context.timers.set(f"method:{method.id}:forget", FORGET_ACTOR, [method.id, method.provider, method.token])
+        return True
+
+    return await context.mongo.transact(change)
 
 
 async def forget_method(context: Context, method_id: str, provider: str, sealed_token: str) -> None:

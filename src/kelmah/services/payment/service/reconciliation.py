@@ -16,7 +16,8 @@ from kelmah.kit import clock
 from kelmah.services.payment.documents import EntryDocument, bank, deposits, withdrawals
 from kelmah.services.payment.documents import exceptions as exception_documents
 from kelmah.services.payment.documents import ledger as ledger_documents
-from kelmah.services.payment.providers.base import Movement, Terms
+from kelmah.services.payment.errors import ProviderUnavailable
+from kelmah.services.payment.providers.base import Movement, ProviderRefusedError, ProviderUnsureError, Terms
 from kelmah.services.payment.service import exceptions, ledger
 from kelmah.services.payment.service.context import Context
 
@@ -38,11 +39,15 @@ Progress = Callable[[str, int], None]
 
 @dataclass(kw_only=True)
 class Reconciliation:
-    """What was compared, and what differs: `new` differences by kind, `closed` that are none any more."""
+    """What was compared, and what differs: `new` differences by kind, `closed` that are none any more.
+
+    Of providers that are `unreached`, nothing or not all was compared.
+    """
 
     movements: int = 0
     matched: int = 0
     closed: int = 0
+    unreached: list[Provider] = field(default_factory=list)
     new: Counter[str] = field(default_factory=Counter)
 
 
@@ -70,7 +75,11 @@ async def reconcile(
     since = since or until - LOOKBACK
     found = Reconciliation()
     for provider in context.providers:
-        await _reconcile(context, provider, since, until, found, on_progress)
+        try:
+            await _reconcile(context, provider, since, until, found, on_progress)
+        except (ProviderUnsureError, ProviderRefusedError, ProviderUnavailable) as error:
+            log.error("payment.reconcile.unreached", provider=provider, error=type(error).__name__, alert=True)
+            found.unreached.append(provider)
     return found
 
 

@@ -1,6 +1,7 @@
 """Notices of providers: verified, stored once, answered at once, handled by an actor, in any order."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 
 import structlog
 
@@ -50,6 +51,34 @@ async def receive_webhook(
     except documents.WebhookKnownError:
         log.info("payment.webhook.known", webhook_id=webhook_id)
     return WebhookReceived()
+
+
+async def list_webhooks(
+    context: Context,
+    *,
+    provider: Provider | None = None,
+    is_handled: bool | None = None,
+    since: datetime | None = None,
+    limit: int = 50,
+) -> list[WebhookDocument]:
+    """Notices that were stored, the latest first."""
+    return await documents.list_webhooks(provider=provider, is_handled=is_handled, since=since, limit=limit)
+
+
+async def replay_webhooks(context: Context, webhook_ids: Sequence[str]) -> list[str]:
+    """Have notices handled once more; the ids of those that there are. They only ever say that there is news."""
+    found = []
+    for webhook_id in webhook_ids:
+
+        async def change(webhook_id: str = webhook_id) -> bool:
+            if not await documents.reopen_webhook(webhook_id):
+                return False
+            await context.timers.set(f"webhook:{webhook_id}", HANDLE_ACTOR, [webhook_id])
+            return True
+
+        if await context.mongo.transact(change):
+            found.append(webhook_id)
+    return found
 
 
 async def handle_webhook(context: Context, webhook_id: str) -> None:

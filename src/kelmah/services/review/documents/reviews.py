@@ -270,6 +270,13 @@ async def appeal(review_id: str, part: AppealPart, *, decided_after: datetime) -
     )
 
 
+async def forget_person(user_id: str) -> None:
+    """Erase the private notes that a person wrote; the reviews stay under the bare id."""
+    await ReviewDocument.get_pymongo_collection().update_many(
+        {"reviewer_id": user_id, "private_note": {"$ne": None}}, {"$set": {"private_note": None}}
+    )
+
+
 async def count_written(user_id: str) -> int:
     return await ReviewDocument.find({"reviewer_id": user_id}).count()
 

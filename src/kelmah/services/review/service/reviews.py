@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 
 import msgspec
 
+from kelmah.contracts.auth import AccountDeleted
 from kelmah.contracts.common import Page
 from kelmah.contracts.events import Envelope
 from kelmah.contracts.job import ContractFacts, MilestoneStatus
@@ -292,6 +293,12 @@ async def public_and_not_own(review_id: str, by: Principal) -> None:
         raise ReviewNotFound
     if review.reviewer_id == by.user_id:
         raise OwnReview
+
+
+async def on_account_deleted(context: Context, envelope: Envelope, event: AccountDeleted) -> None:
+    """Erase what the person noted in private. Reviews stay, for the sake of those they are of; the name beside one
+    comes from the user service, which calls the person deleted. Doing it twice changes nothing."""
+    await documents.forget_person(event.user_id)
 
 
 def cleaned(field: str, text: str, max_chars: int) -> str:

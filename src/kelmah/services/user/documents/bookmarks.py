@@ -53,8 +53,8 @@ async def owners() -> AsyncIterator[str]:
         yield row["user_id"]
 
 
-async def remove_all(user_id: str) -> None:
-    """Forget whom a person remembered."""
+async def remove_person(user_id: str) -> None:
+    """Remove the bookmarks of a person."""
     await BookmarkDocument.get_pymongo_collection().delete_many({"user_id": user_id}, session=session())
 
 

@@ -174,8 +174,11 @@ class ProfileDocument(Document):
     review_count: int = 0
     reputation_sequence: int = 0
     response_rate_percent: int | None = None
-    is_active: bool = True
-    account_sequence: int = 0
+    #: The account is at rest, or gone; and how far in its story that is known.
+    is_resting: bool = False
+    is_erased: bool = False
+    life_sequence: int = 0
+    role_sequence: int = 0
     listed_as: Role | None = None
     terms: list[str] = Field(default_factory=list)
     traits: list[str] = Field(default_factory=list)
@@ -247,8 +250,9 @@ async def replace(profile: ProfileDocument, *, version: int) -> bool:
     return written.modified_count == 1
 
 
-async def remove(user_id: str) -> None:
-    await ProfileDocument.get_pymongo_collection().delete_one({"_id": user_id}, session=session())
+async def overwrite(profile: ProfileDocument) -> None:
+    """Write the profile as it was read in the open transaction. It is not the person's edit: the version stays."""
+    await ProfileDocument.get_pymongo_collection().replace_one({"_id": profile.id}, encode(profile), session=session())
 
 
 async def set_reputation(user_id: str, *, rating_milli: int, review_count: int, sequence: int) -> bool:

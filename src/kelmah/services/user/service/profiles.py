@@ -81,6 +81,8 @@ async def get(context: Context, user_id: str) -> ProfileDocument:
         if not made:
             raise NotFound
         profile = made[0]
+    if profile.is_erased:
+        raise NotFound
     return profile
 
 
@@ -155,9 +157,10 @@ def derive(profile: ProfileDocument) -> None:
     """Set what searches go by."""
     listed = (
         profile.role in _LISTED_ROLES
-        and profile.is_active
         and profile.settings.is_discoverable
         and profile.availability.status is not WorkerStatus.PAUSED
+        and not profile.is_resting
+        and not profile.is_erased
     )
     profile.listed_as = profile.role if listed else None
     for booking in profile.bookings:
@@ -209,7 +212,7 @@ async def get_public(
 ) -> PublicProfile:
     """What the viewer sees of a person, in the given role if one is given. Oneself one sees as strangers do."""
     profile = await documents.find(user_id)
-    if profile is None or (role is not None and profile.role is not role):
+    if profile is None or profile.is_resting or profile.is_erased or (role is not None and profile.role is not role):
         raise NotFound
     shown = await shown_parts(profile, viewer)
     private = unseal(context.ring, profile) if shown & mapping.SEALED_PARTS else None
