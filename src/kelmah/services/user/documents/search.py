@@ -35,7 +35,7 @@ _PLACES = Places(
 )
 _PROJECTION = dict.fromkeys(_FIELDS, 1)
 _FACTS_PROJECTION = dict.fromkeys(
-    {*_FIELDS, "availability", "bookings", "response_rate_percent"} - {"availability.status"}, 1
+    {*_FIELDS, "availability", "bookings", "response_rate_percent", "is_resting"} - {"availability.status"}, 1
 )
 
 
@@ -137,6 +137,7 @@ class FactsRow(Row, frozen=True, kw_only=True):
     availability: Availability
     bookings: list[Booking]
     response_rate_percent: int | None = None
+    is_resting: bool = False
 
 
 async def run(
