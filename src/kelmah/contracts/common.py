@@ -14,6 +14,8 @@ MINOR_UNIT_EXPONENTS = {"JPY": 0, "XOF": 0, "XAF": 0, "UGX": 0, "RWF": 0, "KWD":
 DEFAULT_CURRENCY = "GHS"
 DEFAULT_TIME_ZONE = "Africa/Accra"
 
+#: What rates and budgets may be in unless the settings say otherwise.
+CURRENCIES = ("GHS", "NGN", "KES", "ZAR", "XOF", "USD", "EUR", "GBP")
 Currency = Annotated[str, Meta(pattern=r"^[A-Z]{3}\Z", description="ISO 4217 code in capitals.", examples=["GHS"])]
 Id = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_-]+\Z")]
 

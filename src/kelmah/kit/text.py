@@ -4,6 +4,7 @@ import re
 import unicodedata
 
 import idna
+import nh3
 import phonenumbers
 
 _BIDI_CONTROLS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
@@ -29,6 +30,18 @@ def clean_line(text: str, max_chars: int) -> str:
     if not _LINE_SEPARATORS.isdisjoint(text):
         raise ValueError("the text must be one line")
     return _fitting(text, max_chars)
+
+
+def clean_name(text: str, max_chars: int) -> str:
+    """Clean one line that others read as a name or title; "a < b" is none, "<b>" is HTML.
+
+    Raises:
+        ValueError: as `clean_line`, or HTML.
+    """
+    text = clean_line(text, max_chars)
+    if nh3.is_html(text):
+        raise ValueError("the text must not contain HTML")
+    return text
 
 
 def clean_text(text: str, max_chars: int) -> str:

@@ -86,7 +86,7 @@ async def _a_days_work(desk: Desk, users: FakeUserClient) -> None:
         users.workers[one.user_id] = WorkerFacts(
             user_id=one.user_id, display_name="K", skills=["plumber"], location=place
         )
-    await desk.ok("POST", "/jobs/searches", {"name": "mine", "skill": ["plumber"]}, by=ama)
+    saved = await desk.ok("POST", "/jobs/searches", {"name": "mine", "skill": ["plumber"]}, by=ama)
     template = JOB | {"name": "Sink"}
     path = f"/contract-templates/{(await desk.ok('POST', '/contract-templates', template, by=anna))['id']}"
     await desk.ok("PUT", path, template, by=anna, headers={"If-Match": '"1"'})
@@ -99,6 +99,7 @@ async def _a_days_work(desk: Desk, users: FakeUserClient) -> None:
     job = jobs[0]["id"]
     await service.alert_workers(desk.service.context, job)
     await service.expire_job(desk.service.context, job)
+    await desk.ok("DELETE", f"/jobs/searches/{saved['id']}", by=ama)
     await desk.ok("PATCH", f"/jobs/{job}", {"title": "Sink"}, by=anna, headers={"If-Match": '"2"'})
     for search in SEARCHES:
         page = await desk.ok("GET", f"/jobs?limit=1&{search}")

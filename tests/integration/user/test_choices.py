@@ -116,6 +116,7 @@ async def test_settings_have_defaults_and_are_replaced_whole(town: Town) -> None
         ({"locale": "klingon"}, "locale"),
         ({"timeZone": "Mars/Olympus"}, "timeZone"),
         ({"currency": "cedi"}, "currency"),
+        ({"currency": "QQQ"}, "currency"),
         ({"theme": "dark"}, "theme"),
     ):
         bad = await town.call("PUT", "/users/me/settings", body, by=kofi)

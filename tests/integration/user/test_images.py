@@ -31,14 +31,25 @@ def photo() -> bytes:
     return jpeg(exif=exif, comment=b"SECRETCOMMENT")
 
 
+def png(width: int, *chunks: tuple[bytes, bytes]) -> bytes:
+    """A PNG of a declared size, with these chunks between its head and its end."""
+    header = struct.pack(">IIBBBBB", width, width, 8, 2, 0, 0, 0)
+    parts = [(b"IHDR", header), *chunks, (b"IEND", b"")]
+    made = [
+        struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body)) for kind, body in parts
+    ]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(made)
+
+
 def bomb() -> bytes:
     """A tiny PNG that declares 20,000 x 20,000 pixels."""
+    return png(20_000, (b"IDAT", zlib.compress(b"")))
 
-    def chunk(kind: bytes, body: bytes) -> bytes:
-        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
 
-    header = struct.pack(">IIBBBBB", 20_000, 20_000, 8, 2, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"")) + chunk(b"IEND", b"")
+def packed(kind: bytes, before: bytes) -> bytes:
+    """A small PNG with a chunk that unpacks to 50 MB."""
+    pixels = zlib.compress(8 * bytes(1 + 3 * 8))
+    return png(8, (kind, before + zlib.compress(bytes(50_000_000))), (b"IDAT", pixels))
 
 
 async def item(town: Town, by: Principal, title: str = "A roof") -> str:
@@ -139,9 +150,11 @@ async def test_the_timer_of_a_shown_picture_does_nothing(town: Town) -> None:
         (jpeg()[:400], 422, "kit.invalid_image"),
         (b"\xff\xd8\xff\xe0<script>alert(1)</script>", 422, "kit.invalid_image"),
         (bomb(), 422, "kit.image_too_large"),
+        (packed(b"zTXt", b"a\0\0"), 422, "kit.invalid_image"),
+        (packed(b"iCCP", b"a\0\0"), 422, "kit.invalid_image"),
         (jpeg().ljust(10_485_761), 413, "user.image_too_heavy"),
     ],
-    ids=["empty", "pdf", "svg", "zip", "cut", "polyglot", "bomb", "heavy"],
+    ids=["empty", "pdf", "svg", "zip", "cut", "polyglot", "bomb", "text bomb", "profile bomb", "heavy"],
 )
 async def test_what_is_no_picture_is_refused(town: Town, data: bytes, status: int, code: str) -> None:
     ama = town.somebody()

@@ -8,6 +8,7 @@ from kelmah.kit.context import Principal
 from kelmah.services.user import service
 from tests.fixtures.events import envelope
 from tests.integration.user.conftest import Town
+from tests.integration.user.test_bookings import at, book
 
 
 async def rest(town: Town, who: Principal, sequence: int) -> None:
@@ -39,6 +40,10 @@ async def test_a_resting_person_is_hidden_and_comes_back(town: Town, word: str) 
     assert await found(town, word) == []
     for path in ("workers", "users"):
         assert (await town.call("GET", f"/{path}/{ama.user_id}", by=town.somebody())).status == 404
+    facts = await town.service.call("GET", f"/internal/workers/{ama.user_id}", caller="job")
+    assert facts.data["isAvailable"] is False
+    assert (refused := await book(town, ama, "b", at(9), at(10))).status == 409
+    assert refused.data["code"] == "user.worker_not_available"
     await wake(town, ama, 6)
     assert await found(town, word) == [ama.user_id]
     assert await town.stored(ama) == before | {"life_sequence": 6}

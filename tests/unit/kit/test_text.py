@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kelmah.kit.text import clean_line, clean_text, is_email, normalize_email, normalize_phone
+from kelmah.kit.text import clean_line, clean_name, clean_text, is_email, normalize_email, normalize_phone
 
 BIDI = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
 CONTROLS = [chr(code) for code in (*range(0x20), *range(0x7F, 0xA0))]
@@ -21,6 +21,14 @@ def test_a_line_is_trimmed_and_composed() -> None:
 def test_a_line_refuses_control_and_bidi_characters(char: str) -> None:
     with pytest.raises(ValueError, match=rf"U\+{ord(char):04X} \(.*\), at position 2"):
         clean_line(f"ab{char}cd", 10)
+
+
+def test_a_name_has_no_markup() -> None:
+    for text in ("1 < 2 and 3 > 2", "Tom & Jerry", "R&D <3"):
+        assert clean_name(text, 40) == text
+    for text in ("<b>Ama</b>", "Ama<script>", "<img src=x onerror=y>", "</title>"):
+        with pytest.raises(ValueError, match="HTML"):
+            clean_name(text, 40)
 
 
 @pytest.mark.parametrize("char", "\u2028\u2029")

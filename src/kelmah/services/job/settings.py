@@ -4,6 +4,7 @@ from typing import ClassVar
 
 from pydantic import Field
 
+from kelmah.contracts.common import CURRENCIES
 from kelmah.kit.settings import ServiceSettings
 
 
@@ -14,7 +15,7 @@ class JobSettings(ServiceSettings):
     port: int = 3004
     mongo_database: str = "kelmah_job"
     currencies: list[str] = Field(
-        ["GHS", "NGN", "KES", "ZAR", "XOF", "USD", "EUR", "GBP"],
+        list(CURRENCIES),
         min_length=1,
         description="ISO 4217 codes that budgets and rates may be in.",
     )

@@ -254,7 +254,7 @@ def worker_facts(worker: FactsRow, *, free_on: list[date]) -> WorkerFacts:
         skills=[entry.id for entry in worker.skills],
         location=_location(worker.place),
         hourly_rate=_money(worker.hourly_rate),
-        is_available=worker.availability.status == WorkerStatus.AVAILABLE,
+        is_available=worker.availability.status == WorkerStatus.AVAILABLE and not worker.is_resting,
         free_on=free_on,
         response_rate_percent=worker.response_rate_percent,
         rating_milli=_rating(worker),

@@ -82,6 +82,10 @@ class JobDocument(Document):
             IndexModel([("status", ASCENDING), ("terms", ASCENDING), *NEWEST], name="terms"),
             IndexModel([("status", ASCENDING), ("trades", ASCENDING), *NEWEST], name="trades"),
             IndexModel([("status", ASCENDING), ("location.region_key", ASCENDING), *NEWEST], name="region"),
+            IndexModel(
+                [("status", ASCENDING), ("trades", ASCENDING), ("location.region_key", ASCENDING), *NEWEST],
+                name="trade_region",
+            ),
             IndexModel([("status", ASCENDING), ("urgent", ASCENDING), *NEWEST], name="urgent"),
             IndexModel(
                 [
@@ -94,6 +98,7 @@ class JobDocument(Document):
             ),
             _place_index("near"),
             _place_index("trade_near", "trades"),
+            _place_index("term_near", "terms"),
             _place_index("region_near", "location.region_key"),
         ]
 

@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import chain
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 from pymongo import DESCENDING
@@ -22,6 +22,7 @@ _PLACES = Places(
     field="location.point",
     indexes={
         "trade_near": frozenset({"status", "trades"}),
+        "term_near": frozenset({"status", "terms"}),
         "region_near": frozenset({"status", "location.region_key"}),
         "near": frozenset({"status"}),
     },
@@ -60,8 +61,23 @@ class JobRow(msgspec.Struct, frozen=True, kw_only=True):
     distance_m: float | None = None
 
 
-#: The fields of a row.
-PROJECTION = {field.encode_name: 1 for field in msgspec.structs.fields(JobRow)}
+class RankedRow(msgspec.Struct, frozen=True, kw_only=True):
+    """What ranking reads of a job: hundreds are ranked for the few that are shown."""
+
+    class Place(msgspec.Struct, frozen=True):
+        point: JobRow.Point
+
+    id: str = msgspec.field(name="_id")
+    hirer_id: str
+    category: str
+    skills: list[str]
+    budget: Money
+    location: Place
+    published_at: datetime
+    urgent: bool = False
+
+
+RowT = TypeVar("RowT", JobRow, RankedRow)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,7 +122,7 @@ async def any_open_with(stem: str) -> bool:
 
 async def newest_open(wanted: JobFilter, *, after: Position | None, limit: int) -> list[JobRow]:
     """Open jobs that fit, the last published first."""
-    return await _find(with_position(query_of(wanted), "published_at", after), NEWEST, limit)
+    return await _find(JobRow, with_position(query_of(wanted), "published_at", after), NEWEST, limit)
 
 
 async def best_paid_open(wanted: JobFilter, *, after: Amount | None, limit: int) -> list[JobRow]:
@@ -115,24 +131,22 @@ async def best_paid_open(wanted: JobFilter, *, after: Amount | None, limit: int)
     if after is not None:
         beyond = [{"budget.amount": {"$lt": after.amount}}, {"budget.amount": after.amount, "_id": {"$lt": after.id}}]
         query = {"$and": [query, {"$or": beyond}]}
-    return await _find(query, [("budget.amount", DESCENDING), ("_id", DESCENDING)], limit)
+    return await _find(JobRow, query, [("budget.amount", DESCENDING), ("_id", DESCENDING)], limit)
 
 
 async def nearest_open(
     wanted: JobFilter, circle: Circle, *, after: tuple[float, str] | None, limit: int
 ) -> list[JobRow]:
     """Open jobs that fit, the nearest first."""
-    return await _nearest(_conditions(wanted), circle, after=after, limit=limit)
-
-
-async def _nearest(
-    match: dict[str, Any], circle: Circle, *, after: tuple[float, str] | None = None, limit: int
-) -> list[JobRow]:
-    """Ids are found first: in a large town many jobs are looked at for a page."""
     collection = JobDocument.get_pymongo_collection()
-    found = await nearest(collection, _PLACES, circle, match, after=after, limit=limit)
-    rows = {row.id: row for row in await _find({"_id": {"$in": [one.id for one in found]}}, None, limit)}
+    found = await nearest(collection, _PLACES, circle, _conditions(wanted), after=after, limit=limit)
+    rows = await get_rows([one.id for one in found])
     return [msgspec.structs.replace(rows[one.id], distance_m=one.metres) for one in found if one.id in rows]
+
+
+async def get_rows(ids: Sequence[str]) -> dict[str, JobRow]:
+    """Jobs by id, those that are there."""
+    return {row.id: row for row in await _find(JobRow, {"_id": {"$in": list(ids)}})}
 
 
 async def count_facets(wanted: JobFilter) -> Facets:
@@ -151,10 +165,14 @@ async def count_facets(wanted: JobFilter) -> Facets:
     )
 
 
-async def open_for_trades(trades: Collection[str], *, not_of: str, near: Circle | None, limit: int) -> list[JobRow]:
+async def open_for_trades(trades: Collection[str], *, not_of: str, near: Circle | None, limit: int) -> list[RankedRow]:
     """Open jobs that ask for any of these trades: the nearest, or the newest when no place is given."""
-    query = {"status": JobStatus.OPEN.value, "trades": {"$in": sorted(trades)}}
-    rows = await _find(query, NEWEST, limit) if near is None else await _nearest(query, near, limit=limit)
+    query: dict[str, Any] = {"status": JobStatus.OPEN.value, "trades": {"$in": sorted(trades)}}
+    if near is None:
+        rows = await _find(RankedRow, query, NEWEST, limit)
+    else:
+        found = await nearest(JobDocument.get_pymongo_collection(), _PLACES, near, query, limit=limit)
+        rows = await _find(RankedRow, {"_id": {"$in": [one.id for one in found]}})
     return [row for row in rows if row.hirer_id != not_of]
 
 
@@ -168,11 +186,12 @@ def query_of(wanted: JobFilter) -> dict[str, Any]:
 
 def _conditions(wanted: JobFilter) -> dict[str, Any]:
     query: dict[str, Any] = {"status": JobStatus.OPEN.value}
-    groups = [group for group in (wanted.skills, wanted.category) if group]
-    if groups:
-        query["trades"] = _one_of(groups[0])
-    several = [{"trades": _one_of(group)} for group in groups[1:]]
-    several += [{"terms": _one_of(group)} for group in wanted.stems]
+    trades = [group for group in (wanted.skills, wanted.category) if group]
+    several = []
+    for field, groups in (("trades", trades), ("terms", wanted.stems)):
+        if groups:
+            query[field] = _one_of(groups[0])
+        several += [{field: _one_of(group)} for group in groups[1:]]
     if several:
         query["$and"] = several
     if wanted.region_key is not None:
@@ -190,7 +209,8 @@ def _one_of(values: Sequence[str]) -> Any:
     return values[0] if len(values) == 1 else {"$in": list(values)}
 
 
-async def _find(query: Mapping[str, Any], sort: Any, limit: int) -> list[JobRow]:
+async def _find(row: type[RowT], query: Mapping[str, Any], sort: Any = None, limit: int = 0) -> list[RowT]:
     jobs = JobDocument.get_pymongo_collection()
-    rows = jobs.find(query, PROJECTION, sort=sort, limit=limit, max_time_ms=MAX_TIME_MS)
-    return msgspec.convert(await rows.to_list(), list[JobRow])
+    fields = {field.encode_name: 1 for field in msgspec.structs.fields(row)}
+    rows = jobs.find(query, fields, sort=sort, limit=limit, max_time_ms=MAX_TIME_MS)
+    return msgspec.convert(await rows.to_list(), list[row])  # type: ignore[valid-type]  # a type of run time

@@ -3,6 +3,7 @@
 from collections import Counter
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 
 import msgspec
 
@@ -154,10 +155,9 @@ def job_filter(asked: JobSearch, wanted: list[Wanted]) -> JobFilter:
 def why(row: JobRow, wanted: list[Wanted], fits: JobFilter) -> list[Why]:
     """What of the query each part of the job answers; the points of words tell how prominent they are."""
     names = taxonomy.skills()
-    trades = [name for one in row.trades for skill in taxonomy.lineage(one) for name in (skill.name, *skill.synonyms)]
     texts = {
         "title": words.stems(row.title),
-        "trade": words.stems(*trades),
+        "trade": _trade_stems(tuple(row.trades)),
         "place": words.stems(row.location.city, row.location.region),
         "description": words.stems(row.description),
     }
@@ -177,6 +177,13 @@ def why(row: JobRow, wanted: list[Wanted], fits: JobFilter) -> list[Why]:
     if row.distance_m is not None:
         found.append(Why(part="near", found=f"{row.distance_m / 1000:.1f} km away", where="place"))
     return found
+
+
+@lru_cache(maxsize=1024)
+def _trade_stems(trades: tuple[str, ...]) -> list[str]:
+    """The stems of all that these trades are called."""
+    skills = [skill for one in trades for skill in taxonomy.lineage(one)]
+    return words.stems(*(name for skill in skills for name in (skill.name, *skill.synonyms)))
 
 
 async def _wanted_words(q: str | None) -> list[Wanted]:

@@ -2,8 +2,6 @@
 
 from collections.abc import Iterable
 
-import nh3
-
 from kelmah.contracts import taxonomy
 from kelmah.contracts.common import Money
 from kelmah.kit import text
@@ -32,12 +30,9 @@ def line(field: str, typed: str, max_chars: int) -> str:
         BadInput: it is not; names the field.
     """
     try:
-        clean = text.clean_line(typed, max_chars)
+        return _not_empty(field, text.clean_name(typed, max_chars))
     except ValueError as error:
         raise BadInput.of(field, str(error)) from error
-    if nh3.is_html(clean):
-        raise BadInput.of(field, "the text must not contain HTML")
-    return _not_empty(field, clean)
 
 
 def lines(field: str, typed: str, max_chars: int) -> str:

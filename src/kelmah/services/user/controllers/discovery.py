@@ -120,8 +120,8 @@ async def find_workers(
     tags=_TAGS,
     dependencies=_QUERY,
 )
-async def count_workers(worker_query: NamedDependency[WorkerQuery]) -> WorkerFacets:
-    return await search.count_workers(worker_query)
+async def count_workers(context: NamedDependency[Context], worker_query: NamedDependency[WorkerQuery]) -> WorkerFacets:
+    return await search.count_workers(context, worker_query)
 
 
 @get(

@@ -20,6 +20,7 @@ async def take(user_id: str, booking: BookingEntry) -> bool:
             "_id": user_id,
             "role": Role.WORKER.value,
             "availability.status": {"$ne": WorkerStatus.PAUSED.value},
+            "is_resting": {"$ne": True},
             "bookings": {"$not": {"$elemMatch": overlap}},
             "bookings.id": {"$ne": booking.id},
             f"bookings.{MAX_BOOKINGS - 1}": {"$exists": False},

@@ -195,6 +195,13 @@ class ProfileDocument(Document):
             _search_index(
                 "region_rating", ("place.region_key", ASCENDING), ("rating_milli", DESCENDING), ("_id", ASCENDING)
             ),
+            _search_index(
+                "skill_region_rating",
+                ("skills.id", ASCENDING),
+                ("place.region_key", ASCENDING),
+                ("rating_milli", DESCENDING),
+                ("_id", ASCENDING),
+            ),
             _search_index("term_rating", ("terms", ASCENDING), ("rating_milli", DESCENDING), ("_id", ASCENDING)),
             _search_index("trait_rating", ("traits", ASCENDING), ("rating_milli", DESCENDING), ("_id", ASCENDING)),
             _search_index(
@@ -203,6 +210,7 @@ class ProfileDocument(Document):
             _place_index("near"),
             _place_index("region_near", "place.region_key"),
             _place_index("skill_near", "skills.id"),
+            _place_index("term_near", "terms"),
         ]
 
 

@@ -28,13 +28,14 @@ _PLACES = Places(
     field="place.point",
     indexes={
         "skill_near": frozenset({"listed_as", "skills.id"}),
+        "term_near": frozenset({"listed_as", "terms"}),
         "region_near": frozenset({"listed_as", "place.region_key"}),
         "near": frozenset({"listed_as"}),
     },
 )
 _PROJECTION = dict.fromkeys(_FIELDS, 1)
 _FACTS_PROJECTION = dict.fromkeys(
-    {*_FIELDS, "availability", "bookings", "response_rate_percent"} - {"availability.status"}, 1
+    {*_FIELDS, "availability", "bookings", "response_rate_percent", "is_resting"} - {"availability.status"}, 1
 )
 
 
@@ -136,6 +137,7 @@ class FactsRow(Row, frozen=True, kw_only=True):
     availability: Availability
     bookings: list[Booking]
     response_rate_percent: int | None = None
+    is_resting: bool = False
 
 
 async def run(
@@ -203,7 +205,10 @@ async def _nearest(
 def _match(search: Search) -> dict[str, Any]:
     match: dict[str, Any] = {"listed_as": search.listed_as.value}
     if search.terms:
-        match["$and"] = [{"terms": {"$in": list(meant)}} for meant in search.terms]
+        first, *others = [{"$in": list(meant)} for meant in search.terms]
+        match["terms"] = first
+        if others:
+            match["$and"] = [{"terms": meant} for meant in others]
     if search.skill_ids is not None:
         match["skills.id"] = {"$in": list(search.skill_ids)}
     if search.region_key is not None:

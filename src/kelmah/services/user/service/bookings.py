@@ -27,7 +27,7 @@ async def book(context: Context, user_id: str, booking_id: str, data: BookWorker
     Raises:
         NotFound: there is no such worker.
         WorkerBookedAlready: some of the time is taken.
-        WorkerNotAvailable: the worker pauses.
+        WorkerNotAvailable: the worker pauses, or the account rests.
         BookingIdTaken: the id stands for another booking.
     """
     booking = _checked(booking_id, data)
@@ -123,7 +123,7 @@ async def _worker(user_id: str) -> ProfileDocument:
 
 
 def _why_not(worker: ProfileDocument) -> KelmahError:
-    if worker.availability.status is WorkerStatus.PAUSED:
+    if worker.availability.status is WorkerStatus.PAUSED or worker.is_resting:
         return WorkerNotAvailable()
     if len(worker.bookings) >= documents.MAX_BOOKINGS:
         return TooManyEntries(f"At most {documents.MAX_BOOKINGS} bookings are kept.")

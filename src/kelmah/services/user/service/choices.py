@@ -105,7 +105,7 @@ async def set_settings(
     wanted = SettingsEntry(
         locale=data.locale,
         time_zone=typed.time_zone("timeZone", data.time_zone),
-        currency=data.currency,
+        currency=typed.currency(context.settings, "currency", data.currency),
         is_discoverable=data.is_discoverable,
     )
 

@@ -1,6 +1,7 @@
 """Why somebody is among the found, in words."""
 
 from collections.abc import Mapping
+from functools import lru_cache
 
 from kelmah.contracts.user import HitReason, SearchSort
 from kelmah.services.user import mapping
@@ -42,7 +43,13 @@ def _word(row: Row, typed: str, meant: list[str], *, is_known: bool) -> HitReaso
     wanted = {typed, *meant}
     where = next((name for name, texts in places.items() if any(wanted & set(terms.words(one)) for one in texts)), None)
     if where is None:
-        trades = set(terms.index_terms(first=[], skill_ids=[one.id for one in row.skills], last=None))
+        trades = _words_of(tuple(one.id for one in row.skills))
         where = "trades" if wanted & trades else "text"
     word = typed if is_known else f"{typed} (taken as {' or '.join(meant)})"
     return HitReason(factor="words", detail=f"{word} is in the {where}")
+
+
+@lru_cache(maxsize=4096)
+def _words_of(skill_ids: tuple[str, ...]) -> frozenset[str]:
+    """The words by which people call these trades."""
+    return frozenset(terms.index_terms(first=[], skill_ids=skill_ids, last=None))

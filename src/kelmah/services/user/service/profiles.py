@@ -39,6 +39,7 @@ from kelmah.services.user.documents.profiles import (
 )
 from kelmah.services.user.service import spelling, terms, typed
 from kelmah.services.user.service.context import Context
+from kelmah.services.user.settings import UserSettings
 
 log = structlog.get_logger(__name__)
 
@@ -244,7 +245,7 @@ async def update_me(
     context: Context, data: UpdateProfile, *, by: Principal, if_version: int | None = None
 ) -> MyProfile:
     """Change what is sent. All of it is checked before anything is written."""
-    changes = _checked(data)
+    changes = _checked(context.settings, data)
     if data.hourly_rate and by.role is not Role.WORKER:
         raise BadInput.of("hourlyRate", "only workers have a rate")
     sealed = {field: changes.pop(field) for field in ("phone", "address", "coordinates") if field in changes}
@@ -266,7 +267,7 @@ async def update_me(
     return mapping.my_profile(profile, unseal(context.ring, profile))
 
 
-def _checked(data: UpdateProfile) -> dict[str, object]:
+def _checked(settings: UserSettings, data: UpdateProfile) -> dict[str, object]:
     """The fields to set, cleaned, by their stored names."""
     changes: dict[str, object] = {}
     if data.headline is not UNSET:
@@ -286,6 +287,8 @@ def _checked(data: UpdateProfile) -> dict[str, object]:
         changes["phone"] = typed.phone("phone", data.phone) if data.phone else None
     if data.hourly_rate is not UNSET:
         rate = data.hourly_rate
+        if rate is not None:
+            typed.currency(settings, "hourlyRate.currency", rate.currency)
         changes["hourly_rate"] = Rate(amount=rate.amount, currency=rate.currency) if rate else None
     return changes
 

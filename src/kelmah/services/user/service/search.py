@@ -33,6 +33,7 @@ from kelmah.services.user.documents import search as documents
 from kelmah.services.user.documents.search import Row, Search, Window
 from kelmah.services.user.service import explaining, popular, spelling, terms, typed
 from kelmah.services.user.service.context import Context
+from kelmah.services.user.settings import UserSettings
 
 HitT = TypeVar("HitT", WorkerHit, HirerHit)
 #: Kilometres around a place, unless said otherwise.
@@ -78,7 +79,7 @@ async def find_workers(
     Raises:
         BadInput: a parameter does not fit, alone or with another.
     """
-    search, sort, meanings = await _prepare(query)
+    search, sort, meanings = await _prepare(context.settings, query)
     if search is None:
         return WorkerPage(items=[])
     rows, next_cursor = await _page(search, sort, limit, cursor)
@@ -91,13 +92,13 @@ async def find_workers(
     return WorkerPage(items=hits, next_cursor=next_cursor, corrections=corrections or UNSET)
 
 
-async def count_workers(query: WorkerQuery) -> WorkerFacets:
+async def count_workers(context: Context, query: WorkerQuery) -> WorkerFacets:
     """How those who fit spread over trades, regions, languages, ratings and statuses.
 
     Raises:
         BadInput: a parameter does not fit, alone or with another.
     """
-    search, _, _ = await _prepare(query)
+    search, _, _ = await _prepare(context.settings, query)
     found = await documents.facets(search) if search else documents.Facets(0, is_capped=False, counts={})
 
     def facet(field: str, name: Callable[[str], str] = str) -> list[Facet]:
@@ -115,7 +116,7 @@ async def count_workers(query: WorkerQuery) -> WorkerFacets:
     )
 
 
-async def _prepare(query: WorkerQuery) -> Prepared:
+async def _prepare(settings: UserSettings, query: WorkerQuery) -> Prepared:
     near = _near(query)
     sort = query.sort or (SearchSort.DISTANCE if near else SearchSort.RATING)
     if sort is SearchSort.DISTANCE and near is None:
@@ -123,6 +124,8 @@ async def _prepare(query: WorkerQuery) -> Prepared:
     if query.min_rate is not None and query.max_rate is not None and query.min_rate > query.max_rate:
         raise BadInput.of("maxRate", "must not be less than minRate")
     about_rates = sort is SearchSort.RATE or query.min_rate is not None or query.max_rate is not None
+    if query.currency is not None:
+        typed.currency(settings, "currency", query.currency)
     words = terms.query_terms(query.q or "")
     search = Search(
         skill_ids=sorted(taxonomy.expand(typed.skill_id("skill", query.skill))) if query.skill else None,

@@ -9,11 +9,12 @@ from kelmah.contracts import regions, taxonomy
 from kelmah.contracts.common import FieldError
 from kelmah.kit import text
 from kelmah.kit.errors import BadInput
+from kelmah.services.user.settings import UserSettings
 
 
 def line(field: str, typed: str, max_chars: int) -> str:
-    """One clean line, not empty."""
-    return _clean(text.clean_line, field, typed, max_chars)
+    """One clean line without HTML, not empty."""
+    return _clean(text.clean_name, field, typed, max_chars)
 
 
 def optional_line(field: str, typed: str | None, max_chars: int) -> str | None:
@@ -31,6 +32,12 @@ def phone(field: str, typed: str) -> str:
         return text.normalize_phone(typed)
     except ValueError as error:
         raise BadInput.of(field, str(error)) from error
+
+
+def currency(settings: UserSettings, field: str, typed: str) -> str:
+    if typed not in settings.currencies:
+        raise BadInput.of(field, f"must be one of {', '.join(settings.currencies)}")
+    return typed
 
 
 def time_zone(field: str, typed: str) -> str:
