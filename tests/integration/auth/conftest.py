@@ -29,6 +29,7 @@ TIMERS: dict[str, Callable[..., Awaitable[None]]] = {
     "auth.send_password_reset": rules.send_password_reset,
     "auth.send_email_change": rules.send_email_change,
     "auth.send_email_changed": rules.send_email_changed,
+    "auth.send_known": rules.send_known,
     "auth.send_notice": rules.send_notice,
 }
 _addresses = (f"10.{a}.{b}.{c}" for a, b, c in itertools.product(range(256), range(256), range(1, 255)))

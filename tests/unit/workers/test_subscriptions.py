@@ -18,6 +18,7 @@ UNHEARD = {
     "auth.mfa_enabled.v1",
     "auth.passkey_added.v1",
     "auth.passkey_removed.v1",
+    "auth.registration_refused.v1",
     "auth.role_changed.v1",
     "job.amendment_closed.v1",
     "job.amendment_proposed.v1",

@@ -25,7 +25,7 @@ from kelmah.services.auth.service.lifecycle import delete as delete_account
 from kelmah.services.auth.service.lifecycle import export as export_account
 from kelmah.services.auth.service.logins import login, login_mfa, login_passkey, step_up
 from kelmah.services.auth.service.mails import resend_verification as send_verification_again
-from kelmah.services.auth.service.mails import send_notice, send_password_reset, send_verification
+from kelmah.services.auth.service.mails import send_known, send_notice, send_password_reset, send_verification
 from kelmah.services.auth.service.mfa import confirm as confirm_mfa
 from kelmah.services.auth.service.mfa import disable as disable_mfa
 from kelmah.services.auth.service.mfa import set_up as set_up_mfa
@@ -107,6 +107,7 @@ __all__ = [
     "rotate_signing_keys",
     "send_email_change",
     "send_email_changed",
+    "send_known",
     "send_notice",
     "send_password_reset",
     "send_verification",
