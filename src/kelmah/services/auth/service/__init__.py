@@ -19,7 +19,7 @@ from kelmah.services.auth.service.email_changes import request as request_email_
 from kelmah.services.auth.service.email_changes import send as send_email_change
 from kelmah.services.auth.service.email_changes import send_done as send_email_changed
 from kelmah.services.auth.service.hashing import open_hasher
-from kelmah.services.auth.service.lifecycle import change_role, not_me
+from kelmah.services.auth.service.lifecycle import change_role, end_sessions_of, not_me
 from kelmah.services.auth.service.lifecycle import deactivate as deactivate_account
 from kelmah.services.auth.service.lifecycle import delete as delete_account
 from kelmah.services.auth.service.lifecycle import export as export_account
@@ -75,6 +75,7 @@ __all__ = [
     "disable_mfa",
     "end_all_own",
     "end_own",
+    "end_sessions_of",
     "exchange_oauth",
     "export_account",
     "finish_oauth",
