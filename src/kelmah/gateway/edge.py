@@ -198,7 +198,7 @@ class Edge:
             address=address,
             api_key_id=claims.sid if claims and claims.scopes is not None else None,
         )
-        verdict = await self._parts.limits.check(route.limit, key)
+        verdict = await self._parts.limits.check(route.limit, key, route.cost)
         extra += limits.headers(verdict)
         if not verdict.allowed:
             raise errors.TooManyRequests(retry_after_s=verdict.retry_after_s)

@@ -42,6 +42,7 @@ class _LimitClass(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class _Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     auth: Literal["public", "signed_in"] | list[Role]
     limit: str = "default"
+    cost: Annotated[int, Meta(ge=1, le=1000)] = 1
     timeout_s: Annotated[float, Meta(gt=0, le=3600)] = 10.0
     streams: bool = False
     retry: Literal["safe", "never"] = "safe"
@@ -75,6 +76,7 @@ class Route:
     Attributes:
         methods: of HTTP, or `WS` alone.
         roles: None: anybody; empty: any signed-in person; else persons in one of these roles.
+        cost: units of the limit that one request takes.
         timeout_s: seconds that the service may leave us waiting, for its first byte and between any two.
         streams: the body is passed on as it comes, unsigned, and the answer likewise.
         balance: how one of the service's instances is chosen.
@@ -87,6 +89,7 @@ class Route:
     service: str
     roles: frozenset[Role] | None
     limit: str
+    cost: int
     timeout_s: float
     streams: bool
     retries: bool
@@ -142,6 +145,8 @@ class RouteTable:
             yield f"{name}: methods are of {', '.join(sorted(_METHODS))}, and WS stands alone"
         if route.limit not in self.limits:
             yield f"{name}: no limit class is named {route.limit!r}"
+        elif route.cost > self.limits[route.limit].limit.capacity:
+            yield f"{name}: costs more than {route.limit!r} ever has"
         *segments, last = route.path.split("/")[1:]
         if last != "*":
             segments.append(last)
@@ -230,6 +235,7 @@ def _route(service: str, name: str, entry: _Entry) -> Route:
         service=service,
         roles=None if entry.auth == "public" else frozenset(() if entry.auth == "signed_in" else entry.auth),
         limit=entry.limit,
+        cost=entry.cost,
         timeout_s=entry.timeout_s,
         streams=entry.streams,
         retries=entry.retry == "safe",

@@ -72,7 +72,14 @@ class Sockets:
         with self._place(who):
             digest = signing.body_digest(b"")
             headers = signed_headers(request, self._keys, method="GET", digest=digest)
-            call = Call(method="GET", target=request.target, headers=headers, body=b"", streams=True)
+            call = Call(
+                method="GET",
+                target=request.target,
+                headers=headers,
+                body=b"",
+                streams=True,
+                timeout_s=request.route.timeout_s,
+            )
             key = request.principal.user_id if request.principal else request.address
             attempt = self._services[request.route.service].balancer.take(request.route.balance, key)
             instance = attempt.instance
@@ -111,7 +118,7 @@ class Sockets:
                     headers=CIMultiDict((name.decode(), value.decode()) for name, value in call.headers),
                     protocols=scope["subprotocols"],
                     heartbeat=HEARTBEAT_S,
-                    max_msg_size=MAX_MESSAGE_BYTES,
+                    max_msg_size=MAX_MESSAGE_BYTES + 1,  # aiohttp refuses what reaches it
                     timeout=ClientWSTimeout(ws_close=CLOSE_S),
                 )
         except WSServerHandshakeError as error:

@@ -246,7 +246,8 @@ def _b64(content: Any) -> str:
 @asynccontextmanager
 async def serving(app: ASGIApp, *, port: int = 0) -> AsyncIterator[str]:
     """The app as `kelmah serve gateway` serves it, on a free port if none is given; its base URL."""
-    config = gateway_server.config(app, host="127.0.0.1", port=port, drain_s=10 if port else 1)
+    served = GatewaySettings.model_construct(host="127.0.0.1", port=port, client_timeout_s=1)
+    config = gateway_server.config(app, settings=served, drain_s=10 if port else 1)
     server = uvicorn.Server(config)
     running = asyncio.create_task(server._serve())
     while not server.started:

@@ -42,7 +42,7 @@ async def send(service: Service, notification_id: str, channel: str) -> None:
 async def applied(service: Service, hirer: Principal) -> str:
     """Something that can wait."""
     event = job.ApplicationReceived(**JOB, hirer_id=hirer.user_id, worker_id="w")
-    await rules.on_application_received(service.context, envelope(event), event)
+    await rules.notify(service.context, envelope(event), event)
     return str((await service.call("GET", API, by=hirer)).data["items"][0]["id"])
 
 
@@ -51,7 +51,7 @@ async def test_what_is_not_wanted_is_not_shown_or_sent(
 ) -> None:
     platform.prefer(worker, in_app=False)
     event = payment.EscrowFunded(**ESCROW, hirer_id="h", worker_id=worker.user_id, amount=AMOUNT)
-    await rules.on_escrow_funded(service.context, envelope(event), event)
+    await rules.notify(service.context, envelope(event), event)
     page = (await service.call("GET", API, by=worker)).data
     assert (page["items"], page["unreadCount"]) == ([], 0)
     rows = await service.context.mongo.collection("deliveries").find({"user_id": worker.user_id}).to_list()
@@ -122,7 +122,7 @@ async def test_a_link_cannot_carry_a_script_into_its_page(service: Service) -> N
 
 async def test_security_mails_cannot_be_ended(service: Service, worker: Principal, mailbox: Mailbox) -> None:
     event = auth.PasswordChanged(user_id=worker.user_id, how="reset")
-    await rules.on_password_changed(service.context, envelope(event), event)
+    await rules.notify(service.context, envelope(event), event)
     (row,) = (await service.call("GET", API, by=worker)).data["items"]
     assert row["kind"] == "password_changed"
     # It goes although it was read, and in the dead of night.

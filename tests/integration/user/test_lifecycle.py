@@ -1,6 +1,8 @@
-"""A person at rest is not found and comes back whole; one who is gone leaves a bare row."""
+"""Another role is taken over; a person at rest is not found and comes back whole; one who is gone leaves a bare row."""
 
-from kelmah.contracts.auth import AccountDeactivated, AccountDeleted, AccountReactivated
+import asyncio
+
+from kelmah.contracts.auth import AccountDeactivated, AccountDeleted, AccountReactivated, RoleChanged
 from kelmah.contracts.common import Role
 from kelmah.kit.context import Principal
 from kelmah.services.user import service
@@ -81,3 +83,14 @@ async def test_the_bookmarks_of_a_deleted_person_go(town: Town) -> None:
     assert await rows.count_documents({"user_id": kofi.user_id}) == 1
     await delete(town, kofi)
     assert await rows.count_documents({"user_id": kofi.user_id}) == 0
+
+
+async def test_another_role_is_taken_over(town: Town, word: str) -> None:
+    ama = await town.worker("tiling", profile={"headline": word})
+    event = RoleChanged(user_id=ama.user_id, old_role=Role.WORKER, new_role=Role.HIRER, by="admin")
+    told = envelope(event, sequence=2)
+    await asyncio.gather(*(service.on_role_changed(town.context, told, event) for _ in range(3)))
+    assert await found(town, word) == []
+    shown = await town.call("GET", f"/hirers?q={word}", by=town.somebody())
+    assert [one["userId"] for one in shown.data["items"]] == [ama.user_id]
+    assert (await town.stored(ama))["version"] == 4

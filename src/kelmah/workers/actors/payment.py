@@ -21,8 +21,14 @@ async def check_ledger(context: service.Context) -> None:
     report = await service.check_ledger(context)
     metrics.ledger_faults.set(len(report.faults))
     metrics.ledger_entries.set(report.entries)
+    metrics.unreconciled.clear()
+    metrics.unreconciled_age_s.clear()
+    for currency, (amount, age_s) in (await service.unreconciled(context)).items():
+        metrics.unreconciled.labels(currency).set(amount)
+        metrics.unreconciled_age_s.labels(currency).set(age_s)
 
 
 on_timer("payment.check_ledger", check_ledger)
+on_timer("payment.reconcile", service.reconcile_daily)
 on_timer("payment.send_withdrawal", service.send_withdrawal)
 on_timer("payment.requery_withdrawal", service.requery_withdrawal)

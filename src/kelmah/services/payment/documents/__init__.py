@@ -1,8 +1,15 @@
 """The payment service's collections and every query over them."""
 
+from kelmah.services.payment.documents.bank import (
+    BankExportDocument,
+    BankLineDocument,
+    BankPayoutDocument,
+    BankStatementDocument,
+)
 from kelmah.services.payment.documents.chargebacks import ChargebackDocument
 from kelmah.services.payment.documents.deposits import DepositDocument
 from kelmah.services.payment.documents.escrows import DisputeDocument, EscrowDocument
+from kelmah.services.payment.documents.exceptions import ExceptionDocument
 from kelmah.services.payment.documents.ledger import AccountDocument, EntryDocument, Halt
 from kelmah.services.payment.documents.methods import MethodDocument
 from kelmah.services.payment.documents.parties import PartyDocument
@@ -20,6 +27,11 @@ DOCUMENTS = (
     WebhookDocument,
     WithdrawalDocument,
     ChargebackDocument,
+    BankStatementDocument,
+    BankLineDocument,
+    BankPayoutDocument,
+    BankExportDocument,
+    ExceptionDocument,
     Halt,
 )
 

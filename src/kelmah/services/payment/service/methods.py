@@ -1,10 +1,12 @@
 """Saved payment methods."""
 
+import msgspec
+
 from kelmah.contracts.common import Page
 from kelmah.contracts.payment import MethodView, Provider, SaveMethod
 from kelmah.kit import clock, idempotency
 from kelmah.kit.context import Principal
-from kelmah.kit.errors import Conflict
+from kelmah.kit.errors import BadInput, Conflict
 from kelmah.kit.ids import new_id
 from kelmah.services.payment import mapping
 from kelmah.services.payment.documents import MethodDocument
@@ -21,9 +23,14 @@ async def save_method(context: Context, request: SaveMethod, *, by: Principal) -
     if await documents.count_methods(by.user_id) >= documents.MAX_METHODS:
         raise Conflict(f"At most {documents.MAX_METHODS} payment methods can be kept.")
     method_id = new_id()
+    if (request.token is None) == (request.account is None) or (request.account is None) == (
+        request.provider is Provider.BANK
+    ):
+        raise BadInput.of("token", "the provider bank takes an account, every other one a token")
+    token = request.token or msgspec.json.encode(request.account).decode()
     try:
         card = await find_provider(context, request.provider, "provider").save_method(
-            user_id=by.user_id, method_id=idempotency.current_id() or method_id, token=request.token
+            user_id=by.user_id, method_id=idempotency.current_id() or method_id, token=token
         )
     except ProviderRefusedError as refusal:
         raise Declined(f"The provider refused this payment method ({refusal.code}).") from refusal

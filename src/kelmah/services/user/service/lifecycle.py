@@ -1,10 +1,10 @@
-"""What the rest, the waking and the end of an account do to a profile.
+"""What another role, the rest, the waking and the end of an account do to a profile.
 
-The three arrive in any order, so each is taken only if it is later in the account's own story than what was taken
+They arrive in any order, so each is taken only if it is later in the account's own story than what was taken
 before.
 """
 
-from kelmah.contracts.auth import AccountDeactivated, AccountDeleted, AccountReactivated
+from kelmah.contracts.auth import AccountDeactivated, AccountDeleted, AccountReactivated, RoleChanged
 from kelmah.contracts.events import Envelope
 from kelmah.services.user.documents import bookmarks
 from kelmah.services.user.documents import profiles as documents
@@ -66,3 +66,16 @@ async def on_account_deleted(context: Context, envelope: Envelope, event: Accoun
         await bookmarks.remove_person(event.user_id)
 
     await context.mongo.transact(change)
+
+
+async def on_role_changed(context: Context, envelope: Envelope, event: RoleChanged) -> None:
+    """Take over the role that staff gave the person."""
+
+    def change(profile: ProfileDocument) -> list[str]:
+        if envelope.sequence <= profile.role_sequence:
+            return []
+        profile.role, profile.role_sequence = event.new_role, envelope.sequence
+        return ["role"]
+
+    if await profiles.ensure(context, [event.user_id]):
+        await profiles.edit(context, event.user_id, change)

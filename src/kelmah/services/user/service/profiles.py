@@ -17,6 +17,7 @@ from kelmah.contracts.user import (
     PublicProfile,
     StatusChanged,
     UpdateProfile,
+    Verification,
     Visibility,
     WorkerStatus,
 )
@@ -163,6 +164,10 @@ def derive(profile: ProfileDocument) -> None:
     profile.listed_as = profile.role if listed else None
     for booking in profile.bookings:
         localize(booking, profile.availability.time_zone)
+    # Who searches for a language also finds those who named the country that they speak it as in: fr finds fr-CI.
+    spoken = dict.fromkeys(tag for full in profile.languages for tag in (full, full.partition("-")[0]))
+    verified = any(one.verification is Verification.VERIFIED for one in profile.certificates)
+    profile.traits = [*(["verified"] if verified else []), *(f"language:{tag}" for tag in spoken)]
     choice = mapping.visibility(profile)
     company = profile.company if choice[ProfilePart.COMPANY] is Visibility.PUBLIC else None
     place = [profile.place.city, profile.place.region] if profile.place else []
