@@ -95,9 +95,33 @@ async def test_a_password_made_of_the_address_is_refused(visitor: Visitor) -> No
     assert (reply.status, reply.data["code"]) == (400, "auth.password_refused")
 
 
-async def test_a_body_that_is_too_large_is_not_read(visitor: Visitor) -> None:
-    reply = await visitor.register(password="x" * 100_000)
-    assert (reply.status, reply.data["code"]) == (413, "payload_too_large")
+@pytest.mark.parametrize("size", [100_000, 10_000_000])
+async def test_a_body_that_is_too_large_is_not_read(visitor: Visitor, size: int) -> None:
+    for reply in (await visitor.register(password="x" * size), await visitor.login(password="x" * size)):
+        assert (reply.status, reply.data["code"]) == (413, "payload_too_large")
+
+
+OPERATORS: dict[str, dict[str, Any]] = {
+    "login": {"email": "a@example.com", "password": PASSWORD},
+    "login/mfa": {"challenge": "x" * 43, "code": "123456"},
+    "refresh": {"refreshToken": "x" * 43},
+    "logout": {"refreshToken": "x" * 43},
+    "verify-email": {"token": "x" * 43},
+    "resend-verification": {"email": "a@example.com"},
+    "forgot-password": {"email": "a@example.com"},
+    "reset-password": {"token": "x" * 43, "newPassword": PASSWORD},
+    "not-me": {"token": "x" * 43},
+    "email-change/confirm": {"token": "x" * 43},
+    "oauth/exchange": {"code": "x" * 43},
+}
+
+
+@pytest.mark.parametrize("value", [{"$gt": ""}, {"$ne": None}, {"$where": "1"}, [{"$regex": ".*"}]], ids=str)
+@pytest.mark.parametrize("operation", OPERATORS)
+async def test_operators_of_the_database_are_no_values(visitor: Visitor, operation: str, value: Any) -> None:
+    for field in OPERATORS[operation]:
+        reply = await visitor.post(operation, OPERATORS[operation] | {field: value})
+        assert (reply.status, [one["field"] for one in reply.data["errors"]]) == (400, [field])
 
 
 async def test_a_taken_address_is_answered_alike_in_any_spelling(
