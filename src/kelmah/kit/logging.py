@@ -88,11 +88,13 @@ def configure(service: str, *, level: str = "INFO", human: bool = False) -> None
         _scrub_event,
     ]
     renderer: Any = structlog.dev.ConsoleRenderer() if human else _render
-    as_bytes: Any = _to_bytes
+    # A worker's stderr is a pipe of dramatiq's, which takes text and has no buffer below.
+    raw = getattr(sys.stderr, "buffer", None)
+    encoder: list[Any] = [] if raw is None else [_to_bytes]
     # Our own lines go to stderr at once. By way of the standard library each would cost four times as much.
     structlog.configure(
-        processors=[*shared, renderer, as_bytes],
-        logger_factory=structlog.BytesLoggerFactory(sys.stderr.buffer),
+        processors=[*shared, renderer, *encoder],
+        logger_factory=structlog.WriteLoggerFactory(sys.stderr) if raw is None else structlog.BytesLoggerFactory(raw),
         wrapper_class=structlog.make_filtering_bound_logger(level.lower()),
         cache_logger_on_first_use=True,
     )

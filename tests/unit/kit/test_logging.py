@@ -1,7 +1,13 @@
 """Logs carry neither secrets nor personal data."""
 
-import pytest
+import json
+import logging as std_logging
+import sys
 
+import pytest
+import structlog
+
+from kelmah.kit import logging
 from kelmah.kit.logging import MAX_VALUE_CHARS, REDACTED, scrub
 
 
@@ -32,3 +38,32 @@ def test_what_is_neither_stays(text: str) -> None:
 
 def test_a_long_value_is_cut() -> None:
     assert scrub("x" * (MAX_VALUE_CHARS + 1)) == "x" * MAX_VALUE_CHARS
+
+
+class Pipe:
+    """A worker's stderr: text alone, as dramatiq's pipe."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def write(self, text: str) -> None:
+        self.lines.append(text)
+
+    def flush(self) -> None:
+        pass
+
+
+def test_a_stream_without_a_buffer_gets_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    pipe, before = Pipe(), structlog.get_config()
+    root = std_logging.getLogger()
+    handlers, level = root.handlers, root.level
+    monkeypatch.setattr(sys, "stderr", pipe)
+    try:
+        logging.configure("workers")
+        structlog.get_logger("test").info("worker.started", user_email="ama@example.com")
+    finally:
+        structlog.configure(**before)
+        root.handlers, root.level = handlers, level
+    [line] = "".join(pipe.lines).splitlines()
+    found = json.loads(line)
+    assert (found["event"], found["service"], found["user_email"]) == ("worker.started", "workers", REDACTED)
