@@ -78,9 +78,9 @@ class Visitor:
         more.setdefault("headers", self.headers)
         return await self.auth.call("POST", f"/api/v1/auth/{operation}", body, **more)
 
-    async def register(self, **more: Any) -> Reply:
+    async def register(self, *, headers: dict[str, str] | None = None, **more: Any) -> Reply:
         body = {"email": self.email, "password": self.password, "firstName": "Esi", "lastName": "Owusu"}
-        return await self.post("register", body | {"role": "worker"} | more)
+        return await self.post("register", body | {"role": "worker"} | more, headers=headers or self.headers)
 
     async def login(self, **more: Any) -> Reply:
         reply = await self.post("login", {"email": self.email, "password": self.password} | more)

@@ -148,6 +148,12 @@ async def test_a_taken_address_is_answered_alike_in_any_spelling(
     assert mailbox.messages(visitor.email)[-1]["Subject"] == "You have an account at Kelmah"
 
 
+async def test_an_address_is_not_filled_with_mails_whoever_has_it(auth: Service, visitor: Visitor) -> None:
+    networks = (f"198.51.100.{number}" for number in range(1, 8))
+    replies = [await visitor.register(headers={"x-forwarded-for": one}) for one in networks]
+    assert [reply.status for reply in replies] == [201] * 5 + [429] * 2
+
+
 async def account_with(auth: Service, email: str) -> dict[str, Any]:
     found: dict[str, Any] | None = await auth.context.mongo.collection("accounts").find_one(
         {"email_index": {"$in": auth.context.email_indexes(email)}}

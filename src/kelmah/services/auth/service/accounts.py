@@ -53,9 +53,9 @@ async def register(context: Context, request: RegisterRequest, *, client: Client
 
     Raises:
         BadInput: a field that does not fit.
-        TooManyAttempts: the network registered too many accounts.
+        TooManyAttempts: the network registered too many accounts, or the address was named too often.
     """
-    await throttle.charge_registration(context, client)
+    await throttle.charge_registration(context, client, email_index=email_indexes(context, request.email)[0])
     new = await _checked(
         context,
         email=request.email,
