@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 import pytest
+from beanie import init_beanie
 from pymongo import monitoring
 
 from kelmah.kit.ids import new_id
@@ -56,7 +57,7 @@ class Counting:
 
 
 @pytest.fixture
-async def watched(settings: AuthSettings) -> AsyncIterator[tuple[Service, Commands]]:
+async def watched(auth: Service, settings: AuthSettings) -> AsyncIterator[tuple[Service, Commands]]:
     """A service of its own with no limits in the way, and what it asks of MongoDB."""
     commands = Commands()
     monitoring.register(commands)
@@ -66,6 +67,8 @@ async def watched(settings: AuthSettings) -> AsyncIterator[tuple[Service, Comman
             yield service, commands
     finally:
         monitoring._LISTENERS.command_listeners.remove(commands)
+        # Documents belong to the app that was opened last; the other tests' one goes on.
+        await init_beanie(auth.context.mongo.database, document_models=list(DOCUMENTS), skip_indexes=True)
 
 
 @pytest.fixture(autouse=True)
