@@ -29,6 +29,7 @@ TIMERS: dict[str, Callable[..., Awaitable[None]]] = {
     "auth.send_password_reset": rules.send_password_reset,
     "auth.send_email_change": rules.send_email_change,
     "auth.send_email_changed": rules.send_email_changed,
+    "auth.send_known": rules.send_known,
     "auth.send_notice": rules.send_notice,
 }
 _addresses = (f"10.{a}.{b}.{c}" for a, b, c in itertools.product(range(256), range(256), range(1, 255)))
@@ -77,9 +78,9 @@ class Visitor:
         more.setdefault("headers", self.headers)
         return await self.auth.call("POST", f"/api/v1/auth/{operation}", body, **more)
 
-    async def register(self, **more: Any) -> Reply:
+    async def register(self, *, headers: dict[str, str] | None = None, **more: Any) -> Reply:
         body = {"email": self.email, "password": self.password, "firstName": "Esi", "lastName": "Owusu"}
-        return await self.post("register", body | {"role": "worker"} | more)
+        return await self.post("register", body | {"role": "worker"} | more, headers=headers or self.headers)
 
     async def login(self, **more: Any) -> Reply:
         reply = await self.post("login", {"email": self.email, "password": self.password} | more)

@@ -183,3 +183,17 @@ async def test_two_admins_cannot_take_the_role_from_each_other(auth: Service) ->
         change(auth, two.user_id, one, role="worker"), change(auth, one.user_id, two, role="worker")
     )
     assert sorted((first.status, second.status)) == [200, 403]
+
+
+async def test_an_admin_ends_the_sessions_of_a_person(auth: Service, member: Visitor) -> None:
+    boss, user_id = await admin(auth), member.principal.user_id
+    path = f"/api/v1/admin/users/{user_id}/sessions"
+    for by, status in ((None, 401), (fresh(member), 403), (msgspec.structs.replace(boss, authenticated_at=1), 403)):
+        assert (await auth.call("DELETE", path, by=by)).status == status
+    assert await live_sessions(auth, user_id) == 1
+    assert (await auth.call("DELETE", f"/api/v1/admin/users/{new_id()}/sessions", by=boss)).status == 404
+    assert (await auth.call("DELETE", path, by=boss)).status == 204
+    assert await live_sessions(auth, user_id) == 0
+    assert await live_sessions(auth, boss.user_id) == 1
+    assert member.tokens is not None
+    assert (await member.refresh(member.tokens["refreshToken"])).status == 401

@@ -18,6 +18,7 @@ UNHEARD = {
     "auth.mfa_enabled.v1",
     "auth.passkey_added.v1",
     "auth.passkey_removed.v1",
+    "auth.registration_refused.v1",
     "job.job_closed.v1",
     "job.job_created.v1",
     "job.job_deleted.v1",

@@ -62,6 +62,13 @@ class LoginRefused(Event, frozen=True, kw_only=True):
     reason: str
 
 
+class RegistrationRefused(Event, frozen=True, kw_only=True):
+    """Somebody wanted to register with the address of this account. For the audit only."""
+
+    TYPE: ClassVar[str] = "auth.registration_refused.v1"
+    user_id: str
+
+
 class RoleChanged(Event, frozen=True, kw_only=True):
     """An administrator gave the person another role; every session ended with it."""
 

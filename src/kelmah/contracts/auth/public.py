@@ -30,7 +30,7 @@ OpaqueToken = Annotated[str, Meta(min_length=16, max_length=512, pattern=r"^[A-Z
 
 #: A code of an authenticator app, or a recovery code with or without its hyphens.
 FactorCode = Annotated[
-    str, Meta(pattern=r"^([0-9]{6}|[A-Za-z2-7]{4}(-?[A-Za-z2-7]{4}){3})\Z", max_length=19, examples=["287082"])
+    str, Meta(pattern=r"^([0-9]{6}|[A-Za-z2-7]{4}(-?[A-Za-z2-7]{4}){5})\Z", max_length=29, examples=["287082"])
 ]
 
 

@@ -54,6 +54,7 @@ POLICY: Policy = {
     "ExportMe": SIGNED_IN,
     "DeleteMe": SIGNED_IN,
     "ChangeRole": roles(Role.ADMIN),
+    "EndSessionsOf": roles(Role.ADMIN),
     "StepUp": SIGNED_IN,
     "SetUpMfa": SIGNED_IN,
     "VerifyMfa": SIGNED_IN,

@@ -108,6 +108,19 @@ async def change_role(
     return await service.change_role(context, user_id, data, by=principal)
 
 
+@delete(
+    "/api/v1/admin/users/{user_id:str}/sessions",
+    operation_id="EndSessionsOf",
+    summary="End every session and API key of somebody",
+    description=_FRESH,
+    tags=STAFF,
+)
+async def end_sessions_of(
+    user_id: FromPath[str], context: NamedDependency[Context], principal: NamedDependency[Principal]
+) -> None:
+    await service.end_sessions_of(context, user_id, by=principal)
+
+
 LIFECYCLE_CONTROLLERS = (
     not_me,
     request_email_change,
@@ -116,4 +129,5 @@ LIFECYCLE_CONTROLLERS = (
     export_me,
     delete_me,
     change_role,
+    end_sessions_of,
 )

@@ -46,14 +46,12 @@ class AccountDocument(Document):
         indexes: ClassVar = [IndexModel([("email_index", ASCENDING)], unique=True, name=EMAIL_INDEX)]
 
 
-async def insert(account: AccountDocument, *, email_indexes: Sequence[str]) -> None:
-    """Add an account.
+async def insert(account: AccountDocument) -> None:
+    """Add an account, whose address was looked for under all of the key ring's indexes.
 
     Raises:
-        EmailTaken: an account has this address, under any of the key ring's indexes.
+        EmailTaken: another process was first.
     """
-    if await by_email(email_indexes) is not None:
-        raise EmailTaken
     try:
         await account.insert(session=session())
     except DuplicateKeyError as error:

@@ -20,13 +20,13 @@ from kelmah.services.auth.service.email_changes import request as request_email_
 from kelmah.services.auth.service.email_changes import send as send_email_change
 from kelmah.services.auth.service.email_changes import send_done as send_email_changed
 from kelmah.services.auth.service.hashing import open_hasher
-from kelmah.services.auth.service.lifecycle import change_role, not_me
+from kelmah.services.auth.service.lifecycle import change_role, end_sessions_of, not_me
 from kelmah.services.auth.service.lifecycle import deactivate as deactivate_account
 from kelmah.services.auth.service.lifecycle import delete as delete_account
 from kelmah.services.auth.service.lifecycle import export as export_account
 from kelmah.services.auth.service.logins import login, login_mfa, login_passkey, step_up
 from kelmah.services.auth.service.mails import resend_verification as send_verification_again
-from kelmah.services.auth.service.mails import send_notice, send_password_reset, send_verification
+from kelmah.services.auth.service.mails import send_known, send_notice, send_password_reset, send_verification
 from kelmah.services.auth.service.mfa import confirm as confirm_mfa
 from kelmah.services.auth.service.mfa import disable as disable_mfa
 from kelmah.services.auth.service.mfa import set_up as set_up_mfa
@@ -76,6 +76,7 @@ __all__ = [
     "disable_mfa",
     "end_all_own",
     "end_own",
+    "end_sessions_of",
     "exchange_oauth",
     "export_account",
     "finish_oauth",
@@ -109,6 +110,7 @@ __all__ = [
     "rotate_signing_keys",
     "send_email_change",
     "send_email_changed",
+    "send_known",
     "send_notice",
     "send_password_reset",
     "send_verification",

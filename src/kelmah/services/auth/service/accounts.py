@@ -2,8 +2,16 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import NamedTuple
 
-from kelmah.contracts.auth import AccountView, Contact, EmailVerified, RegisterRequest, UserRegistered
+from kelmah.contracts.auth import (
+    AccountView,
+    Contact,
+    EmailVerified,
+    RegisterRequest,
+    RegistrationRefused,
+    UserRegistered,
+)
 from kelmah.contracts.common import Role
 from kelmah.kit import clock
 from kelmah.kit.context import Principal
@@ -40,21 +48,80 @@ async def notify(context: Context, account_id: str, notice: str, cause_id: str) 
 async def register(context: Context, request: RegisterRequest, *, client: Client) -> AccountView:
     """Make a worker's or a hirer's account and send the mail that proves its address.
 
+    Where the address has an account already, the answer is of the same form, its id is nobody's, and the owner is
+    written to: nobody learns who has an account. Both ways check and hash the password and write as much.
+
     Raises:
         BadInput: a field that does not fit.
-        EmailTaken: there is an account with this address.
-        TooManyAttempts: the network registered too many accounts.
+        TooManyAttempts: the network registered too many accounts, or the address was named too often.
     """
-    await throttle.charge_registration(context, client)
-    return await create_account(
+    await throttle.charge_registration(context, client, email_index=email_indexes(context, request.email)[0])
+    new = await _checked(
         context,
         email=request.email,
         password=request.password,
-        first_name=request.first_name,
-        last_name=request.last_name,
+        names=(request.first_name, request.last_name),
         role=Role(request.role),
-        verified=False,
     )
+
+    is_waiting = await bridging.is_waiting(context, new.email)
+
+    async def change() -> AccountView:
+        if is_waiting:  # somebody who was not moved yet: the mail that lets them in moves them
+            await bridging.ask_for_reset(context, new.email)
+            return _nobody(new)
+        known = await documents.by_email(context.email_indexes(new.email))
+        if known is not None:
+            return await _refuse_known(context, known, new)
+        return mapping.account_view(await make_account(context, new, verified=False), context.ring)
+
+    try:
+        return await context.mongo.transact(change)
+    except EmailTaken:  # by a twin of this request that was first
+        return await context.mongo.transact(change)
+
+
+async def _refuse_known(context: Context, known: AccountDocument, new: "NewAccount") -> AccountView:
+    """Tell the owner of the address, and nobody else, that somebody wanted to register with it."""
+    now = clock.now()
+    await documents.touch(known.id, at=now)
+    event = RegistrationRefused(user_id=known.id)
+    await context.events.append(event, subject=f"login:{new_id()}")
+    await context.timers.set(f"auth.send_known:{known.id}", "auth.send_known", [known.id])
+    return _nobody(new)
+
+
+def _nobody(new: "NewAccount") -> AccountView:
+    """What a registration is answered that makes no account: nobody can tell."""
+    return AccountView(
+        id=new_id(),
+        email=new.email,
+        first_name=new.names[0],
+        last_name=new.names[1],
+        role=new.role,
+        email_verified=False,
+        created_at=clock.now(),
+    )
+
+
+class NewAccount(NamedTuple):
+    """What was asked for and checked."""
+
+    email: str
+    names: tuple[str, str]
+    role: Role
+    password_hash: str | None
+
+
+async def _checked(context: Context, *, email: str, password: str, names: tuple[str, str], role: Role) -> NewAccount:
+    """Raises:
+    BadInput: a field that does not fit.
+    """
+    email = email.strip()
+    email_indexes(context, email)  # refuses what is no address
+    clean = (_name("firstName", names[0]), _name("lastName", names[1]))
+    await strength.check(context, password, field="password", email=email, names=clean)
+    return NewAccount(email, clean, role, await context.hasher.hash(password))
 
 
 async def create_account(
@@ -75,29 +142,32 @@ async def create_account(
         BadInput: a field that does not fit.
         EmailTaken: there is an account with this address.
     """
-    email = email.strip()
-    email_indexes(context, email)  # refuses what is no address
-    if await bridging.is_waiting(context, email):
+    new = await _checked(context, email=email, password=password, names=(first_name, last_name), role=role)
+    if await bridging.is_waiting(context, new.email):
         raise EmailTaken  # by somebody who was not moved yet
-    names = (_name("firstName", first_name), _name("lastName", last_name))
-    await strength.check(context, password, field="password", email=email, names=names)
-    password_hash = await context.hasher.hash(password)
 
     async def change() -> AccountDocument:
-        return await make_account(context, email, names, role, password_hash, verified=verified)
+        await refuse_taken(context, new.email)
+        return await make_account(context, new, verified=verified)
 
     return mapping.account_view(await context.mongo.transact(change), context.ring)
 
 
-async def make_account(
-    context: Context, email: str, names: tuple[str, str], role: Role, password_hash: str | None, *, verified: bool
-) -> AccountDocument:
-    """Make an account in the open transaction. All that is given was checked.
+async def refuse_taken(context: Context, email: str) -> None:
+    """Raises:
+    EmailTaken: there is an account with this address.
+    """
+    if await documents.by_email(email_indexes(context, email)) is not None:
+        raise EmailTaken
+
+
+async def make_account(context: Context, new: NewAccount, *, verified: bool) -> AccountDocument:
+    """Make an account in the open transaction, in which its address was looked for and not found.
 
     Raises:
         EmailTaken: there is an account with this address.
     """
-    indexes = email_indexes(context, email)
+    indexes = email_indexes(context, new.email)
     account_id, now = new_id(), clock.now()
 
     def sealed(field: str, text: str) -> str:
@@ -105,18 +175,18 @@ async def make_account(
 
     account = AccountDocument(
         id=account_id,
-        email_sealed=sealed("email", email),
+        email_sealed=sealed("email", new.email),
         email_index=indexes[0],
         email_verified_at=now if verified else None,
-        first_name_sealed=sealed("first_name", names[0]),
-        last_name_sealed=sealed("last_name", names[1]),
-        role=role,
-        password_hash=password_hash,
+        first_name_sealed=sealed("first_name", new.names[0]),
+        last_name_sealed=sealed("last_name", new.names[1]),
+        role=new.role,
+        password_hash=new.password_hash,
         password_changed_at=now,
         created_at=now,
     )
-    await documents.insert(account, email_indexes=indexes)
-    await context.events.append(UserRegistered(user_id=account.id, role=role), subject=subject(account.id))
+    await documents.insert(account)
+    await context.events.append(UserRegistered(user_id=account.id, role=new.role), subject=subject(account.id))
     if verified:
         await context.events.append(EmailVerified(user_id=account.id), subject=subject(account.id))
     else:

@@ -57,6 +57,12 @@ async def is_waiting(context: Context, email: str) -> bool:
     return (await Journal(context.mongo).fates("users", [key])).get(key) != "moved"
 
 
+async def ask_for_reset(context: Context, email: str) -> None:
+    """Have the person moved, if one is waiting, and sent a mail to set a password by. Nobody waits for it."""
+    sealed, index = context.ring.seal(email, context=PLACE), context.email_indexes(email)[0]
+    await context.timers.set(f"auth.reset_by_bridge:{index}", "auth.reset_by_bridge", [sealed])
+
+
 async def move(context: Context, found: Found) -> AccountDocument | None:
     """The account of a person who was moved now, or a moment ago by somebody else; None if it cannot be made."""
     group, person = found

@@ -153,6 +153,23 @@ async def delete(context: Context, *, by: Principal) -> None:
     await revocations.publish(context, await context.mongo.transact(change))
 
 
+async def end_sessions_of(context: Context, account_id: str, *, by: Principal) -> None:
+    """End every session and API key of somebody, for an administrator.
+
+    Raises:
+        StepUpRequired: the administrator did not prove lately who they are.
+        NotFound: there is no such account.
+    """
+    require_fresh(by, within_s=context.settings.step_up_s)
+
+    async def change() -> list[str]:
+        if await accounts.by_id(account_id) is None:
+            raise NotFound
+        return await end_everything(context, account_id, reason="ended_by_admin")
+
+    await revocations.publish(context, await context.mongo.transact(change))
+
+
 async def change_role(context: Context, account_id: str, request: ChangeRoleRequest, *, by: Principal) -> RoleChange:
     """Give somebody another role. It holds at once: tokens carry the role, so every session of theirs ends.
 

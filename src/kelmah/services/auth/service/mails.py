@@ -9,6 +9,7 @@ import structlog
 
 from kelmah.kit import clock
 from kelmah.kit.crypto import digest_token, random_token
+from kelmah.kit.ids import new_id
 from kelmah.services.auth import mapping
 from kelmah.services.auth.documents import accounts, proofs, sessions
 from kelmah.services.auth.documents.accounts import AccountDocument
@@ -96,6 +97,22 @@ async def resend_verification(context: Context, email_index: str) -> None:
     account = await accounts.by_email([email_index])
     if account is not None:
         await send_verification(context, account.id)
+
+
+async def send_known(context: Context, account_id: str) -> None:
+    """Tell the owner of an address that somebody, perhaps the owner, wanted to register with it once more."""
+    account = await accounts.by_id(account_id)
+    if account is None:
+        return
+    if account.email_verified_at is None:
+        await send_verification(context, account_id)
+        return
+    link = f"{context.settings.public_url}/forgot-password"
+    sentence = (
+        "Somebody wanted to make an account at Kelmah with this address, and there is one already. If it was you, log "
+        "in; if you forgot the password, set a new one here. If it was not you, there is nothing to do:"
+    )
+    await _send(context, account, "You have an account at Kelmah", [sentence, link], link, mail_id=f"known.{new_id()}")
 
 
 async def send_password_reset(context: Context, email_index: str) -> None:

@@ -28,8 +28,8 @@ STEP_S, DIGITS = 30, 6
 _DRIFT = (0, -1, 1)
 _SECRET_BYTES = 20
 RECOVERY_CODES = 10
-#: 80 random bits in 16 characters of base32; nobody tries that many, and only their hash is stored.
-_RECOVERY_BYTES = 10
+#: 120 random bits in 24 characters of base32; nobody tries that many, and only their hash is stored.
+_RECOVERY_BYTES = 15
 
 
 async def set_up(context: Context, *, by: Principal) -> MfaSetup:
@@ -77,7 +77,7 @@ async def confirm(context: Context, code: str, *, by: Principal, client: Client)
         return await end_in_transaction(context, by.user_id, None, but=by.session_id, reason="mfa_enabled")
 
     await revocations.publish(context, await context.mongo.transact(change))
-    return RecoveryCodes(codes=["-".join(one[at : at + 4] for at in range(0, 16, 4)) for one in codes])
+    return RecoveryCodes(codes=["-".join(one[at : at + 4] for at in range(0, 24, 4)) for one in codes])
 
 
 async def disable(context: Context, code: str, *, by: Principal, client: Client) -> None:

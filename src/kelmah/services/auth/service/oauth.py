@@ -38,10 +38,12 @@ from kelmah.services.auth.errors import (
 from kelmah.services.auth.service import shelf, throttle
 from kelmah.services.auth.service.accounts import (
     MAX_NAME_CHARS,
+    NewAccount,
     email_indexes,
     make_account,
     notify,
     own_account,
+    refuse_taken,
     subject,
 )
 from kelmah.services.auth.service.context import Client, Context
@@ -201,7 +203,8 @@ async def _make(context: Context, proven: _Proven, role: Role) -> AccountDocumen
     names = (_name(proven.identity.first_name, email), _name(proven.identity.last_name, "Unnamed"))
 
     async def change() -> AccountDocument:
-        account = await make_account(context, email, names, role, None, verified=True)
+        await refuse_taken(context, email)
+        account = await make_account(context, NewAccount(email, names, role, None), verified=True)
         await _link(context, account.id, proven)
         return account
 

@@ -27,8 +27,7 @@ async def forgot(context: Context, email: str, *, client: Client) -> None:
     await throttle.charge_mail(context, client, email_index=index)
     if context.bridge is not None:
         # Whoever is in the old database only is moved first; nobody waits for it, so nobody can tell.
-        sealed = context.ring.seal(email, context=bridging.PLACE)
-        await context.timers.set(f"auth.reset_by_bridge:{index}", "auth.reset_by_bridge", [sealed])
+        await bridging.ask_for_reset(context, email)
         return
     await context.timers.set(f"auth.send_password_reset:{index}", "auth.send_password_reset", [index])
 

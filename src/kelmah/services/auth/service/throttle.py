@@ -72,11 +72,16 @@ async def charge_passkey(context: Context, client: Client) -> None:
     )
 
 
-async def charge_registration(context: Context, client: Client) -> None:
-    """Raises:
-    TooManyAttempts: the network registered too many accounts.
+async def charge_registration(context: Context, client: Client, *, email_index: str | None = None) -> None:
+    """Each registration writes a mail to its address, so an address is counted as for mails, known or not.
+
+    Raises:
+        TooManyAttempts: the network registered too many accounts, or too many mails would go to the address.
     """
-    await _charge(context, (Limit("register-network", context.settings.register_address_quota, HOUR_S), client.network))
+    settings = context.settings
+    network = (Limit("register-network", settings.register_address_quota, HOUR_S), client.network)
+    address = [(Limit("mail-account", settings.mail_account_quota, HOUR_S), email_index)] if email_index else []
+    await _charge(context, network, *address)
 
 
 async def charge_mail(context: Context, client: Client, *, email_index: str) -> None:
