@@ -125,6 +125,12 @@ class Edge:
         found = self._table.match(path)
         if operation is None and found is None:
             raise errors.NotFound
+        asked = "GET" if method == "HEAD" else method
+        if found is not None and operation is None and asked in found and asked != WEBSOCKET:
+            scope["route_handler"] = found[asked]  # type: ignore[typeddict-item]  # gives the metrics its name
+            request = await self._admit(scope, found[asked], path, query, headers, extra)
+            await self._parts.proxy.forward(request, self._body(found[asked], headers, receive), send)
+            return
         methods = own.METHODS if operation is not None else _allowed(found or {})
         if method == "OPTIONS":
             allow = ", ".join(sorted(methods)).encode()
@@ -133,24 +139,22 @@ class Edge:
         if method == "GET" and WEBSOCKET in (found or {}) and method not in methods:
             extra += [(b"upgrade", b"websocket"), (b"connection", b"upgrade")]
             raise UpgradeRequired
-        if method not in methods:
+        if method not in methods or operation is None:
             raise errors.MethodNotAllowed(allow=", ".join(sorted(methods)))
-        if operation is not None:
-            scope["route_handler"] = operation  # type: ignore[typeddict-item]  # gives the metrics its name
-            question = own.Question(headers, self._address(scope, headers), head_only=method == "HEAD", query=query)
-            await operation.show(question, send)
-            return
-        route = (found or {})["GET" if method == "HEAD" else method]
-        scope["route_handler"] = route  # type: ignore[typeddict-item]  # gives the metrics its name
-        request = await self._admit(scope, route, path, query, headers, extra)
+        scope["route_handler"] = operation  # type: ignore[typeddict-item]  # gives the metrics its name
+        question = own.Question(headers, self._address(scope, headers), head_only=method == "HEAD", query=query)
+        await operation.show(question, send)
+
+    def _body(self, route: Route, headers: Mapping[bytes, bytes], receive: Receive) -> Body | None:
+        if b"content-length" not in headers and b"transfer-encoding" not in headers:
+            return None
         settings = self._parts.settings
-        body = Body(
+        return Body(
             receive,
             limit_bytes=settings.max_upload_bytes if route.streams else settings.max_body_bytes,
             patience_s=settings.client_timeout_s,
             declared=headers.get(b"content-length"),
         )
-        await self._parts.proxy.forward(request, body, send)
 
     async def _admit(
         self, scope: Scope, route: Route, path: str, query: bytes, headers: dict[bytes, bytes], extra: Headers
