@@ -91,7 +91,7 @@ async def fleet(
         redis = Redis.from_url(redis_url)
         stack.push_async_callback(redis.aclose)
         auth = await stack.enter_async_context(serving(behind_the_door(auth_app(behind), "auth", redis, prefix)))
-        keys = json.dumps({name: [KEY.get_secret_value()] for name in ("gateway", "auth", "user", "messaging")})
+        keys = json.dumps({name: [KEY.get_secret_value()] for name in ("gateway", "auth", "user", "messaging", "job")})
         env = {
             "KELMAH_ENVIRONMENT": "test",
             "KELMAH_MONGO_URL": mongo_url,

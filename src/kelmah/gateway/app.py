@@ -12,6 +12,7 @@ from litestar import Litestar
 from redis.asyncio import Redis
 
 from kelmah.gateway import reload, revocations, routes, tokens
+from kelmah.gateway.cache import Cache
 from kelmah.gateway.edge import Edge, Parts
 from kelmah.gateway.health import Health
 from kelmah.gateway.limits import Limits
@@ -119,6 +120,7 @@ async def _open(settings: GatewaySettings, table: RouteTable, apps: Apps, metric
             verifier=TokenVerifier(keys, issuer=settings.token_issuer, is_revoked=revoked.__contains__),
             limits=limits,
             proxy=Proxy(services, keys=settings.outgoing_keys),
+            cache=Cache(redis, prefix=settings.redis_prefix),
             sockets=Sockets(
                 session,
                 services,

@@ -9,6 +9,7 @@ from litestar.enums import ScopeType
 from litestar.types import HTTPScope, Message, Receive, Scope, Send, WebSocketScope
 
 from kelmah.gateway import explain, limits, own
+from kelmah.gateway.cache import Cache, is_public
 from kelmah.gateway.cors import CrossOrigin
 from kelmah.gateway.errors import OriginRefused, UpgradeRequired
 from kelmah.gateway.health import Health
@@ -52,6 +53,7 @@ class Parts:
     verifier: TokenVerifier
     limits: Limits
     proxy: Proxy
+    cache: Cache
     sockets: Sockets
     health: Health
     metrics: Metrics
@@ -129,7 +131,11 @@ class Edge:
         if found is not None and operation is None and asked in found and asked != WEBSOCKET:
             scope["route_handler"] = found[asked]  # type: ignore[typeddict-item]  # gives the metrics its name
             request = await self._admit(scope, found[asked], path, query, headers, extra)
-            await self._parts.proxy.forward(request, self._body(found[asked], headers, receive), send)
+            body = self._body(found[asked], headers, receive)
+            if body is None and is_public(found[asked], method, headers):
+                await self._parts.cache.answer(request, headers, self._ask, send)
+            else:
+                await self._parts.proxy.forward(request, body, send)
             return
         methods = own.METHODS if operation is not None else _allowed(found or {})
         if method == "OPTIONS":
@@ -144,6 +150,9 @@ class Edge:
         scope["route_handler"] = operation  # type: ignore[typeddict-item]  # gives the metrics its name
         question = own.Question(headers, self._address(scope, headers), head_only=method == "HEAD", query=query)
         await operation.show(question, send)
+
+    async def _ask(self, request: Request, send: Send) -> None:
+        await self._parts.proxy.forward(request, None, send)
 
     def _body(self, route: Route, headers: Mapping[bytes, bytes], receive: Receive) -> Body | None:
         if b"content-length" not in headers and b"transfer-encoding" not in headers:
