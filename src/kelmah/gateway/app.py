@@ -20,7 +20,7 @@ from kelmah.gateway.proxy import Proxy
 from kelmah.gateway.revocations import Revocations
 from kelmah.gateway.routes import RouteTable
 from kelmah.gateway.settings import GatewaySettings
-from kelmah.gateway.sockets import Sockets
+from kelmah.gateway.sockets import SocketLimits, Sockets
 from kelmah.gateway.tokens import KeyStore, TokenVerifier
 from kelmah.gateway.upstreams import Apps, MemoryInstance, Service
 from kelmah.kit import clock
@@ -125,8 +125,13 @@ async def _open(settings: GatewaySettings, table: RouteTable, apps: Apps, metric
                 session,
                 services,
                 keys=settings.outgoing_keys,
-                max_sockets=settings.max_sockets,
-                max_per_address=settings.max_sockets_per_address,
+                limits=SocketLimits(
+                    settings.max_sockets,
+                    settings.max_sockets_per_address,
+                    settings.max_sockets_per_person,
+                    settings.socket_idle_s,
+                    settings.socket_lifetime_s,
+                ),
             ),
             health=health,
             metrics=metrics,

@@ -17,7 +17,6 @@ from kelmah.gateway.incoming import (
     Addresses,
     Body,
     Headers,
-    address_key,
     check_headers,
     passed_on,
     read_path,
@@ -235,8 +234,7 @@ class Edge:
             raise OriginRefused
         extra: Headers = []
         request = await self._admit(scope, route, path, query, headers, extra)
-        who = address_key(request.address)
-        await self._parts.sockets.forward(request, scope, receive, send, who=who)
+        await self._parts.sockets.forward(request, scope, receive, send)
 
     def _address(self, scope: Scope, headers: Mapping[bytes, bytes]) -> str:
         return self._addresses.client(scope, headers.get(b"x-forwarded-for"))
