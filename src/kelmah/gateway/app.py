@@ -11,7 +11,8 @@ from aiohttp import ClientSession, ClientTimeout, DummyCookieJar, TCPConnector
 from litestar import Litestar
 from redis.asyncio import Redis
 
-from kelmah.gateway import reload, revocations, routes, tokens
+from kelmah.gateway import api_keys, reload, revocations, routes, tokens
+from kelmah.gateway.api_keys import ApiKeys
 from kelmah.gateway.cache import Cache
 from kelmah.gateway.edge import Edge, Parts
 from kelmah.gateway.health import Health
@@ -117,7 +118,12 @@ async def _open(settings: GatewaySettings, table: RouteTable, apps: Apps, metric
         yield Parts(
             settings=settings,
             table=table,
-            verifier=TokenVerifier(keys, issuer=settings.token_issuer, is_revoked=revoked.__contains__),
+            verifier=TokenVerifier(
+                keys,
+                issuer=settings.token_issuer,
+                is_revoked=revoked.__contains__,
+                api_keys=ApiKeys(api_keys.check_at(auth), is_revoked=revoked.__contains__),
+            ),
             limits=limits,
             proxy=Proxy(services, keys=settings.outgoing_keys),
             cache=Cache(redis, prefix=settings.redis_prefix),

@@ -87,10 +87,12 @@ class Limits:
         """Close the connection to Redis."""
         self._limiter.close()
 
-    def key(self, name: str, *, user_id: str | None, address: str) -> str:
-        """Who is counted under a class."""
+    def key(self, name: str, *, user_id: str | None, address: str, api_key_id: str | None = None) -> str:
+        """Who is counted under a class: an API key by itself, so that a program does not use up its owner's share."""
         if user_id is None or self._classes[name].by_address:
             return f"address:{address_key(address)}"
+        if api_key_id is not None:
+            return f"api_key:{api_key_id}"
         return f"person:{user_id}"
 
     async def check(self, name: str, key: str, cost: int) -> Verdict:

@@ -139,8 +139,14 @@ class GuardedProtocol(HttpToolsProtocol):
         super().on_message_complete()
 
     def handle_websocket_upgrade(self) -> None:
-        """Hand over to the protocol of sockets, which has bounds of its own."""
+        """Hand over to the protocol of sockets, which has bounds of its own.
+
+        It does not look at what RFC 6455 §4.2.1 asks of the request itself: HTTP/1.1 or later, and a Host.
+        """
         self._stop_timer()
+        if self.parser.get_http_version() != "1.1" or [name for name, _ in self.headers].count(b"host") != 1:
+            self._refuse(MalformedRequest())
+            return
         super().handle_websocket_upgrade()
 
     def send_400_response(self, msg: str) -> None:

@@ -183,7 +183,7 @@ class Sockets:
                     headers=CIMultiDict((name.decode(), value.decode()) for name, value in call.headers),
                     protocols=scope["subprotocols"],
                     heartbeat=HEARTBEAT_S,
-                    max_msg_size=MAX_MESSAGE_BYTES,
+                    max_msg_size=MAX_MESSAGE_BYTES + 1,  # aiohttp refuses what reaches it
                     timeout=ClientWSTimeout(ws_close=CLOSE_S),
                 )
         except WSServerHandshakeError as error:

@@ -142,7 +142,8 @@ async def test_sockets_end_when_idle_or_old(
     mode: str, tmp_path: Path, redis_url: str, redis_prefix: str, limit: str, code: int, reason: str
 ) -> None:
     prefix = f"{redis_prefix}{uuid.uuid4().hex}"
-    async with platform(mode, tmp_path, redis_url, prefix, **{limit: 0.5}) as gateway:
+    short: dict[str, Any] = {limit: 0.5}
+    async with platform(mode, tmp_path, redis_url, prefix, **short) as gateway:
         async with gateway.client.ws_connect("/api/v1/ws") as socket:
             await socket.receive_json()
             closed = await socket.receive()

@@ -51,7 +51,8 @@ class PingFrame(FromClient, frozen=True, kw_only=True, tag="ping"):
 class ResumeFrame(FromClient, frozen=True, kw_only=True, tag="resume"):
     """What the client has: the epoch it came from and the last sequence of each conversation (0 for none).
 
-    Answered, for each conversation, by all messages that are missing, or by one `gap`; never by a part.
+    Answered, for each conversation, by all messages that are missing, or by one `gap`; never by a part. `resumed`
+    ends the answer.
     """
 
     epoch: Annotated[str, Meta(max_length=64)]
@@ -144,6 +145,15 @@ class GapFrame(FromServer, frozen=True, kw_only=True, tag="gap"):
     last_sequence: int | None = None
 
 
+class ResumedFrame(FromServer, frozen=True, kw_only=True, tag="resumed"):
+    """Ends the answer to `resume`: of these conversations, the client was sent everything up to these sequences.
+
+    Those that are left out had a `gap`, or are not the person's.
+    """
+
+    conversations: dict[str, int]
+
+
 ServerFrame = (
     HelloFrame
     | MessageFrame
@@ -156,4 +166,5 @@ ServerFrame = (
     | ErrorFrame
     | PongFrame
     | GapFrame
+    | ResumedFrame
 )

@@ -6,6 +6,7 @@ from kelmah.services.messaging.service.attachments import (
     open_attachment,
     upload_attachment,
 )
+from kelmah.services.messaging.service.audience import NOTICES
 from kelmah.services.messaging.service.changes import (
     delete_message,
     edit_message,
@@ -23,6 +24,7 @@ from kelmah.services.messaging.service.conversations import (
     note_typing,
 )
 from kelmah.services.messaging.service.deliveries import send_delivery, send_digest
+from kelmah.services.messaging.service.lifecycle import on_account_deleted
 from kelmah.services.messaging.service.links import unsubscribe
 from kelmah.services.messaging.service.messages import (
     Missing,
@@ -32,22 +34,9 @@ from kelmah.services.messaging.service.messages import (
     send_message,
 )
 from kelmah.services.messaging.service.notices import (
-    on_application_accepted,
-    on_application_received,
-    on_application_rejected,
+    notify,
     on_contract_signed,
-    on_dispute_raised,
-    on_dispute_resolved,
-    on_escrow_funded,
-    on_escrow_refunded,
-    on_escrow_released,
     on_message_sent,
-    on_milestone_approved,
-    on_milestone_changes_requested,
-    on_milestone_submitted,
-    on_password_changed,
-    on_payment_processed,
-    on_review_revealed,
     on_session_revoked,
 )
 from kelmah.services.messaging.service.notifications import (
@@ -63,6 +52,7 @@ from kelmah.services.messaging.service.presence import (
     leave,
     refresh_presence,
 )
+from kelmah.services.messaging.service.projections import projections
 from kelmah.services.messaging.service.safety import (
     block,
     decide_report,
@@ -87,6 +77,7 @@ from kelmah.services.messaging.service.texts import page_for
 from kelmah.services.messaging.service.tickets import issue_ticket, redeem_ticket
 
 __all__ = [
+    "NOTICES",
     "REFRESH_S",
     "Context",
     "Download",
@@ -117,25 +108,14 @@ __all__ = [
     "mark_read",
     "missing_since",
     "note_typing",
-    "on_application_accepted",
-    "on_application_received",
-    "on_application_rejected",
+    "notify",
+    "on_account_deleted",
     "on_contract_signed",
-    "on_dispute_raised",
-    "on_dispute_resolved",
-    "on_escrow_funded",
-    "on_escrow_refunded",
-    "on_escrow_released",
     "on_message_sent",
-    "on_milestone_approved",
-    "on_milestone_changes_requested",
-    "on_milestone_submitted",
-    "on_password_changed",
-    "on_payment_processed",
-    "on_review_revealed",
     "on_session_revoked",
     "open_attachment",
     "page_for",
+    "projections",
     "prove_phone",
     "purge_message",
     "push_key",

@@ -50,7 +50,19 @@ def read(data: bytes, ring: KeyRing) -> Live | None:
 
 
 async def publish(context: Context, user_ids: Collection[str], frame: ServerFrame) -> None:
-    """Send a frame to all sockets of these people."""
+    """Send a frame to all sockets of these people. Without Redis nobody gets it."""
+    try:
+        await publish_surely(context, user_ids, frame)
+    except RedisError as error:
+        log.warning("messaging.live.not_published", error=type(error).__name__)
+
+
+async def publish_surely(context: Context, user_ids: Collection[str], frame: ServerFrame) -> None:
+    """Send a frame to all sockets of these people that are subscribed.
+
+    Raises:
+        redis.exceptions.RedisError: some may not have got it.
+    """
     raw = msgspec.Raw(msgspec.json.encode(frame))
     if isinstance(frame, MessageFrame):
         message = frame.message
@@ -67,10 +79,7 @@ async def end_session(context: Context, user_id: str, session_id: str) -> None:
 
 async def _send(context: Context, user_ids: Collection[str], live: Live) -> None:
     data = context.ring.encrypt(msgspec.json.encode(live), context=_SEALED_FOR)
-    try:
-        async with context.redis.pipeline(transaction=False) as pipeline:
-            for user_id in user_ids:
-                _ = pipeline.publish(channel(context.settings.redis_prefix, user_id), data)
-            await pipeline.execute()
-    except RedisError as error:
-        log.warning("messaging.live.not_published", error=type(error).__name__)
+    async with context.redis.pipeline(transaction=False) as pipeline:
+        for user_id in user_ids:
+            _ = pipeline.publish(channel(context.settings.redis_prefix, user_id), data)
+        await pipeline.execute()

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from kelmah.contracts.messaging import GapFrame, HelloFrame, MessageFrame, ResumeFrame, ServerFrame
+from kelmah.contracts.messaging import GapFrame, HelloFrame, MessageFrame, ResumedFrame, ResumeFrame, ServerFrame
 from kelmah.kit import clock
 from kelmah.kit.context import Principal
 from kelmah.kit.ids import new_id
@@ -116,12 +116,16 @@ class Connection:
 
     async def _resume(self, resume: ResumeFrame, send: Send) -> None:
         if resume.epoch == self._epoch:
-            await self._catch_up(resume.conversations, send)
-            return
-        for conversation_id in resume.conversations:
-            await send(msgspec.json.encode(GapFrame(conversation_id=conversation_id)))
+            whole = await self._catch_up(resume.conversations, send)
+        else:
+            whole = {}
+            for conversation_id in resume.conversations:
+                await send(msgspec.json.encode(GapFrame(conversation_id=conversation_id)))
+        await send(msgspec.json.encode(ResumedFrame(conversations=whole)))
 
-    async def _catch_up(self, known: dict[str, int], send: Send) -> None:
+    async def _catch_up(self, known: dict[str, int], send: Send) -> dict[str, int]:
+        """Send what came after these sequences; up to where, for the conversations that it was all of."""
+        whole: dict[str, int] = {}
         async for conversation_id, missing in service.missing_since(self._context, known, by=self.principal):
             self._remember(conversation_id, missing.last_sequence)
             if missing.messages is None:
@@ -130,6 +134,8 @@ class Connection:
                 continue
             for message in missing.messages:
                 await send(msgspec.json.encode(MessageFrame(message=message)))
+            whole[conversation_id] = missing.last_sequence
+        return whole
 
     def _remember(self, conversation_id: str, sequence: int) -> None:
         self._places[conversation_id] = sequence

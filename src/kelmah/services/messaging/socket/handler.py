@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 import msgspec
 import structlog
 from litestar import WebSocket, websocket
+from litestar.exceptions import WebSocketDisconnect
 
 from kelmah.contracts.messaging import (
     AckFrame,
@@ -144,8 +145,8 @@ async def _serve(socket: WebSocket[Any, Any, Any], context: Context, connection:
 
 
 def _is_disconnect(error: Exception) -> bool:
-    # Servers raise their own subclass of OSError when they send to a client that has gone.
-    return isinstance(error, OSError)
+    # Servers raise their own subclass of OSError when they send to a client that has gone; Litestar knows it at times.
+    return isinstance(error, OSError | WebSocketDisconnect)
 
 
 async def _close(socket: WebSocket[Any, Any, Any], ending: Ending) -> None:

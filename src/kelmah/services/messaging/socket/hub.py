@@ -30,7 +30,8 @@ ASK_AFTER_S = 10
 GIVE_UP_AFTER_S = 25
 #: Seconds that a subscription may take to be confirmed.
 SUBSCRIBE_S = 5
-MAX_BACKOFF_S = 10.0
+#: While an instance waits, its people get nothing live, and new sockets are refused.
+MAX_BACKOFF_S = 2.0
 _GAP = Outgoing(msgspec.json.encode(GapFrame()))
 
 
@@ -128,7 +129,7 @@ class Hub:
                 log.warning("messaging.hub.interrupted", work=work.__name__, error=type(error).__name__)
             except Exception:
                 log.exception("messaging.hub.failed", work=work.__name__)
-            backoff_s = 0.1 if clock.monotonic() - started > MAX_BACKOFF_S else min(backoff_s * 2, MAX_BACKOFF_S)
+            backoff_s = 0.1 if clock.monotonic() - started > 5 * MAX_BACKOFF_S else min(backoff_s * 2, MAX_BACKOFF_S)
             await asyncio.sleep(random.uniform(backoff_s / 2, backoff_s))  # noqa: S311  # jitter needs no secrecy
 
     async def _listen(self) -> None:
