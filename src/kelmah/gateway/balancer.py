@@ -11,10 +11,12 @@ from typing import Generic, Protocol, Self, TypeVar
 import structlog
 
 from kelmah.kit import clock
-from kelmah.kit.breaker import Call, CircuitBreaker, CircuitOpen, Monotonic, State
+from kelmah.kit.breaker import BreakerPolicy, Call, CircuitBreaker, CircuitOpen, Monotonic, State
 
 log = structlog.get_logger(__name__)
 
+#: When the circuit of an instance opens: half fail, or nearly all take longer than most clients wait.
+BREAKER = BreakerPolicy(slow_s=8.0, slow_ratio=0.9)
 #: What a probe is told of an instance that is about to end.
 DRAINING = "draining: it is about to end"
 
@@ -204,7 +206,7 @@ class Balancer(Generic[T]):
     ) -> None:
         self._zone = zone
         self._monotonic = monotonic
-        self._breaker = breaker or CircuitBreaker(monotonic=monotonic)
+        self._breaker = breaker or CircuitBreaker(BREAKER, monotonic=monotonic)
         self._chance = chance or random.Random()  # noqa: S311  # spreads load, keeps no secret
         self.members = [
             Member(instance, weight=weight, monotonic=monotonic)
@@ -230,13 +232,14 @@ class Balancer(Generic[T]):
         self.members = members
         return [member.instance for member in known.values()]
 
-    def take(self, way: Way, key: str = "", *, without: Collection[str] = ()) -> Ticket[T]:
+    def take(self, way: Way, key: str = "", *, without: Collection[str] = (), timed: bool = True) -> Ticket[T]:
         """Choose an instance.
 
         Args:
             way: how.
             key: calls with the same key go to the same instance (`Way.HASH`).
             without: names of instances that were tried already.
+            timed: whether the time that it takes is the instance's own.
 
         Raises:
             CircuitOpen: none takes calls.
@@ -246,10 +249,13 @@ class Balancer(Generic[T]):
         while left:
             member = self._choose(way, key, self._fit(left))
             try:
-                return Ticket(self, member, self._breaker.call(member.instance.name), self._monotonic)
+                call = self._breaker.call(member.instance.name)
             except CircuitOpen as error:
                 refusal = refusal or error
                 left.remove(member)
+                continue
+            call.is_timed = timed
+            return Ticket(self, member, call, self._monotonic)
         raise refusal or CircuitOpen("no instance is known")
 
     def preview(self, way: Way, key: str = "") -> Member[T] | None:

@@ -144,7 +144,9 @@ class Proxy:
 
         unreached: set[str] = set()
         while True:
-            attempt = service.balancer.take(request.route.balance, request.address, without=unreached)
+            attempt = service.balancer.take(
+                request.route.balance, request.address, without=unreached, timed=not request.route.streams
+            )
             instance = attempt.instance
             answer = _Answer(send, request=request, attempt=attempt, may_retry=may_retry)
             failure = await self._send(instance, attempt, self._call(request, content), answer)
