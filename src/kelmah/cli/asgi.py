@@ -1,13 +1,14 @@
 """The apps as servers load them: each built from this process's environment."""
 
 import os
+import signal
 from contextlib import AsyncExitStack
 
 from litestar import Litestar
 from litestar.types import ASGIApp, Receive, Scope, Send
 
 from kelmah import services
-from kelmah.kit import logging
+from kelmah.kit import draining, logging
 from kelmah.kit.settings import Settings, load
 
 
@@ -35,6 +36,7 @@ def settings_of(name: str) -> Settings:
 
 def _build(name: str, apps: dict[str, ASGIApp] | None = None) -> Litestar:
     settings = settings_of(name)
+    signal.signal(signal.SIGUSR1, lambda *_: draining.begin())
     logging.configure(name, level=settings.log_level, human=settings.log_human)
     if name == "gateway":
         from kelmah.gateway.app import create_app

@@ -9,31 +9,32 @@ from functools import partial
 import structlog
 from aiohttp import ClientSession, ClientTimeout, DummyCookieJar, TCPConnector
 from litestar import Litestar
-from pyreqwest.client import Client
 from redis.asyncio import Redis
 
-from kelmah.gateway import api_keys, health, reload, revocations, routes, tokens
+from kelmah.gateway import api_keys, reload, revocations, routes, tokens
 from kelmah.gateway.api_keys import ApiKeys
+from kelmah.gateway.cache import Cache
 from kelmah.gateway.edge import Edge, Parts
-from kelmah.gateway.health import Health, Watched
+from kelmah.gateway.health import Health
 from kelmah.gateway.limits import Limits
 from kelmah.gateway.proxy import Proxy
 from kelmah.gateway.revocations import Revocations
 from kelmah.gateway.routes import RouteTable
 from kelmah.gateway.settings import GatewaySettings
-from kelmah.gateway.sockets import Sockets
+from kelmah.gateway.sockets import SocketLimits, Sockets
 from kelmah.gateway.tokens import KeyStore, TokenVerifier
-from kelmah.gateway.upstreams import Apps, HTTPInstance, Instance, MemoryInstance, Service
+from kelmah.gateway.upstreams import Apps, MemoryInstance, Service
 from kelmah.kit import clock
 from kelmah.kit import redis as redisdb
-from kelmah.kit.calls import ASGITransport, HTTPTransport, ServiceCaller, Transport, http_client
+from kelmah.kit.calls import ASGITransport, HTTPTransport, ServiceCaller, http_client
+from kelmah.kit.discovery import Discovery
 from kelmah.kit.observe import Metrics, Observer
+from kelmah.kit.registry import Registry
+from kelmah.kit.tasks import running
 
 log = structlog.get_logger(__name__)
 
 AUTH = "auth"
-#: Seconds before a background task that failed is started again.
-RESTART_S = 1.0
 
 
 def create_app(settings: GatewaySettings, *, apps: Apps | None = None) -> Litestar:
@@ -66,7 +67,7 @@ def create_app(settings: GatewaySettings, *, apps: Apps | None = None) -> Litest
                 concurrent=settings.max_concurrent_requests,
                 waiting=settings.max_waiting_requests,
             )
-            async with _running(routes=partial(reload.follow, file, use, text=text)):
+            async with running(routes=partial(reload.follow, file, use, text=text)):
                 log.info("app.started")
                 yield
                 log.info("app.stopping")
@@ -92,24 +93,26 @@ async def _open(settings: GatewaySettings, table: RouteTable, apps: Apps, metric
         session = await stack.enter_async_context(_socket_session())
         # All that have an address: a changed route table may name them.
         names = sorted((apps.keys() | settings.service_urls.keys()) & settings.outgoing_keys.keys())
-        services = {name: _service(name, settings, apps) for name in names}
+        registry = Registry(redis, prefix=settings.redis_prefix)
+        found = {
+            name: Discovery(name, settings.service_urls[name], registry=registry) for name in names if name not in apps
+        }
+        services = {name: _service(name, found.get(name), settings, apps) for name in names}
         stack.callback(_close, services)
         auth = ServiceCaller(
             caller=settings.SERVICE,
             callee=AUTH,
-            transport=ASGITransport(apps[AUTH]) if AUTH in apps else HTTPTransport(client, settings.service_urls[AUTH]),
+            transport=ASGITransport(apps[AUTH]) if AUTH in apps else HTTPTransport(client, found[AUTH]),
             keys=settings.outgoing_keys,
         )
         keys = KeyStore(tokens.fetch_from(auth))
         revoked = Revocations(redis, prefix=settings.redis_prefix, ask=revocations.ask_from(auth))
-        watched = {name: _watched(service, client) for name, service in services.items()}
-        probes = {
-            f"probe {name} {number}": partial(health.probe, one)
-            for name, instances in watched.items()
-            if name not in apps
-            for number, one in enumerate(instances)
-        }
-        await stack.enter_async_context(_running(keys=keys.stay_fresh, revocations=revoked.follow, **probes))
+        health = Health(services, client=client, redis=redis, keys=keys)
+        background: dict[str, Callable[[], Awaitable[None]]] = {}
+        background |= {f"probe {name}": partial(health.probe, services[name]) for name in found}
+        background |= {f"find {name}": one.follow for name, one in found.items() if not one.is_fixed}
+        await asyncio.gather(*(one.look() for one in found.values()))
+        await stack.enter_async_context(running(keys=keys.stay_fresh, revocations=revoked.follow, **background))
         limits = _limits(redis, settings, table)
         stack.callback(limits.close)
         yield Parts(
@@ -123,43 +126,36 @@ async def _open(settings: GatewaySettings, table: RouteTable, apps: Apps, metric
             ),
             limits=limits,
             proxy=Proxy(services, keys=settings.outgoing_keys),
+            cache=Cache(redis, prefix=settings.redis_prefix),
             sockets=Sockets(
                 session,
                 services,
                 keys=settings.outgoing_keys,
-                max_sockets=settings.max_sockets,
-                max_per_address=settings.max_sockets_per_address,
+                limits=SocketLimits(
+                    settings.max_sockets,
+                    settings.max_sockets_per_address,
+                    settings.max_sockets_per_person,
+                    settings.socket_idle_s,
+                    settings.socket_lifetime_s,
+                ),
             ),
-            health=Health(watched, redis=redis, keys=keys),
+            health=health,
             metrics=metrics,
         )
 
 
-def _service(name: str, settings: GatewaySettings, apps: Apps) -> Service:
-    if name in apps:
+def _service(name: str, found: Discovery | None, settings: GatewaySettings, apps: Apps) -> Service:
+    if found is None:
         return Service(name, [MemoryInstance(name, apps[name])])
-    return Service(name, [HTTPInstance(url) for url in settings.service_urls[name]])
+    service = Service(name, zone=settings.zone)
+    service.use(found.endpoints)
+    found.listen(service.use)
+    return service
 
 
 def _close(services: Mapping[str, Service]) -> None:
     for service in services.values():
-        for member in service.balancer.members:
-            if isinstance(member.instance, HTTPInstance):
-                member.instance.close()
-
-
-def _watched(service: Service, client: Client) -> list[Watched]:
-    balancer = service.balancer
-    return [
-        Watched(_transport(member.instance, client), member.probed, partial(balancer.why_out, member))
-        for member in balancer.members
-    ]
-
-
-def _transport(instance: Instance, client: Client) -> Transport:
-    return (
-        ASGITransport(instance.app) if isinstance(instance, MemoryInstance) else HTTPTransport(client, [instance.name])
-    )
+        service.use([])
 
 
 def _limits(redis: Redis, settings: GatewaySettings, table: RouteTable) -> Limits:
@@ -180,24 +176,3 @@ def _socket_session() -> ClientSession:
         skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding"),
         trust_env=False,
     )
-
-
-@asynccontextmanager
-async def _running(**tasks: Callable[[], Awaitable[None]]) -> AsyncIterator[None]:
-    """Run tasks in the background, started again should they fail, until the block is left."""
-    running = [asyncio.create_task(_supervise(name, task), name=name) for name, task in tasks.items()]
-    try:
-        yield
-    finally:
-        for one in running:
-            one.cancel()
-        await asyncio.gather(*running, return_exceptions=True)
-
-
-async def _supervise(name: str, task: Callable[[], Awaitable[None]]) -> None:
-    while True:
-        try:
-            await task()
-        except Exception:
-            log.exception("task.failed", task=name)
-        await asyncio.sleep(RESTART_S)

@@ -11,9 +11,14 @@ from typing import Generic, Protocol, Self, TypeVar
 import structlog
 
 from kelmah.kit import clock
-from kelmah.kit.breaker import Call, CircuitBreaker, CircuitOpen, Monotonic, State
+from kelmah.kit.breaker import BreakerPolicy, Call, CircuitBreaker, CircuitOpen, Monotonic, State
 
 log = structlog.get_logger(__name__)
+
+#: When the circuit of an instance opens: half fail, or nearly all take longer than most clients wait.
+BREAKER = BreakerPolicy(slow_s=8.0, slow_ratio=0.9)
+#: What a probe is told of an instance that is about to end.
+DRAINING = "draining: it is about to end"
 
 #: Failures in a row that put an instance out, the seconds that it stays out the first time (then twice, thrice …), and
 #: at most.
@@ -57,6 +62,8 @@ class Member(Generic[T]):
     def __init__(self, instance: T, *, weight: int, monotonic: Monotonic) -> None:
         self.instance = instance
         self.weight = weight
+        #: Where it runs.
+        self.zone = ""
         self.running = 0
         self.latency_s: float | None = None
         #: Why the probes say that it is out, if they do.
@@ -109,8 +116,12 @@ class Member(Generic[T]):
         self._since = self.ejected_until
         log.warning("balancer.ejected", instance=self.instance.name, seconds=self.ejected_until - now)
 
+    def start_slowly(self) -> None:
+        """It is new among others."""
+        self._since = self._monotonic()
+
     def probed(self, reason: str | None) -> None:
-        """A probe's outcome: None if it is fit, else why not."""
+        """A probe's outcome: None if it is fit, else why not. One that drains says so, and is believed at once."""
         if reason is None:
             if self.unfit is not None:
                 self._since = self._monotonic()
@@ -119,7 +130,7 @@ class Member(Generic[T]):
             self.unfit = None
             return
         self._failed_probes += 1
-        if self._failed_probes >= FAILED_PROBES:
+        if self._failed_probes >= FAILED_PROBES or reason == DRAINING:
             if self.unfit is None:
                 log.warning("balancer.unfit", instance=self.instance.name, reason=reason)
             self.unfit = reason
@@ -188,25 +199,47 @@ class Balancer(Generic[T]):
         instances: Sequence[T],
         *,
         weights: Sequence[int] | None = None,
+        zone: str = "",
         breaker: CircuitBreaker | None = None,
         monotonic: Monotonic = clock.monotonic,
         chance: random.Random | None = None,
     ) -> None:
+        self._zone = zone
         self._monotonic = monotonic
-        self._breaker = breaker or CircuitBreaker(monotonic=monotonic)
+        self._breaker = breaker or CircuitBreaker(BREAKER, monotonic=monotonic)
         self._chance = chance or random.Random()  # noqa: S311  # spreads load, keeps no secret
         self.members = [
             Member(instance, weight=weight, monotonic=monotonic)
             for instance, weight in zip(instances, weights or [1] * len(instances), strict=True)
         ]
 
-    def take(self, way: Way, key: str = "", *, without: Collection[str] = ()) -> Ticket[T]:
+    def replace(self, instances: Sequence[tuple[T, int, str]]) -> list[T]:
+        """Choose among these, with weight and zone, from now on; what is known of those that stay is kept.
+
+        Returns:
+            Those that went, which may still serve what they were given.
+        """
+        known = {member.instance.name: member for member in self.members}
+        members = []
+        for instance, weight, zone in instances:
+            member = known.pop(instance.name, None)
+            if member is None:
+                member = Member(instance, weight=weight, monotonic=self._monotonic)
+                if self.members:
+                    member.start_slowly()
+            member.weight, member.zone = weight, zone
+            members.append(member)
+        self.members = members
+        return [member.instance for member in known.values()]
+
+    def take(self, way: Way, key: str = "", *, without: Collection[str] = (), timed: bool = True) -> Ticket[T]:
         """Choose an instance.
 
         Args:
             way: how.
             key: calls with the same key go to the same instance (`Way.HASH`).
             without: names of instances that were tried already.
+            timed: whether the time that it takes is the instance's own.
 
         Raises:
             CircuitOpen: none takes calls.
@@ -216,10 +249,13 @@ class Balancer(Generic[T]):
         while left:
             member = self._choose(way, key, self._fit(left))
             try:
-                return Ticket(self, member, self._breaker.call(member.instance.name), self._monotonic)
+                call = self._breaker.call(member.instance.name)
             except CircuitOpen as error:
                 refusal = refusal or error
                 left.remove(member)
+                continue
+            call.is_timed = timed
+            return Ticket(self, member, call, self._monotonic)
         raise refusal or CircuitOpen("no instance is known")
 
     def preview(self, way: Way, key: str = "") -> Member[T] | None:
@@ -255,10 +291,19 @@ class Balancer(Generic[T]):
         return self._breaker.state(member.instance.name)
 
     def _fit(self, members: list[Member[T]]) -> list[Member[T]]:
+        if len(members) == 1:
+            return members
         fit = [member for member in self.members if member.unfit is None and not member.is_ejected]
         if len(fit) < len(self.members) * PANIC_BELOW:
             return members
+        fit = self._near(fit)
         return [member for member in members if member in fit] or members
+
+    def _near(self, fit: list[Member[T]]) -> list[Member[T]]:
+        """Those of our own zone, unless too few of them are fit to bear what they would get."""
+        all_near = [member for member in self.members if member.zone == self._zone] if self._zone else []
+        near = [member for member in fit if member in all_near]
+        return near if near and len(near) >= len(all_near) * PANIC_BELOW else fit
 
     def _choose(self, way: Way, key: str, members: list[Member[T]]) -> Member[T]:
         if way is Way.HASH:
@@ -268,7 +313,15 @@ class Balancer(Generic[T]):
         by: Callable[[Member[T]], float] = (
             (lambda one: one.load) if way is Way.LEAST_REQUEST else (lambda one: one.cost)
         )
-        return min(self._chance.sample(members, min(2, len(members))), key=by)
+        return min(self._two(members), key=by)
+
+    def _two(self, members: list[Member[T]]) -> list[Member[T]]:
+        """Two by chance, in any order; what `sample` does for many."""
+        if len(members) == 1:
+            return members
+        if len(members) == 2:
+            return members if self._chance.random() < 0.5 else members[::-1]
+        return self._chance.sample(members, 2)
 
     @staticmethod
     def _next_in_turn(members: list[Member[T]]) -> Member[T]:

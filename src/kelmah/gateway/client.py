@@ -261,6 +261,7 @@ class Pool:
         self._port = parts.port or (443 if parts.scheme == "https" else 80)
         self._tls = ssl.create_default_context() if parts.scheme == "https" else None
         self._idle: deque[Connection] = deque()
+        self._is_closed = False
         self.authority = parts.netloc.encode()
 
     async def take(self, *, surely: bool) -> Connection:
@@ -292,7 +293,7 @@ class Pool:
 
     def give_back(self, connection: Connection) -> None:
         """Keep a connection for the next request if it is good for one. The longest unused is looked at meanwhile."""
-        if connection.end():
+        if connection.end() and not self._is_closed:
             self._idle.append(connection)
         else:
             connection.close()
@@ -300,6 +301,7 @@ class Pool:
             self._idle.popleft().close()
 
     def close(self) -> None:
-        """Close what nobody uses."""
+        """Close what nobody uses, and from now on each connection when it was used."""
+        self._is_closed = True
         while self._idle:
             self._idle.pop().close()

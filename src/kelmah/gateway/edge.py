@@ -10,6 +10,7 @@ from litestar.types import HTTPScope, Message, Receive, Scope, Send, WebSocketSc
 
 from kelmah.gateway import explain, limits, own
 from kelmah.gateway.api_keys import KeyClaims
+from kelmah.gateway.cache import Cache, is_public
 from kelmah.gateway.cors import CrossOrigin
 from kelmah.gateway.errors import OriginRefused, ScopeMissing, UpgradeRequired
 from kelmah.gateway.health import Health
@@ -17,7 +18,6 @@ from kelmah.gateway.incoming import (
     Addresses,
     Body,
     Headers,
-    address_key,
     check_headers,
     passed_on,
     read_path,
@@ -53,6 +53,7 @@ class Parts:
     verifier: TokenVerifier
     limits: Limits
     proxy: Proxy
+    cache: Cache
     sockets: Sockets
     health: Health
     metrics: Metrics
@@ -126,6 +127,16 @@ class Edge:
         found = self._table.match(path)
         if operation is None and found is None:
             raise errors.NotFound
+        asked = "GET" if method == "HEAD" else method
+        if found is not None and operation is None and asked in found and asked != WEBSOCKET:
+            scope["route_handler"] = found[asked]  # type: ignore[typeddict-item]  # gives the metrics its name
+            request = await self._admit(scope, found[asked], path, query, headers, extra)
+            body = self._body(found[asked], headers, receive)
+            if body is None and is_public(found[asked], method, headers):
+                await self._parts.cache.answer(request, headers, self._ask, send)
+            else:
+                await self._parts.proxy.forward(request, body, send)
+            return
         methods = own.METHODS if operation is not None else _allowed(found or {})
         if method == "OPTIONS":
             allow = ", ".join(sorted(methods)).encode()
@@ -134,24 +145,25 @@ class Edge:
         if method == "GET" and WEBSOCKET in (found or {}) and method not in methods:
             extra += [(b"upgrade", b"websocket"), (b"connection", b"upgrade")]
             raise UpgradeRequired
-        if method not in methods:
+        if method not in methods or operation is None:
             raise errors.MethodNotAllowed(allow=", ".join(sorted(methods)))
-        if operation is not None:
-            scope["route_handler"] = operation  # type: ignore[typeddict-item]  # gives the metrics its name
-            question = own.Question(headers, self._address(scope, headers), head_only=method == "HEAD", query=query)
-            await operation.show(question, send)
-            return
-        route = (found or {})["GET" if method == "HEAD" else method]
-        scope["route_handler"] = route  # type: ignore[typeddict-item]  # gives the metrics its name
-        request = await self._admit(scope, route, path, query, headers, extra)
+        scope["route_handler"] = operation  # type: ignore[typeddict-item]  # gives the metrics its name
+        question = own.Question(headers, self._address(scope, headers), head_only=method == "HEAD", query=query)
+        await operation.show(question, send)
+
+    async def _ask(self, request: Request, send: Send) -> None:
+        await self._parts.proxy.forward(request, None, send)
+
+    def _body(self, route: Route, headers: Mapping[bytes, bytes], receive: Receive) -> Body | None:
+        if b"content-length" not in headers and b"transfer-encoding" not in headers:
+            return None
         settings = self._parts.settings
-        body = Body(
+        return Body(
             receive,
             limit_bytes=settings.max_upload_bytes if route.streams else settings.max_body_bytes,
             patience_s=settings.client_timeout_s,
             declared=headers.get(b"content-length"),
         )
-        await self._parts.proxy.forward(request, body, send)
 
     async def _admit(
         self, scope: Scope, route: Route, path: str, query: bytes, headers: dict[bytes, bytes], extra: Headers
@@ -233,8 +245,7 @@ class Edge:
             raise OriginRefused
         extra: Headers = []
         request = await self._admit(scope, route, path, query, headers, extra)
-        who = address_key(request.address)
-        await self._parts.sockets.forward(request, scope, receive, send, who=who)
+        await self._parts.sockets.forward(request, scope, receive, send)
 
     def _address(self, scope: Scope, headers: Mapping[bytes, bytes]) -> str:
         return self._addresses.client(scope, headers.get(b"x-forwarded-for"))

@@ -22,6 +22,7 @@ class RouteView(Contract, frozen=True, kw_only=True):
     streams: bool
     retries: bool
     balance: str
+    cache: str | None
 
 
 class RouteList(Contract, frozen=True, kw_only=True):
@@ -111,4 +112,7 @@ def view(route: Route) -> RouteView:
         streams=route.streams,
         retries=route.retries,
         balance=route.balance,
+        cache=None
+        if route.cache is None
+        else f"{route.cache.ttl_s} s, {route.cache.stale_s} s more while the service fails",
     )

@@ -2,17 +2,19 @@
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Awaitable, Mapping
 
 import msgspec
 import structlog
+from pyreqwest.client import Client
 from redis.asyncio import Redis
 
 from kelmah.contracts.common import Contract
+from kelmah.gateway.balancer import DRAINING, Member
 from kelmah.gateway.tokens import KeyStore
-from kelmah.kit import clock
-from kelmah.kit.calls import Transport
+from kelmah.gateway.upstreams import Instance, MemoryInstance, Service
+from kelmah.kit import clock, draining
+from kelmah.kit.calls import ASGITransport, HTTPTransport, Transport
 
 log = structlog.get_logger(__name__)
 
@@ -53,19 +55,12 @@ class PlatformHealth(Contract, frozen=True, kw_only=True):
     services: dict[str, ServiceHealth]
 
 
-class Watched(NamedTuple):
-    """An instance: how to ask it, whom to tell what it said, and why it gets no requests at the moment."""
-
-    transport: Transport
-    tell: Callable[[str | None], None]
-    why_out: Callable[[], str | None]
-
-
 class Health:
     """Asks all instances at once."""
 
-    def __init__(self, watched: Mapping[str, Sequence[Watched]], *, redis: Redis, keys: KeyStore) -> None:
-        self._watched = watched
+    def __init__(self, services: Mapping[str, Service], *, client: Client, redis: Redis, keys: KeyStore) -> None:
+        self._services = services
+        self._client = client
         self._redis = redis
         self._keys = keys
         self._asking = asyncio.Lock()
@@ -77,7 +72,8 @@ class Health:
             "redis": await self._check_redis(),
             "keys": OK if self._keys.is_loaded else UNAVAILABLE,
         }
-        return Readiness(status=checks["keys"], checks=checks)
+        status = draining.DRAINING if draining.is_draining() else checks["keys"]
+        return Readiness(status=status, checks=checks)
 
     async def platform(self) -> PlatformHealth:
         """The whole platform; asked at most once in `KEPT_S`, however many want to know."""
@@ -87,19 +83,39 @@ class Health:
             return self._last[1]
 
     async def _ask_all(self) -> PlatformHealth:
-        own, found = await asyncio.gather(self.own(), asyncio.gather(*(self._service(name) for name in self._watched)))
-        services = dict(zip(self._watched, found, strict=True))
+        own, found = await asyncio.gather(
+            self.own(), asyncio.gather(*(self._service(one) for one in self._services.values()))
+        )
+        services = dict(zip(self._services, found, strict=True))
         healthy = [*own.checks.values(), *(service.status for service in found)]
         return PlatformHealth(
             status=OK if all(status == OK for status in healthy) else UNAVAILABLE, checks=own.checks, services=services
         )
 
-    async def _service(self, name: str) -> ServiceHealth:
-        instances = await asyncio.gather(*(_look_at(one) for one in self._watched[name]))
+    async def _service(self, service: Service) -> ServiceHealth:
+        members = service.balancer.members
+        instances = await asyncio.gather(*(self._look_at(service, member) for member in members))
         is_ok = any(instance.status == OK for instance in instances)
         if not is_ok:
-            log.warning("health.service_unavailable", callee=name)
+            log.warning("health.service_unavailable", callee=service.name)
         return ServiceHealth(status=OK if is_ok else UNAVAILABLE, instances=list(instances))
+
+    async def _look_at(self, service: Service, member: Member[Instance]) -> InstanceHealth:
+        found = await ask(_transport(member.instance, self._client))
+        out = service.balancer.why_out(member)
+        if found.status == OK and out is not None:
+            return msgspec.structs.replace(found, status=UNAVAILABLE, reason=out)
+        return found
+
+    async def probe(self, service: Service) -> None:
+        """Ask the instances of a service from time to time whether they are ready, for as long as the gateway runs."""
+        while True:
+            await asyncio.gather(*(self._probe(member) for member in service.balancer.members))
+            await asyncio.sleep(PROBE_S * random.uniform(1 - JITTER, 1 + JITTER))  # noqa: S311  # spreads, hides nothing
+
+    async def _probe(self, member: Member[Instance]) -> None:
+        found = await ask(_transport(member.instance, self._client))
+        member.probed(None if found.status == OK else found.reason or found.status)
 
     async def _check_redis(self) -> str:
         ping: Awaitable[bool] = self._redis.ping()
@@ -112,20 +128,10 @@ class Health:
         return OK
 
 
-async def _look_at(watched: Watched) -> InstanceHealth:
-    found = await ask(watched.transport)
-    out = watched.why_out()
-    if found.status == OK and out is not None:
-        return msgspec.structs.replace(found, status=UNAVAILABLE, reason=out)
-    return found
-
-
-async def probe(watched: Watched) -> None:
-    """Ask an instance from time to time whether it is ready, for as long as the gateway runs."""
-    while True:
-        found = await ask(watched.transport)
-        watched.tell(None if found.status == OK else found.reason or found.status)
-        await asyncio.sleep(PROBE_S * random.uniform(1 - JITTER, 1 + JITTER))  # noqa: S311  # spreads, hides nothing
+def _transport(instance: Instance, client: Client) -> Transport:
+    if isinstance(instance, MemoryInstance):
+        return ASGITransport(instance.app)
+    return HTTPTransport(client, [instance.name])
 
 
 async def ask(transport: Transport) -> InstanceHealth:
@@ -139,6 +145,8 @@ async def ask(transport: Transport) -> InstanceHealth:
         return InstanceHealth(status=UNAVAILABLE, reason=_reason(error))
     if answer.status == 200:
         return InstanceHealth(status=OK, checks=readiness.checks)
+    if readiness.status == draining.DRAINING:
+        return InstanceHealth(status=UNAVAILABLE, checks=readiness.checks, reason=DRAINING)
     failed = ", ".join(sorted(name for name, state in readiness.checks.items() if state != OK))
     return InstanceHealth(status=UNAVAILABLE, checks=readiness.checks, reason=f"not ready: {failed}")
 

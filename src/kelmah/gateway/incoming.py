@@ -121,15 +121,16 @@ _SINGLE = frozenset(
 def passed_on(headers: Iterable[tuple[bytes, bytes]], connection: bytes) -> Headers:
     """The client's headers that a service may see. `connection` names more that are for this hop only."""
     named = {name.strip().lower() for name in connection.split(b",")} if connection else ()
-    return [
-        (name, value)
-        for name, value in headers
-        if name not in _HOP_BY_HOP and name not in named and not _is_reserved(name.replace(b"_", b"-"))
-    ]
+    return [(name, value) for name, value in headers if not _is_ours(name) and name not in named]
 
 
-def _is_reserved(name: bytes) -> bool:
-    return name in _RESERVED or (name.startswith(_RESERVED_PREFIXES) and name != _DEVICE)
+@lru_cache(maxsize=1024)
+def _is_ours(name: bytes) -> bool:
+    """Whether a header is for this hop only, or the gateway's to write. Underscores are read as hyphens by some."""
+    name = name.replace(b"_", b"-")
+    if name in _HOP_BY_HOP or name in _RESERVED:
+        return True
+    return name.startswith(_RESERVED_PREFIXES) and name != _DEVICE
 
 
 def sent_back(headers: Iterable[tuple[bytes, bytes]]) -> Headers:

@@ -3,8 +3,8 @@
 import asyncio
 import random
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 
+import msgspec
 import structlog
 from litestar.types import Send
 from pydantic import SecretStr
@@ -27,8 +27,7 @@ _CALLER = "gateway"
 Keys = Mapping[str, Sequence[SecretStr]]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
+class Request(msgspec.Struct, frozen=True, kw_only=True):
     """What got past the gateway's checks.
 
     Attributes:
@@ -114,8 +113,8 @@ class Proxy:
         self.services = services
         self._keys = keys
 
-    async def forward(self, request: Request, body: Body, send: Send) -> None:
-        """Send the request to its service and the answer to the client.
+    async def forward(self, request: Request, body: Body | None, send: Send) -> None:
+        """Send the request, with a body or none, to its service, and the answer to the client.
 
         When the service dies after the answer began, the answer is left unfinished: the server then closes the
         connection, which tells the client.
@@ -123,8 +122,8 @@ class Proxy:
         Raises:
             KelmahError: nothing was sent to the client yet, and it is this that went wrong.
         """
-        is_read = not request.route.streams or request.method in SAFE_METHODS
-        content = await body.all() if is_read else body
+        is_read = body is None or not request.route.streams or request.method in SAFE_METHODS
+        content = b"" if body is None else await body.all() if is_read else body
         service = self.services[request.route.service]
         service.budget.record_request()
         is_safe = request.method in SAFE_METHODS or (request.method == "POST" and request.has_key)
@@ -145,7 +144,9 @@ class Proxy:
 
         unreached: set[str] = set()
         while True:
-            attempt = service.balancer.take(request.route.balance, request.address, without=unreached)
+            attempt = service.balancer.take(
+                request.route.balance, request.address, without=unreached, timed=not request.route.streams
+            )
             instance = attempt.instance
             answer = _Answer(send, request=request, attempt=attempt, may_retry=may_retry)
             failure = await self._send(instance, attempt, self._call(request, content), answer)

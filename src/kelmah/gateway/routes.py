@@ -17,6 +17,7 @@ from msgspec import Meta
 
 from kelmah.contracts.auth import Scope
 from kelmah.contracts.common import Role
+from kelmah.contracts.events import EVENT_TYPES
 from kelmah.gateway.balancer import Way
 from kelmah.kit.ratelimit import Limit
 
@@ -25,6 +26,8 @@ WEBSOCKET = "WS"
 _METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE", WEBSOCKET})
 _SEGMENT = re.compile(r"(?!\.{1,2}\Z)[A-Za-z0-9._~-]+|\{[a-z_]+\}")
 _ROOTS = ("/api/v1/", "/.well-known/")
+#: What a cached answer may depend on besides its address.
+_VARY = frozenset({b"accept", b"accept-language"})
 
 
 class RouteError(ValueError):
@@ -39,6 +42,13 @@ class _LimitClass(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     without_redis: Literal["local", "refuse"] = "local"
 
 
+class _Cache(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    ttl_s: Annotated[int, Meta(ge=1, le=86_400)]
+    stale_s: Annotated[int, Meta(ge=0, le=86_400)] = 0
+    until: tuple[str, ...] = ()
+    vary: tuple[str, ...] = ()
+
+
 class _Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     auth: Literal["public", "signed_in"] | list[Role]
     limit: str = "default"
@@ -47,6 +57,7 @@ class _Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     streams: bool = False
     retry: Literal["safe", "never"] = "safe"
     balance: Way | None = None
+    cache: _Cache | None = None
 
 
 class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -67,6 +78,23 @@ class LimitClass:
     limit: Limit
     by_address: bool
     fails_closed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class CacheRule:
+    """How long an answer may be given to others.
+
+    Attributes:
+        ttl_s: seconds that it is good.
+        stale_s: seconds thereafter in which it stands in for a service that fails.
+        until: types of events, each of which makes it old at once.
+        vary: headers that the service may see, and that make another answer.
+    """
+
+    ttl_s: int
+    stale_s: int
+    until: tuple[str, ...]
+    vary: tuple[bytes, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +122,7 @@ class Route:
     streams: bool
     retries: bool
     balance: Way
+    cache: CacheRule | None = None
     scopes: Mapping[str, Scope] = field(default_factory=dict)
 
     @property
@@ -147,6 +176,8 @@ class RouteTable:
             yield f"{name}: no limit class is named {route.limit!r}"
         elif route.cost > self.limits[route.limit].limit.capacity:
             yield f"{name}: costs more than {route.limit!r} ever has"
+        if route.cache is not None:
+            yield from _faults_of_cache(name, route, route.cache)
         *segments, last = route.path.split("/")[1:]
         if last != "*":
             segments.append(last)
@@ -165,6 +196,15 @@ class RouteTable:
             if method in claimed:
                 yield f"{name}: {method} is already claimed by {claimed[method].path}"
             claimed[method] = route
+
+
+def _faults_of_cache(name: str, route: Route, rule: CacheRule) -> Iterator[str]:
+    if route.methods != {"GET"} or route.roles is not None or route.streams:
+        yield f"{name}: only a public GET that does not stream can be cached"
+    if unknown := [one for one in rule.until if one not in EVENT_TYPES]:
+        yield f"{name}: no such events: {', '.join(unknown)}"
+    if wrong := [one.decode() for one in rule.vary if one not in _VARY]:
+        yield f"{name}: answers may vary by {b', '.join(sorted(_VARY)).decode()} only, not by {', '.join(wrong)}"
 
 
 def _find(node: _Node, segments: list[str], at: int) -> Mapping[str, Route] | None:
@@ -239,8 +279,15 @@ def _route(service: str, name: str, entry: _Entry) -> Route:
         timeout_s=entry.timeout_s,
         streams=entry.streams,
         retries=entry.retry == "safe",
+        cache=_rule(entry.cache),
         balance=entry.balance or (Way.HASH if WEBSOCKET in methods else Way.LEAST_REQUEST),
     )
+
+
+def _rule(cache: _Cache | None) -> CacheRule | None:
+    if cache is None:
+        return None
+    return CacheRule(cache.ttl_s, cache.stale_s, cache.until, tuple(one.lower().encode() for one in cache.vary))
 
 
 def load(path: str | None = None) -> RouteTable:

@@ -53,6 +53,15 @@ class GatewaySettings(Settings):
     )
     max_sockets: int = Field(4096, ge=1, le=65536, description="WebSockets open at once in this process.")
     max_sockets_per_address: int = Field(64, ge=1, le=65536, description="WebSockets open at once from one address.")
+    max_sockets_per_person: int = Field(
+        16, ge=1, le=65536, description="WebSockets open at once of one person who came with a token."
+    )
+    socket_idle_s: float = Field(
+        300, gt=0, le=86_400, description="Seconds without a frame in either direction, after which a socket is closed."
+    )
+    socket_lifetime_s: float = Field(
+        86_400, gt=0, le=604_800, description="Seconds after which any socket is closed; clients connect anew."
+    )
 
     @field_validator("trusted_proxies", "metrics_networks")
     @classmethod

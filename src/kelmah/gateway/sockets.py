@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import Context
-from typing import Any
+from typing import Any, NamedTuple
 
 import structlog
 from aiohttp import (
@@ -20,6 +20,7 @@ from litestar.types import Message, Receive, Send, WebSocketScope
 from multidict import CIMultiDict
 from yarl import URL
 
+from kelmah.gateway.incoming import address_key
 from kelmah.gateway.proxy import Keys, Request, signed_headers
 from kelmah.gateway.upstreams import Call, HTTPInstance, MemoryInstance, Service, memory_scope
 from kelmah.kit import errors, signing
@@ -32,6 +33,8 @@ MAX_MESSAGE_BYTES = 1_048_576
 HEARTBEAT_S, CLOSE_S = 30.0, 5.0
 #: What the client is told when the service vanished (IANA: Bad Gateway) or a message was too large.
 BAD_GATEWAY, TOO_LARGE = 1014, 1009
+#: What it is told when its socket was idle, or is old: a new one may come at once.
+GOING_AWAY, RESTART = 1001, 1012
 _REFUSALS: dict[int, type[errors.KelmahError]] = {
     401: errors.Unauthenticated,
     403: errors.Forbidden,
@@ -39,6 +42,61 @@ _REFUSALS: dict[int, type[errors.KelmahError]] = {
     429: errors.TooManyRequests,
     503: errors.Unavailable,
 }
+
+
+class SocketLimits(NamedTuple):
+    """How many sockets there may be, and for how long.
+
+    Attributes:
+        sockets: open at once in this process.
+        per_address: from one address (or /64).
+        per_person: of one person who came with a token; tickets are the service's to count.
+        idle_s: seconds without a frame in either direction, after which a socket is closed.
+        lifetime_s: seconds after which any is.
+    """
+
+    sockets: int
+    per_address: int
+    per_person: int
+    idle_s: float
+    lifetime_s: float
+
+
+class Timed:
+    """The client's end of a socket, which is closed when nothing comes or goes, or when its time is over."""
+
+    def __init__(self, receive: Receive, send: Send, *, idle_s: float, lifetime_s: float) -> None:
+        self._receive = receive
+        self._send = send
+        self._now = asyncio.get_running_loop().time
+        self._idle_s = idle_s
+        self._last = self._now()
+        self._ends = self._last + lifetime_s
+
+    async def receive(self) -> Any:
+        """What the client sends; that it left, when we sent it away."""
+        while True:
+            try:
+                async with asyncio.timeout_at(min(self._ends, self._last + self._idle_s)):
+                    message = await self._receive()
+            except TimeoutError:
+                now = self._now()
+                if now >= self._ends:
+                    return await self._close(RESTART, "come again")
+                if now >= self._last + self._idle_s:
+                    return await self._close(GOING_AWAY, "idle")
+            else:
+                self._last = self._now()
+                return message
+
+    async def send(self, message: Message) -> None:
+        """Something for the client."""
+        self._last = self._now()
+        await self._send(message)
+
+    async def _close(self, code: int, reason: str) -> Any:
+        await self._send({"type": "websocket.close", "code": code, "reason": reason})
+        return {"type": "websocket.disconnect", "code": code, "reason": reason}
 
 
 class Sockets:
@@ -50,26 +108,24 @@ class Sockets:
         services: Mapping[str, Service],
         *,
         keys: Keys,
-        max_sockets: int,
-        max_per_address: int,
+        limits: SocketLimits,
     ) -> None:
         self._session = session
         self._services = services
         self._keys = keys
-        self._max_sockets = max_sockets
-        self._max_per_address = max_per_address
-        self._open: Counter[str] = Counter()
+        self._limits = limits
+        self._count = 0
+        self._open: Counter[tuple[str, str]] = Counter()
 
-    async def forward(self, request: Request, scope: WebSocketScope, receive: Receive, send: Send, *, who: str) -> None:
+    async def forward(self, request: Request, scope: WebSocketScope, receive: Receive, send: Send) -> None:
         """Connect to the service, then accept (`websocket.connect` was received), then pass on until one side is done.
-
-        Args:
-            who: whose sockets are counted together.
 
         Raises:
             KelmahError: the service or we refused before the client was accepted.
         """
-        with self._place(who):
+        person = request.principal.user_id if request.principal else None
+        timed = Timed(receive, send, idle_s=self._limits.idle_s, lifetime_s=self._limits.lifetime_s)
+        with self._place(person, address_key(request.address)):
             digest = signing.body_digest(b"")
             headers = signed_headers(request, self._keys, method="GET", digest=digest)
             call = Call(
@@ -80,32 +136,41 @@ class Sockets:
                 streams=True,
                 timeout_s=request.route.timeout_s,
             )
-            key = request.principal.user_id if request.principal else request.address
-            attempt = self._services[request.route.service].balancer.take(request.route.balance, key)
+            attempt = self._services[request.route.service].balancer.take(
+                request.route.balance, person or request.address
+            )
             instance = attempt.instance
             if isinstance(instance, MemoryInstance):
                 with attempt:
                     attempt.abandoned()  # there is no connection that could fail
-                    await _in_memory(instance, call, scope, receive, send)
+                    await _in_memory(instance, call, scope, timed.receive, timed.send)
             elif isinstance(instance, HTTPInstance):
                 with attempt:
                     upstream = await self._connect(instance, call, scope, request.route.timeout_s)
                 async with upstream:
-                    await _pass_on(upstream, receive, send)
+                    await _pass_on(upstream, timed.receive, timed.send)
 
     @contextmanager
-    def _place(self, who: str) -> Iterator[None]:
-        if self._open.total() >= self._max_sockets:
+    def _place(self, person: str | None, address: str) -> Iterator[None]:
+        if self._count >= self._limits.sockets:
             raise errors.Unavailable(retry_after_s=5)
-        if self._open[who] >= self._max_per_address:
+        counted = [("address", address)]
+        if self._open["address", address] >= self._limits.per_address:
             raise errors.TooManyRequests("Too many sockets are open from your address.", retry_after_s=5)
-        self._open[who] += 1
+        if person is not None:
+            counted.append(("person", person))
+            if self._open["person", person] >= self._limits.per_person:
+                raise errors.TooManyRequests("You have too many sockets open.", retry_after_s=5)
+        self._count += 1
+        self._open.update(counted)
         try:
             yield
         finally:
-            self._open[who] -= 1
-            if not self._open[who]:
-                del self._open[who]
+            self._count -= 1
+            for one in counted:
+                self._open[one] -= 1
+                if not self._open[one]:
+                    del self._open[one]
 
     async def _connect(
         self, instance: HTTPInstance, call: Call, scope: WebSocketScope, timeout_s: float

@@ -3,10 +3,10 @@
 import asyncio
 from collections.abc import Coroutine, Mapping, Sequence
 from contextvars import Context
-from dataclasses import dataclass
 from typing import Any, Protocol
 from urllib.parse import unquote
 
+import msgspec
 from litestar.types import ASGIApp, Message
 
 from kelmah.gateway.balancer import Balancer
@@ -14,6 +14,7 @@ from kelmah.gateway.client import Connection, ConnectionLost, Pool
 from kelmah.gateway.incoming import SAFE_METHODS, Body, Headers
 from kelmah.kit import errors
 from kelmah.kit.breaker import RetryBudget
+from kelmah.kit.registry import Endpoint
 
 #: Apps of this very process by service, for the platform in one process; empty when each has its own.
 Apps = Mapping[str, ASGIApp]
@@ -21,8 +22,7 @@ Apps = Mapping[str, ASGIApp]
 READ_AHEAD_BYTES = 65_536
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Call:
+class Call(msgspec.Struct, frozen=True, kw_only=True):
     """One request as a service gets it. `body` is bytes, or comes piece by piece; `streams`: so does the answer.
 
     `timeout_s`: how long the service may leave us waiting, for its first byte and between any two.
@@ -208,7 +208,17 @@ def _length(body: bytes | Body) -> Headers:
 class Service:
     """The instances of one service, and which of them gets a call."""
 
-    def __init__(self, name: str, instances: Sequence[Instance]) -> None:
+    def __init__(self, name: str, instances: Sequence[Instance] = (), *, zone: str = "") -> None:
         self.name = name
         self.budget = RetryBudget()
-        self.balancer = Balancer[Instance](instances)
+        self.balancer = Balancer[Instance](instances, zone=zone)
+
+    def use(self, endpoints: Sequence[Endpoint]) -> None:
+        """Send requests to these instances from now on. What is under way goes on as it began."""
+        known = {member.instance.name: member.instance for member in self.balancer.members}
+        went = self.balancer.replace(
+            [(known.get(one.url) or HTTPInstance(one.url), one.weight, one.zone) for one in endpoints]
+        )
+        for instance in went:
+            if isinstance(instance, HTTPInstance):
+                instance.close()

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import timedelta
+from functools import partial
 from typing import Any, Protocol
 
 import prometheus_client
@@ -19,13 +20,15 @@ from litestar.types import ControllerRouterHandler
 from redis.asyncio import Redis
 
 from kelmah.contracts.common import Contract
-from kelmah.kit import clock, policy, problem
+from kelmah.kit import clock, draining, policy, problem
 from kelmah.kit.bodies import StrictBodies
 from kelmah.kit.idempotency import IdempotencyKeys, IdempotencyMiddleware
 from kelmah.kit.internal import SignedCalls
 from kelmah.kit.mongo import Mongo
 from kelmah.kit.observe import Metrics, Observer
+from kelmah.kit.registry import Endpoint, Registry
 from kelmah.kit.settings import ServiceSettings
+from kelmah.kit.tasks import running
 
 log = structlog.get_logger(__name__)
 
@@ -76,7 +79,7 @@ def service_app(
     async def lifespan(app: Litestar) -> AsyncIterator[None]:
         if settings.clock_shift_s:
             clock.set_shift(timedelta(seconds=settings.clock_shift_s))
-        async with open_context() as context:
+        async with open_context() as context, _entered(settings, context.redis):
             app.state.context = context
             app.state.idempotency = context.idempotency
             door = SignedCalls(
@@ -120,6 +123,18 @@ def service_app(
     return app
 
 
+@asynccontextmanager
+async def _entered(settings: ServiceSettings, redis: Redis) -> AsyncIterator[None]:
+    """In the registry, where this process is told its own address."""
+    if settings.advertise_url is None:
+        yield
+        return
+    registry = Registry(redis, prefix=settings.redis_prefix)
+    own = Endpoint(settings.advertise_url, settings.advertise_weight, settings.zone, settings.version)
+    async with running(registry=partial(registry.stay, settings.SERVICE, own)):
+        yield
+
+
 def route_handlers(app: Litestar) -> Iterator[BaseRouteHandler]:
     """Every HTTP and WebSocket operation of an app."""
     for route in app.routes:
@@ -147,6 +162,8 @@ def _operations(metrics: Metrics) -> list[ControllerRouterHandler]:
             "mongo": await _check("mongo", context.mongo.ping()),
             "redis": await _check("redis", context.redis.ping()),
         }
+        if draining.is_draining():
+            return Response(Readiness(status=draining.DRAINING, checks=checks), status_code=503)
         # Redis is never the only home of anything: without it a service is slower, and still ready.
         ready = checks["mongo"] == "ok"
         body = Readiness(status="ok" if ready else "unavailable", checks=checks)

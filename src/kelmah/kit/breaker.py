@@ -39,6 +39,8 @@ class BreakerPolicy:
         open_s: seconds it stays open the first time; doubled after each failed probing.
         open_max_s: the most seconds it stays open.
         probes: calls let through when half-open; all of them must succeed.
+        slow_s: seconds after which a good answer is a slow one; None looks at no time.
+        slow_ratio: slow answers / outcomes at which the circuit opens, too.
     """
 
     window_s: int = 10
@@ -47,6 +49,8 @@ class BreakerPolicy:
     open_s: float = 5.0
     open_max_s: float = 60.0
     probes: int = 3
+    slow_s: float | None = None
+    slow_ratio: float = 0.9
 
 
 class _Window:
@@ -87,6 +91,7 @@ class _Circuit:
     def __init__(self, policy: BreakerPolicy) -> None:
         self.policy = policy
         self.window = _Window(policy.window_s)
+        self.slow = _Window(policy.window_s)
         self.state = State.CLOSED
         self.open_for_s = policy.open_s
         self.open_until = 0.0
@@ -111,7 +116,7 @@ class _Circuit:
                 raise CircuitOpen("the peer is being probed", retry_after_s=self.policy.open_s)
             self.probes_running += 1
 
-    def leave(self, now: float, generation: int, ok: bool | None) -> None:
+    def leave(self, now: float, generation: int, ok: bool | None, *, slow: bool) -> None:
         """Take the outcome of a call; None if it was abandoned."""
         if generation != self.generation:
             return
@@ -124,12 +129,16 @@ class _Circuit:
                 self.probes_succeeded += 1
                 if self.probes_succeeded == self.policy.probes:
                     self.window.clear()
+                    self.slow.clear()
                     self.open_for_s = self.policy.open_s
                     self._turn(State.CLOSED)
         elif ok is not None:
             self.window.add(now, 1, 0 if ok else 1)
             total, failed = self.window.counts(now)
-            if total >= self.policy.minimum_volume and failed >= total * self.policy.error_ratio:
+            self.slow.add(now, 1, slow)
+            _, slow_ones = self.slow.counts(now)
+            is_bad = failed >= total * self.policy.error_ratio or slow_ones >= total * self.policy.slow_ratio
+            if total >= self.policy.minimum_volume and is_bad:
                 self._open(now)
 
     def _open(self, now: float) -> None:
@@ -155,6 +164,9 @@ class Call:
         self._monotonic = monotonic
         self._generation = circuit.generation
         self._is_over = False
+        self._started = monotonic()
+        #: Whether its time says something about the peer; not so where a slow third party takes part.
+        self.is_timed = True
 
     def succeeded(self) -> None:
         """The peer did its part."""
@@ -171,7 +183,9 @@ class Call:
     def _leave(self, ok: bool | None) -> None:
         if not self._is_over:
             self._is_over = True
-            self._circuit.leave(self._monotonic(), self._generation, ok)
+            now, slow_s = self._monotonic(), self._circuit.policy.slow_s
+            slow = ok is True and slow_s is not None and self.is_timed and now - self._started >= slow_s
+            self._circuit.leave(now, self._generation, ok, slow=slow)
 
     def __enter__(self) -> Self:
         """Start the call."""

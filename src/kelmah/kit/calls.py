@@ -5,7 +5,6 @@ signature and the same door either way. An error raised by the callee arrives as
 """
 
 import asyncio
-import itertools
 import random
 from collections.abc import Coroutine, Mapping, Sequence
 from contextvars import Context
@@ -24,6 +23,7 @@ from kelmah.contracts.common import Problem
 from kelmah.kit import clock, errors, signing
 from kelmah.kit.breaker import CircuitBreaker, CircuitOpen, RetryBudget
 from kelmah.kit.context import DEADLINE_HEADER, Principal, current_principal, remaining_s, trace
+from kelmah.kit.discovery import Discovery
 from kelmah.kit.mongo import in_transaction
 
 log = structlog.get_logger(__name__)
@@ -54,14 +54,17 @@ class Transport(Protocol):
 
 
 class HTTPTransport:
-    """Over HTTP/1.1 to a list of instances, in turn."""
+    """Over HTTP/1.1 to the instances of a service, in turn."""
 
-    def __init__(self, client: Client, urls: Sequence[str]) -> None:
+    def __init__(self, client: Client, found: Discovery | Sequence[str]) -> None:
+        """Take the instances as they are found, or a fixed list of URLs."""
         self._client = client
-        self._urls = itertools.cycle(url.rstrip("/") for url in urls)
+        self._found = found
+        self._turn = -1
 
     async def send(self, method: str, target: str, headers: Mapping[str, str], body: bytes, timeout_s: float) -> Answer:
-        request = self._client.request(method, next(self._urls) + target).headers(dict(headers)).body_bytes(body)
+        url = self._next() + target
+        request = self._client.request(method, url).headers(dict(headers)).body_bytes(body)
         try:
             response = await request.timeout(timedelta(seconds=timeout_s)).build().send()
             return Answer(response.status, (await response.bytes()).to_bytes())
@@ -71,6 +74,14 @@ class HTTPTransport:
             raise errors.Unavailable(retry_after_s=1) from error
         except RequestError as error:
             raise errors.BadGateway from error
+
+    def _next(self) -> str:
+        found = self._found
+        urls = [one.url for one in found.endpoints] if isinstance(found, Discovery) else found
+        if not urls:
+            raise errors.Unavailable(retry_after_s=1)
+        self._turn = (self._turn + 1) % len(urls)
+        return urls[self._turn].rstrip("/")
 
 
 class ASGITransport:

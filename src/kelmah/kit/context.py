@@ -76,7 +76,8 @@ def trace_from(request_id: str | None, correlation_id: str | None, traceparent: 
     request_id = request_id if request_id and _REQUEST_ID.match(request_id) else new_id()
     correlation_id = correlation_id if correlation_id and _REQUEST_ID.match(correlation_id) else request_id
     if not traceparent or not _TRACEPARENT.match(traceparent):
-        traceparent = f"00-{secrets.token_hex(16)}-{secrets.token_hex(8)}-01"
+        random = secrets.token_hex(24)
+        traceparent = f"00-{random[:32]}-{random[32:]}-01"
     else:
         version, trace_id, _, flags = traceparent.split("-")
         traceparent = f"{version}-{trace_id}-{secrets.token_hex(8)}-{flags}"

@@ -46,7 +46,9 @@ def _is_secret(key: str) -> bool:
     return _SECRET_KEYS.search(key) is not None
 
 
-_PLAIN_KEYS = frozenset({"event", "level", "timestamp", "service", "request_id", "trace_id", "duration_ms", "status"})
+_PLAIN_KEYS = frozenset(
+    {"event", "level", "timestamp", "service", "request_id", "trace_id", "duration_ms", "status", "method", "operation"}
+)
 
 
 def _scrub_event(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

@@ -135,8 +135,10 @@ class Observer:
 def add_headers(message: HTTPResponseStartEvent, headers: Iterable[tuple[bytes, bytes]]) -> None:
     """Add the headers that the answer does not set itself, and drop what tells of the software."""
     present = {name.lower() for name, _ in message["headers"]}
-    kept = [(name, value) for name, value in message["headers"] if name.lower() not in (b"server", b"x-powered-by")]
-    message["headers"] = [*kept, *((name, value) for name, value in headers if name not in present)]
+    kept = message["headers"]
+    if b"server" in present or b"x-powered-by" in present:
+        kept = [(name, value) for name, value in kept if name.lower() not in (b"server", b"x-powered-by")]
+    message["headers"] = [*kept, *[pair for pair in headers if pair[0] not in present]]
 
 
 def _text(value: bytes | None) -> str | None:

@@ -1,8 +1,9 @@
 """What every service's context is made of: its database, Redis, events, timers, keys, and callers of other services."""
 
+import asyncio
 import base64
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
 from beanie import Document
@@ -14,11 +15,14 @@ from kelmah.kit import mongo as mongodb
 from kelmah.kit import redis as redisdb
 from kelmah.kit.calls import ASGITransport, HTTPTransport, Nowhere, ServiceCaller, Transport, http_client
 from kelmah.kit.crypto import KeyRing
+from kelmah.kit.discovery import Discovery
 from kelmah.kit.events import EventStore
 from kelmah.kit.idempotency import IdempotencyKeys
 from kelmah.kit.mongo import Mongo
 from kelmah.kit.people import PersonKeys
+from kelmah.kit.registry import Registry
 from kelmah.kit.settings import ServiceSettings
+from kelmah.kit.tasks import running
 from kelmah.kit.timers import Timers
 
 #: Apps of this very process by service, for the platform in one process; empty when each has its own.
@@ -54,10 +58,16 @@ async def open_resources(
                 settings.mongo_url, settings.mongo_database, documents, pool_size=settings.mongo_pool_size
             ) as mongo,
             http_client() as client,
+            AsyncExitStack() as stack,
         ):
-            transports: dict[str, Transport] = {
-                callee: HTTPTransport(client, urls) for callee, urls in settings.service_urls.items()
+            registry = Registry(redis, prefix=settings.redis_prefix)
+            found = {
+                callee: Discovery(callee, urls, registry=registry) for callee, urls in settings.service_urls.items()
             }
+            looked_up = [one for one in found.values() if not one.is_fixed]
+            await asyncio.gather(*(one.look() for one in looked_up))
+            await stack.enter_async_context(running(**{f"find {one.service}": one.follow for one in looked_up}))
+            transports: dict[str, Transport] = {callee: HTTPTransport(client, one) for callee, one in found.items()}
             transports |= {callee: ASGITransport(app) for callee, app in (apps or {}).items()}
             yield Resources(
                 mongo=mongo,

@@ -11,7 +11,9 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
+
+from kelmah.kit.discovery import REGISTRY, is_address
 
 PREFIX = "KELMAH_"
 
@@ -51,8 +53,31 @@ class Settings(BaseModel):
         description='Keys by callee that sign calls from this process, newest first: {"user": ["<key>"]}.'
     )
     service_urls: dict[str, list[str]] = Field(
-        default_factory=dict, description='Base URLs by service: {"user": ["http://127.0.0.1:3002"]}.'
+        default_factory=dict,
+        description='Base URLs by service: {"user": ["http://127.0.0.1:3002"]}; or where to look its instances up: '
+        '"dns+http://name:port", "srv+http://_user._tcp.name", or "registry:" for those that entered themselves.',
     )
+    advertise_url: str | None = Field(
+        None, description="Where others reach this process; if set, it enters itself in the registry."
+    )
+    advertise_weight: int = Field(1, ge=1, le=1000, description="Its share of the requests, beside other instances'.")
+    zone: str = Field("", max_length=64, description="Where it runs; instances of the same zone are preferred.")
+    version: str = Field("", max_length=64, description="What it runs, shown by /health of the gateway.")
+    linger_s: float = Field(
+        0,
+        ge=0,
+        le=60,
+        description="Seconds between SIGTERM and the end of listening, in which those who send requests notice; "
+        "with several instances at least 4.",
+    )
+
+    @field_validator("service_urls")
+    @classmethod
+    def _are_addresses(cls, value: dict[str, list[str]]) -> dict[str, list[str]]:
+        for address in (one for addresses in value.values() for one in addresses):
+            if not is_address(address):
+                raise ValueError(f"{address!r} is no http, https, dns+http or srv+http URL, nor {REGISTRY!r}")
+        return value
 
 
 class ServiceSettings(Settings):

@@ -40,9 +40,12 @@ class VerifiedCall(NamedTuple):
     body_signed: bool
 
 
+_EMPTY = hashlib.sha256(b"").hexdigest()
+
+
 def body_digest(body: bytes) -> str:
     """The digest that is signed for a body held in memory."""
-    return hashlib.sha256(body).hexdigest()
+    return hashlib.sha256(body).hexdigest() if body else _EMPTY
 
 
 def sign(
@@ -96,7 +99,7 @@ def verify(
 
 def _mac(key: SecretStr, *parts: str) -> str:
     message = "\n".join(f"{len(part)}:{part}" for part in parts)
-    return hmac.new(key.get_secret_value().encode(), message.encode(), hashlib.sha256).hexdigest()
+    return hmac.digest(key.get_secret_value().encode(), message.encode(), "sha256").hex()
 
 
 def _encode(principal: Principal | None) -> str:

@@ -1,9 +1,11 @@
 """Seals and publishes a service's events: at once, in order within a subject, and again until the broker confirms."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 
 import msgspec
+import structlog
+from redis.exceptions import RedisError
 
 from kelmah.contracts.events import EVENT_TYPES, Envelope
 from kelmah.kit import clock
@@ -13,10 +15,14 @@ from kelmah.workers import loops, metrics
 from kelmah.workers.publisher import Publisher, message_for
 from kelmah.workers.registry import Registry
 
+log = structlog.get_logger(__name__)
+
 #: Events read at once; also bounds the confirms that are waited for.
 BATCH = 200
 #: Seconds after which another relay takes over from one that died.
 LEASE_S = 10.0
+#: Seconds in which it must be noted that events happened.
+NOTE_S = 1.0
 
 
 class Relay:
@@ -37,7 +43,9 @@ class Relay:
         publisher: Publisher,
         registry: Registry,
         bell: asyncio.Event,
+        noted: Callable[[Collection[str]], Awaitable[None]] | None = None,
     ) -> None:
+        """`noted` is told the types of what was published, once or more often."""
         self._service = service
         self._chain = chain
         self._outbox = outbox
@@ -45,6 +53,7 @@ class Relay:
         self._publisher = publisher
         self._subscriptions = registry.subscriptions
         self._bell = bell
+        self._noted = noted
 
     async def run(self) -> None:
         """Publish until cancelled; the lease is given back at the end."""
@@ -71,12 +80,22 @@ class Relay:
         try:
             results = await asyncio.gather(*(self._in_order(run, published) for run in runs), return_exceptions=True)
         finally:
+            await self._note({envelope.type for run in runs for envelope in run if envelope.id in set(published)})
             await self._outbox.published(published)
         metrics.events_published.labels(self._service).inc(len(published))
         for result in results:
             if result is not None:
                 raise result
         return len(published) > 0 or sealed > 0
+
+    async def _note(self, event_types: set[str]) -> None:
+        if self._noted is None or not event_types:
+            return
+        try:
+            async with asyncio.timeout(NOTE_S):
+                await self._noted(event_types)
+        except (RedisError, OSError, TimeoutError) as error:  # copies are old when their time is over, too
+            log.warning("relay.not_noted", service=self._service, error=type(error).__name__)
 
     async def _in_order(self, run: Sequence[Envelope], published: list[str]) -> None:
         for envelope in run:

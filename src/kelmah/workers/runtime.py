@@ -14,7 +14,7 @@ import structlog
 from dramatiq.asyncio import get_event_loop_thread
 from dramatiq.middleware import Middleware
 
-from kelmah.kit import logging
+from kelmah.kit import freshness, logging
 from kelmah.kit.chain import Chain
 from kelmah.kit.events import EVENTS
 from kelmah.kit.ids import new_id
@@ -107,7 +107,9 @@ class Runtime(Middleware):
             bells = {EVENTS: asyncio.Event(), TIMERS: asyncio.Event()}
             lease = Lease(context.mongo, "relay", holder=holder, ttl_s=LEASE_S)
             chain, outbox = Chain(context.mongo), Outbox(context.mongo)
-            self._spawn(Relay(service, chain, outbox, lease, publisher, self._registry, bells[EVENTS]).run())
+            noted = partial(freshness.note, context.redis, self._settings.redis_prefix)
+            relay = Relay(service, chain, outbox, lease, publisher, self._registry, bells[EVENTS], noted)
+            self._spawn(relay.run())
             self._spawn(TimerLoop(service, context.timers, publisher, self._registry, bells[TIMERS]).run())
             changes = partial(context.mongo.inserts, EVENTS, TIMERS)
             self._spawn(loops.ring(changes, bells, name=f"changes.{service}"))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from kelmah.gateway import limits
+from kelmah.gateway import cache, limits
 from tests.integration.gateway.platform import Platform, platform
 
 
@@ -15,6 +15,7 @@ def patience_with_redis() -> Iterator[None]:
     """On a busy machine Redis may be late, which is no reason here to count without it."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(limits, "TIMEOUT_S", 20)
+        patch.setattr(cache, "TIMEOUT_S", 20)
         yield
 
 

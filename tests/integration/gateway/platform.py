@@ -53,10 +53,11 @@ closed = { quota = 100000, window_s = 60, without_redis = "refuse" }
 "GET /api/v1/slow" = { auth = "public", timeout_s = 0.3 }
 "GET /api/v1/status/{code}" = { auth = "public" }
 "WS /api/v1/ws" = { auth = "public" }
+"GET /api/v1/cached/{how}" = { auth = "public", cache = { ttl_s = 60, stale_s = 60, until = ["job.job_closed.v1"], vary = ["Accept-Language"] }, retry = "never", timeout_s = 1 }
 [scopes]
 "jobs:read" = ["GET /api/v1/mine", "GET /api/v1/staff", "GET /api/v1/limited", "GET /api/v1/echo"]
 "jobs:write" = ["POST /api/v1/echo"]
-"""
+"""  # noqa: E501
 
 
 @dataclass
@@ -139,6 +140,23 @@ def echo_app(behind: Behind) -> Litestar:  # noqa: C901  # many small handlers
             raise errors.Unavailable
         return {"calls": behind.calls}
 
+    @get("/api/v1/cached/{how:str}")
+    async def cached(request: Request[Any, Any, Any], how: FromPath[str]) -> Response[Any]:
+        behind.calls += 1
+        calls = behind.calls
+        if calls <= behind.failures:
+            raise errors.Unavailable
+        if how == "waits":
+            await behind.step.wait()
+        headers = {
+            "set-cookie": {"set-cookie": "a=b"},
+            "private": {"cache-control": "private"},
+            "tagged": {"etag": '"t"'},
+        }
+        seen = {"calls": calls, **{name: request.headers.get(name) for name in ("accept-language", "x-mine", "cookie")}}
+        large = {"body": "x" * 70_000} if how == "large" else {}
+        return Response(seen | large, status_code=404 if how == "missing" else 200, headers=headers.get(how, {}))
+
     @get("/api/v1/slow")
     async def slow() -> None:
         behind.calls += 1
@@ -184,7 +202,7 @@ def echo_app(behind: Behind) -> Litestar:  # noqa: C901  # many small handlers
         return Response({"status": state, "checks": {"mongo": state}}, status_code=200 if behind.ready else 503)
 
     return Litestar(
-        [echo, mine, closed, upload, download, status, flaky, slow, dies, dies_late, socket, readyz],
+        [echo, mine, closed, upload, download, status, flaky, cached, slow, dies, dies_late, socket, readyz],
         exception_handlers={Exception: problem.render},
         openapi_config=None,
         logging_config=None,

@@ -122,6 +122,50 @@ async def test_sockets_from_one_address_are_counted(
         await third.close()
 
 
+async def test_sockets_of_one_person_are_counted(mode: str, tmp_path: Path, redis_url: str, redis_prefix: str) -> None:
+    prefix = f"{redis_prefix}{uuid.uuid4().hex}"
+    async with platform(mode, tmp_path, redis_url, prefix, max_sockets_per_person=1) as gateway:
+        first = await gateway.client.ws_connect("/api/v1/ws", headers=gateway.bearer())
+        with pytest.raises(aiohttp.WSServerHandshakeError) as refusal:
+            await gateway.client.ws_connect("/api/v1/ws", headers=gateway.bearer())
+        assert refusal.value.status == 429
+        other = await gateway.client.ws_connect("/api/v1/ws", headers=gateway.bearer(user_id="person-2"))
+        nobody = await gateway.client.ws_connect("/api/v1/ws")
+        for socket in (first, other, nobody):
+            await socket.close()
+
+
+@pytest.mark.parametrize(
+    ("limit", "code", "reason"), [("socket_idle_s", 1001, "idle"), ("socket_lifetime_s", 1012, "come again")]
+)
+async def test_sockets_end_when_idle_or_old(
+    mode: str, tmp_path: Path, redis_url: str, redis_prefix: str, limit: str, code: int, reason: str
+) -> None:
+    prefix = f"{redis_prefix}{uuid.uuid4().hex}"
+    short: dict[str, Any] = {limit: 0.5}
+    async with platform(mode, tmp_path, redis_url, prefix, **short) as gateway:
+        async with gateway.client.ws_connect("/api/v1/ws") as socket:
+            await socket.receive_json()
+            closed = await socket.receive()
+            assert (closed.type, closed.data, closed.extra) == (aiohttp.WSMsgType.CLOSE, code, reason)
+        async with asyncio.timeout(10):
+            await gateway.behind.step.wait()
+        assert gateway.behind.close_codes == [code]  # the service is told the same
+
+
+async def test_frames_either_way_keep_a_socket(mode: str, tmp_path: Path, redis_url: str, redis_prefix: str) -> None:
+    prefix = f"{redis_prefix}{uuid.uuid4().hex}"
+    async with (
+        platform(mode, tmp_path, redis_url, prefix, socket_idle_s=2) as gateway,
+        gateway.client.ws_connect("/api/v1/ws") as socket,
+    ):
+        await socket.receive_json()
+        for number in range(10):
+            await asyncio.sleep(0.3)
+            await socket.send_str(str(number))
+            assert await socket.receive_str() == str(number)
+
+
 async def test_a_service_that_is_not_there_is_a_503(tmp_path: Path, redis_url: str, redis_prefix: str) -> None:
     nobody = {name: ["http://127.0.0.1:1"] for name in ("auth", "echo")}
     async with platform("http", tmp_path, redis_url, f"{redis_prefix}away", service_urls=nobody) as gateway:

@@ -3,6 +3,7 @@
 import asyncio
 import random
 from collections import defaultdict
+from collections.abc import Awaitable, Callable, Collection
 from datetime import timedelta
 
 import dramatiq
@@ -50,10 +51,12 @@ class Tape:
 async def unused(*_: object) -> None: ...
 
 
-def relay(stage: Stage, publisher: Tape, holder: str) -> Relay:
+def relay(
+    stage: Stage, publisher: Tape, holder: str, *, noted: Callable[[Collection[str]], Awaitable[None]] | None = None
+) -> Relay:
     lease = Lease(stage.context.mongo, "relay", holder=holder, ttl_s=30)
     mongo = stage.context.mongo
-    return Relay("job", Chain(mongo), Outbox(mongo), lease, publisher, stage.registry, asyncio.Event())
+    return Relay("job", Chain(mongo), Outbox(mongo), lease, publisher, stage.registry, asyncio.Event(), noted)
 
 
 def first_copies(events: list[Envelope]) -> dict[str, list[int]]:
@@ -81,6 +84,23 @@ async def test_a_failing_broker_neither_loses_events_nor_changes_their_order(red
     await drain(relay(redis_stage, tape, "a"), redis_stage)
     assert first_copies(tape.announced) == {f"job:{number}": list(range(1, 11)) for number in range(4)}
     assert len({message.message_id for message in tape.sent}) == 40
+
+
+async def test_what_happened_is_noted_and_a_note_that_fails_holds_nothing_up(redis_stage: Stage) -> None:
+    noted: list[Collection[str]] = []
+
+    async def note(event_types: Collection[str]) -> None:
+        noted.append(event_types)
+        raise ConnectionError
+
+    await redis_stage.append("job:1", "job:2")
+    tape = Tape()
+    one = relay(redis_stage, tape, "a", noted=note)
+    await drain(one, redis_stage)
+    assert len(tape.announced) == 2
+    assert {name for names in noted for name in names} == {event.type for event in tape.announced}
+    await one.turn()
+    assert all(noted)  # nothing happened, nothing to note
 
 
 async def test_two_relays_without_a_lease_between_them_keep_the_order(redis_stage: Stage) -> None:

@@ -218,3 +218,66 @@ def test_an_open_circuit_is_passed_over_and_nobody_left_is_said() -> None:
         among.take(Way.HASH, without={"instance-1"})
     with pytest.raises(CircuitOpen):
         among.take(Way.HASH, without={"instance-0", "instance-1"})
+
+
+def test_what_is_known_of_an_instance_outlives_a_change_of_the_list() -> None:
+    clock = Clock()
+    among = made(3, clock)
+    fail(among, 1, times=balancer.FAILURES_IN_A_ROW)
+    assert among.members[1].is_ejected
+    kept, new = among.members[1].instance, Named("new")
+    assert among.replace([(new, 4, "north"), (kept, 2, "south")]) == [Named("instance-0"), Named("instance-2")]
+    assert [(one.instance.name, one.weight, one.zone, one.is_ejected) for one in among.members] == [
+        ("new", 4, "north", False), ("instance-1", 2, "south", True),
+    ]  # fmt: skip
+    assert among.members[0].share == pytest.approx(4 * balancer.SLOW_START_FROM)
+    clock.now += balancer.SLOW_START_S
+    assert among.members[0].share == 4
+
+
+def test_the_first_instances_start_at_once() -> None:
+    among: Balancer[Named] = Balancer([], monotonic=Clock())
+    with pytest.raises(CircuitOpen):
+        among.take(Way.LEAST_REQUEST)
+    assert among.replace([(Named("a"), 1, "")]) == []
+    assert among.members[0].share == 1
+
+
+@pytest.mark.parametrize("way", list(Way))
+def test_neighbours_are_preferred_while_enough_of_them_are_fit(way: Way) -> None:
+    among: Balancer[Named] = Balancer([], zone="north", monotonic=Clock(), chance=random.Random(7))
+    among.replace([(Named(f"{zone}-{number}"), 1, zone) for zone in ("north", "south") for number in (1, 2)])
+    assert {chosen(among, way, str(key))[:5] for key in range(20)} == {"north"}
+    among.members[0].unfit = "away"
+    assert {chosen(among, way, str(key)) for key in range(20)} == {"north-2"}
+    among.members[1].unfit = "away"
+    assert {chosen(among, way, str(key))[:5] for key in range(20)} == {"south"}
+
+
+def test_one_that_drains_is_believed_at_once() -> None:
+    among = made(2)
+    among.members[0].probed(balancer.DRAINING)
+    assert {chosen(among, Way.LEAST_REQUEST) for _ in range(20)} == {"instance-1"}
+    among.members[0].probed(None)
+    assert {chosen(among, Way.HASH, str(key)) for key in range(20)} == {"instance-0", "instance-1"}
+
+
+def test_a_circuit_opens_when_nearly_all_answers_are_slow() -> None:
+    clock = Clock()
+    among = made(1, clock)
+    assert balancer.BREAKER.slow_s is not None
+
+    def answer(seconds: float, *, timed: bool = True) -> None:
+        ticket = among.take(Way.LEAST_REQUEST, timed=timed)
+        clock.now += seconds
+        ticket.succeeded()
+        clock.now -= seconds
+
+    for _ in range(2 * balancer.BREAKER.minimum_volume):
+        answer(balancer.BREAKER.slow_s, timed=False)  # it was the client who took so long
+    clock.now += 100
+    for _ in range(balancer.BREAKER.minimum_volume - 1):
+        answer(balancer.BREAKER.slow_s)
+    assert among.circuit(among.members[0]) is State.CLOSED
+    answer(balancer.BREAKER.slow_s)
+    assert among.circuit(among.members[0]) is State.OPEN
