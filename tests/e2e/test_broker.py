@@ -40,6 +40,7 @@ async def test_notifications_wait_for_the_broker_and_come_once(running_platform:
 WORKER = Counter(
     application_accepted=1,
     contract_active=1,
+    contract_completed=1,
     escrow_funded=1,
     milestone_approved=1,
     escrow_released=1,
@@ -49,6 +50,7 @@ HIRER = Counter(
     application_received=1,
     contract_signed=1,
     contract_active=1,
+    contract_completed=1,
     deposit_processed=1,
     milestone_submitted=1,
     escrow_released=1,

@@ -4,7 +4,9 @@ import re
 from typing import Any
 
 import aiohttp
+from pymongo import AsyncMongoClient
 
+from kelmah import services
 from kelmah.cli.demo.client import Api, eventually
 from kelmah.cli.platform import Platform
 from kelmah.cli.seed.people import PASSWORD, person_id
@@ -63,6 +65,39 @@ async def test_clients_find_it(running_platform: Platform, seeded: Finished) -> 
             return {"escrow_released", "review_revealed"} <= {one["kind"] for one in page["items"]} or None
 
         await eventually("the notifications", told)
+
+
+async def test_projections_are_what_the_events_make_anew(running_platform: Platform, seeded: Finished) -> None:
+    async with AsyncMongoClient[dict[str, Any]](running_platform.env["KELMAH_MONGO_URL"], tz_aware=True) as client:
+
+        async def all_told() -> bool | None:
+            for name in services.NAMES:
+                if await client[f"kelmah_{name}"]["events"].find_one({"pending": True}):
+                    return None
+            return True
+
+        await eventually("the relays", all_told)
+        sound = await run("kelmah", "events", "rebuild", "--check", env=running_platform.env)
+        assert sound.status == 0, sound.stdout + sound.stderr
+        lines = sound.stdout.splitlines()
+        assert len(lines) == 11
+        assert all(line.endswith(": 0 differences") for line in lines)
+        assert "payment.balances: 0 differences" in lines
+
+        accounts = client["kelmah_payment"]["ledger_accounts"]
+        wallet = await accounts.find_one({"kind": "wallet"})
+        assert wallet is not None
+        only = ("--only", "payment.balances")
+        await accounts.update_one({"_id": wallet["_id"]}, {"$inc": {"balance": 1}})
+        try:
+            found = await run("kelmah", "events", "rebuild", "--check", *only, env=running_platform.env)
+            mended = await run("kelmah", "events", "rebuild", *only, env=running_platform.env)
+        finally:
+            await accounts.update_one({"_id": wallet["_id"]}, {"$set": {"balance": wallet["balance"]}})
+        assert found.status == 1
+        assert found.stdout.startswith(f"payment.balances: {wallet['_id']}: should be ")
+        assert mended.status == 0, mended.stderr
+        assert mended.stdout.splitlines()[-1] == "payment.balances: 1 differences, 1 mended"
 
 
 async def test_production_is_left_alone(running_platform: Platform) -> None:

@@ -1,8 +1,9 @@
 """Makes the labelled set of the matching: `python -m tests.factories.matching` writes it anew, the same each time.
 
 A hidden world decides the grades, not our formula: each worker has a true quality that ratings show with noise (and
-newcomers not at all), hirers decide by trade, quality and price, workers by journey time, pay and free hands; the
-grade is cut from the chance that both say yes, with some noise. Who does not know the trade gets 0.
+newcomers not at all), hirers decide by trade, quality and price and by who answers and is free soon, workers by journey
+time, pay and free hands; the grade is cut from the chance that both say yes, with some noise. Who does not know the
+trade gets 0.
 """
 
 import math
@@ -36,6 +37,8 @@ class World:
 
     def __init__(self, seed: int) -> None:
         self.chance = random.Random(seed)
+        #: Drawn apart, so that what was made before these were known stays as it was.
+        self.habits = random.Random(seed + 1)
         self.trades = [one for one in taxonomy.skills().values() if one.parent]
 
     def query(self, number: int) -> Query:
@@ -76,6 +79,8 @@ class World:
         rate = chance.randrange(15, 90) * 100
         skills = self.skills(kind, job, siblings)
         busy = chance.choice([0, 0, 0, 1, 1, 2, 3, 4])
+        answers = min(1.0, max(0.0, self.habits.gauss(0.75, 0.25)))
+        free = sorted(self.habits.sample(range(28), self.habits.choice([0, 2, 6, 12, 18, 24])))
         worker = LabelledWorker(
             id=worker_id,
             headline=f"{skills[0].capitalize()} in {chance.choice([*TOWNS, *VILLAGES])}",
@@ -88,6 +93,8 @@ class World:
             review_count=reviews,
             completed=reviews + chance.randrange(3) if reviews else 0,
             active=busy,
+            free_in_days=free,
+            response_rate_percent=round(100 * answers) if reviews else None,
         )
         covered = {"able": 1.0, "partly": 0.4 if len(job.skills) > 1 else 0.75}.get(kind, 0.0)
         if not covered:
@@ -96,7 +103,8 @@ class World:
         pay = job.budget.amount / (rate * 8)
         takes = _logistic(2.5 * min(1.5, pay) - 1.1 * hours - 0.5 * busy + 0.6 + chance.gauss(0, 0.3))
         hires = _logistic(4.0 * covered + 1.3 * (quality - 3.9) - 0.25 * hours - 1.6 + chance.gauss(0, 0.3))
-        both = takes * hires
+        soon = min(1.0, sum(day < 10 for day in free) / 4)
+        both = takes * hires * (0.75 + 0.25 * soon) * (0.85 + 0.15 * answers)
         return Candidate(grade=sum(both >= bound for bound in (0.25, 0.6, 0.8)), worker=worker)
 
     def skills(self, kind: str, job: LabelledJob, siblings: list[taxonomy.Skill]) -> list[str]:

@@ -1,16 +1,19 @@
 """A card provider in memory: deterministic, with keys that repeat no effect, refusals, 3-D Secure and faults."""
 
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from datetime import datetime
 
 from kelmah.contracts.common import Money
 from kelmah.contracts.payment import MethodKind
+from kelmah.kit import clock
 from kelmah.kit.mongo import in_transaction
 from kelmah.services.payment.providers.base import (
     Charge,
     Chargeback,
     ChargebackState,
     ChargeState,
+    Movement,
     Notice,
     Payout,
     PayoutOrder,
@@ -50,6 +53,8 @@ class FakeCards:
         self.payouts: dict[str, Payout] = {}
         self.chargebacks: dict[str, Chargeback] = {}
         self.sent: Counter[str] = Counter()
+        #: Its own book of our money there.
+        self.moved: list[Movement] = []
         self.fault: Callable[[str], None] = lambda step: None
 
     def lose(self, step: str, times: int = 1) -> None:
@@ -119,6 +124,7 @@ class FakeCards:
             state = PayoutState.IN_TRANSIT if order.destination == SLOW else PayoutState.PAID
             amount = order.amount
             self.payouts[ref] = Payout(ref, state, amount.amount, amount.currency, order.withdrawal_id)
+            self._book(ref, -amount.amount, amount.currency)
         self._step("send:after")
         return self.payouts[ref]
 
@@ -137,6 +143,11 @@ class FakeCards:
         if ref not in self.chargebacks:
             raise ProviderRefusedError("resource_missing")
         return self.chargebacks[ref]
+
+    async def movements(self, since: datetime, until: datetime) -> AsyncIterator[Movement]:
+        for one in self.moved:
+            if since <= one.at < until:
+                yield one
 
     def turn_payout(self, withdrawal_id: str, state: PayoutState) -> str:
         """What the provider decides later. The payout's name."""
@@ -167,7 +178,11 @@ class FakeCards:
 
     def _take(self, ref: str) -> None:
         self.taken[ref] += 1
+        self._book(ref, self.charges[ref].amount, self.charges[ref].currency)
         self.charges[ref] = self.charges[ref]._replace(state=ChargeState.SUCCEEDED, client_secret=None)
+
+    def _book(self, ref: str, amount: int, currency: str) -> None:
+        self.moved.append(Movement(f"txn_{len(self.moved)}_{ref}", ref, amount, currency, clock.now()))
 
     def _step(self, step: str) -> None:
         assert not in_transaction(), "a provider is called outside transactions"

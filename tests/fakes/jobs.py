@@ -1,7 +1,14 @@
 """The job service's client, answering from contracts that a test made."""
 
 from kelmah.contracts.common import Money
-from kelmah.contracts.job import ContractFacts, ContractStatus, MilestoneFacts, MilestoneMoneyState, MilestoneStatus
+from kelmah.contracts.job import (
+    ContractFacts,
+    ContractKind,
+    ContractStatus,
+    MilestoneFacts,
+    MilestoneMoneyState,
+    MilestoneStatus,
+)
 from kelmah.kit.errors import KelmahError, NotFound
 from kelmah.kit.ids import new_id
 from kelmah.kit.mongo import in_transaction
@@ -23,6 +30,8 @@ class FakeJobClient:
         currency: str = "GHS",
         status: ContractStatus = ContractStatus.ACTIVE,
         milestone_status: MilestoneStatus = MilestoneStatus.AGREED,
+        kind: ContractKind = ContractKind.SINGLE,
+        referrer_id: str | None = None,
     ) -> ContractFacts:
         """A contract with a milestone for each amount."""
         contract = ContractFacts(
@@ -37,6 +46,8 @@ class FakeJobClient:
                 )
                 for one in amounts
             ],
+            kind=kind,
+            referrer_id=referrer_id,
         )
         self.contracts[contract.id] = contract
         return contract

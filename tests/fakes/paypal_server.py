@@ -30,6 +30,9 @@ class PayPalServer(ProviderServer):
         super().__init__(world)
         self.key = rsa.generate_private_key(public_exponent=65_537, key_size=2048)
         self.tokens: set[str] = set()
+        self.booked: list[Row] = []
+        #: What it keeps of each capture.
+        self.fee: str | None = None
         #: Whether it refuses its own tokens.
         self.forgetful = False
         self.on("POST", "/v1/oauth2/token", self._token)
@@ -42,6 +45,7 @@ class PayPalServer(ProviderServer):
         self.on("POST", PAYOUTS, self._payout)
         self.on("GET", "/v1/payments/payouts/{id}", lambda _, path: self._get(path["id"]))
         self.on("GET", "/v1/customer/disputes/{id}", lambda _, path: self._get(path["id"]))
+        self.on("GET", "/v1/reporting/transactions", self._report)
         self._app.router.add_get("/v1/notifications/certs/{name}", self._certificate)
 
     def sign(self, body: bytes, *, webhook_id: str = WEBHOOK_ID, age_s: int = 0) -> Notice:
@@ -154,6 +158,7 @@ class PayPalServer(ProviderServer):
         self.objects[capture_id] = capture
         order["status"] = "COMPLETED"
         unit["payments"] = {"captures": [capture], "refunds": []}
+        self._book("T0006", unit["amount"], "", unit["custom_id"], self.fee)
         self._tell("PAYMENT.CAPTURE.COMPLETED", capture)
         return order
 
@@ -171,6 +176,7 @@ class PayPalServer(ProviderServer):
         }
         self.objects[refund["id"]] = refund
         unit["payments"]["refunds"].append(refund)
+        self._book("T1107", body["amount"], "-", body["custom_id"])
         self._tell("PAYMENT.CAPTURE.REFUNDED", refund)
         return refund
 
@@ -194,7 +200,29 @@ class PayPalServer(ProviderServer):
             "batch_header": header,
             "items": [{"payout_item": item, "transaction_status": status}],
         }
+        self._book("T0001", item["amount"], "-", item["sender_item_id"])
         return {"batch_header": header}
+
+    def _report(self, query: Row, _: Mapping[str, str]) -> Row:
+        size, page = int(query["page_size"]), int(query["page"])
+        rows = [one for one in self.booked if query["start_date"] <= one["transaction_initiation_date"][:19] + "Z"]
+        rows = [one for one in rows if one["transaction_initiation_date"][:19] + "Z" < query["end_date"]]
+        chosen = [{"transaction_info": one} for one in rows[(page - 1) * size : page * size]]
+        return {"transaction_details": chosen, "page": page, "total_pages": -(-len(rows) // size)}
+
+    def _book(self, code: str, amount: Mapping[str, str], sign: str, ours: str, fee: str | None = None) -> None:
+        """Its own book of our money there."""
+        currency = amount.get("currency_code") or amount["currency"]
+        row: Row = {
+            "transaction_id": self.new_id("TX"),
+            "transaction_event_code": code,
+            "transaction_initiation_date": clock.now().strftime("%Y-%m-%dT%H:%M:%S+0000"),
+            "transaction_amount": {"currency_code": currency, "value": sign + amount["value"]},
+            "custom_field": ours,
+        }
+        if fee is not None:
+            row["fee_amount"] = {"currency_code": currency, "value": f"-{fee}"}
+        self.booked.append(row)
 
     async def _certificate(self, _: web.Request) -> web.Response:
         name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "messageverificationcerts.paypal.com")])

@@ -31,6 +31,8 @@ class StripeServer(ProviderServer):
 
     def __init__(self, webhook_secret: str, world: str = "") -> None:
         super().__init__(world)
+        #: What it keeps of each charge.
+        self.fee = 0
         self._secret = webhook_secret
         v1 = "/v1"
         self.on("POST", f"{v1}/customers", lambda body, _: self._make("cus_", "customer", **body))
@@ -112,6 +114,12 @@ class StripeServer(ProviderServer):
         transfer |= {"reversed": True, "amount_reversed": transfer["amount"]}
         self._book("transfer_refund", transfer["amount"], transfer["currency"], ref)
         self._tell("transfer.reversed", transfer)
+
+    def pay_out(self, amount: int, currency: str = "ghs") -> str:
+        """It sends what it holds for us to our bank. The payout's id, which the bank's statement names."""
+        payout = self._make("po_", "payout", amount=amount, currency=currency, status="paid")
+        self._book("payout", -amount, currency, payout["id"])
+        return str(payout["id"])
 
     # --- Operations ---
 
@@ -258,12 +266,12 @@ class StripeServer(ProviderServer):
             "latest_charge": charge["id"],
             "last_payment_error": None,
         }
-        self._book("charge", intent["amount"], intent["currency"], charge["id"])
+        self._book("charge", intent["amount"], intent["currency"], charge["id"], self.fee)
         self._tell("payment_intent.succeeded", intent)
 
-    def _book(self, kind: str, amount: int, currency: str, source: str) -> None:
+    def _book(self, kind: str, amount: int, currency: str, source: str, fee: int = 0) -> None:
         """Stripe's own book of our money there."""
-        self._make("txn_", "balance_transaction", type=kind, amount=amount, currency=currency, source=source)
+        self._make("txn_", "balance_transaction", type=kind, amount=amount, currency=currency, source=source, fee=fee)
 
     def _make(self, prefix: str, kind: str, **fields: object) -> Row:
         row: Row = {"id": self.new_id(prefix), "object": kind, "created": self.now(), **fields}
@@ -276,8 +284,13 @@ class StripeServer(ProviderServer):
         return self.objects[ref]
 
     def _list(self, kind: str, body: Row) -> Row:
-        wanted = {name: value for name, value in body.items() if name not in ("limit", "starting_after")}
+        paging = ("limit", "starting_after", "created", "expand")
+        wanted = {name: value for name, value in body.items() if name not in paging}
         rows = [one for one in self.objects.values() if one["object"] == kind and wanted.items() <= one.items()]
+        if created := body.get("created"):
+            rows = [one for one in rows if int(created["gte"]) <= one["created"] < int(created["lt"])]
+        if "expand" in body:
+            rows = [one | {"source": self.objects.get(one["source"], one["source"])} for one in rows]
         rows.reverse()
         if "starting_after" in body:
             rows = rows[[one["id"] for one in rows].index(body["starting_after"]) + 1 :]

@@ -17,6 +17,7 @@ _COMMANDS = {
 #: Group → (help, {name: function}).
 _GROUPS = {
     "auth": ("The auth service.", {"calibrate": "auth:calibrate"}),
+    "bank": ("Files of a bank.", {"import": "bank:import_", "export": "bank:export"}),
     "contracts": ("The schemas that consumers build on.", {"export": "contracts:export"}),
     "dlq": (
         "Messages that were given up.",
@@ -24,16 +25,25 @@ _GROUPS = {
     ),
     "events": (
         "The events of the six services: what happened, in what order, proven.",
-        {name: f"events:{name}_" for name in ("list", "show", "verify", "topology", "at", "forget")},
+        {name: f"events:{name}_" for name in ("list", "show", "verify", "topology", "at", "forget")}
+        | {"rebuild": "rebuild:rebuild_"},
     ),
     "indexes": ("The indexes of MongoDB.", {"build": "indexes:build"}),
     "keys": ("Signing keys and the keys of sealed fields.", {"rotate": "auth:rotate_keys"}),
     "ledger": (
         "The ledger of the payment service.",
-        {name: f"ledger:{name}" for name in ("verify", "show", "at", "resume")},
+        {
+            name: f"ledger:{name}"
+            for name in ("verify", "show", "at", "reconcile", "exceptions", "resolve", "reverse", "resume")
+        },
     ),
     "match": ("The matching of jobs and workers.", {"evaluate": "match:evaluate"}),
+    "moderate": ("The screen that holds reviews back.", {"evaluate": "moderate:evaluate"}),
     "routes": ("What the gateway lets through.", {"explain": "routes:explain"}),
+    "webhooks": (
+        "Notices of payment providers.",
+        {"list": "webhooks:list_", "replay": "webhooks:replay_"},
+    ),
     "users": ("Accounts of staff.", {"create": "auth:create_user"}),
 }
 

@@ -22,7 +22,8 @@ async def build_all(
         service = services.load(name)
         settings = load(service.settings, env)
         on_progress(Progress("indexes", "starting", clock.monotonic() - started, name))
-        async with mongo.connect(settings.mongo_url, settings.mongo_database) as database:
+        # An index of a large collection takes longer than any answer may take a service.
+        async with mongo.connect(settings.mongo_url, settings.mongo_database, answer_timeout_s=None) as database:
             async for collection in indexes.build(database, service.documents):
                 yield name, collection
     on_progress(Progress("indexes", "ready", clock.monotonic() - started))

@@ -1,8 +1,9 @@
 """The pages on the job service's states and on the matching, made from the tables in its code."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
+from kelmah.contracts.job import ContractStatus
 from kelmah.services.job.service import ranking, states
 
 STATES = Path("docs/states.md")
@@ -15,6 +16,9 @@ _WHY = {
     "reputation": f"the Bayesian rating as a share of five stars; newcomers get {ranking.NEWCOMER_REPUTATION}",
     "distance": f"e^(-km / {ranking.DISTANCE_SCALE_KM:g}); {ranking.UNKNOWN} where no place is known",
     "experience": "(completed contracts + 3) / (completed + 8): each further one says less",
+    "availability": f"free days of the next {ranking.SOON}, {ranking.ENOUGH_DAYS} are enough; of an urgent job's next "
+    f"{ranking.SOON_IF_URGENT}, {ranking.ENOUGH_DAYS_IF_URGENT} is; {ranking.UNKNOWN} where nothing is known",
+    "response": f"the share of first messages that are answered; {ranking.UNKNOWN} where nobody wrote",
     "budget": f"budget / {ranking.HOURS_OF_A_DAY} hours at the worker's rate, at most 1000",
     "load": f"falls to 0 at {ranking.FULL_LOAD} active contracts",
     "recency": f"falls to 0 in {ranking.FRESH_DAYS} days; full for urgent jobs within {ranking.URGENT_KM:g} km of "
@@ -36,7 +40,9 @@ def _states() -> str:
         "Contract": {str(one): _names(to) for one, to in states.CONTRACT_TRANSITIONS.items()},
         "Milestone": {str(one): _names(to) for one, to in states.MILESTONE_TRANSITIONS.items()},
     }
-    parts = [f"## {name}\n\n{_diagram(table)}" for name, table in tables.items()]
+    # An accepted application has been agreed: its contract starts one step further than a direct offer.
+    starts = {"Contract": [str(ContractStatus.OFFERED), str(ContractStatus.AWAITING_SIGNATURES)]}
+    parts = [f"## {name}\n\n{_diagram(table, starts.get(name, [next(iter(table))]))}" for name, table in tables.items()]
     return (
         "# States\n\nMade by `kelmah contracts export` from `kelmah.services.job.service.states`. "
         "A step that is not here is answered 409.\n\n" + "\n".join(parts)
@@ -47,9 +53,8 @@ def _names(targets: frozenset[str]) -> frozenset[str]:
     return frozenset(str(one) for one in targets)
 
 
-def _diagram(table: Mapping[str, frozenset[str]]) -> str:
-    (start, *_) = table
-    arrows = [f"    [*] --> {start}"]
+def _diagram(table: Mapping[str, frozenset[str]], starts: Iterable[str]) -> str:
+    arrows = [f"    [*] --> {start}" for start in starts]
     for state, targets in table.items():
         arrows += [f"    {state} --> {target}" for target in sorted(targets)] or [f"    {state} --> [*]"]
     return "```mermaid\nstateDiagram-v2\n" + "\n".join(arrows) + "\n```\n"

@@ -38,9 +38,8 @@ def serve(name: str, /) -> None:
 
         from kelmah.gateway import server
 
-        uvicorn.Server(
-            server.config(target, factory=True, host=settings.host, port=settings.port, drain_s=DRAIN_S)
-        ).run()
+        config = server.config(target, factory=True, settings=settings, drain_s=DRAIN_S)  # type: ignore[arg-type]  # an edge's are the gateway's
+        uvicorn.Server(config).run()
         return
     if name in _SOCKET_APPS:
         import uvicorn

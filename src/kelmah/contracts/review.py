@@ -24,7 +24,10 @@ class ReviewSubmitted(Event, frozen=True, kw_only=True):
 
 
 class ReviewRevealed(Event, frozen=True, kw_only=True):
-    """A review became public: both sides are in, or the window closed."""
+    """A review became public: both sides are in, or the window closed, and nothing held it back.
+
+    With `ReviewModerated` it is all that reputations are made of.
+    """
 
     TYPE: ClassVar[str] = "review.review_revealed.v1"
     review_id: str
@@ -32,6 +35,28 @@ class ReviewRevealed(Event, frozen=True, kw_only=True):
     reviewer_id: str
     subject_id: str
     rating: int
+    would_work_again: bool | None = None
+    trade: str | None = None
+    region: str | None = None
+
+
+class ReviewHeld(Event, frozen=True, kw_only=True):
+    """A review would have become public, but looks like what has no place here; a moderator decides."""
+
+    TYPE: ClassVar[str] = "review.review_held.v1"
+    review_id: str
+    contract_id: str
+    reviewer_id: str
+    subject_id: str
+    labels: list[str]
+
+
+class ReviewAppealed(Event, frozen=True, kw_only=True):
+    """A side of a review asks for another moderator's eyes on a decision."""
+
+    TYPE: ClassVar[str] = "review.review_appealed.v1"
+    review_id: str
+    appellant_id: str
 
 
 class ReputationChanged(Event, frozen=True, kw_only=True):
@@ -44,7 +69,7 @@ class ReputationChanged(Event, frozen=True, kw_only=True):
 
 
 class ReviewModerated(Event, frozen=True, kw_only=True):
-    """A moderator decided on a review: `published` or `removed`, for a reason that both sides are shown."""
+    """A moderator decided on a review: it is now `revealed`, `excluded` or `removed`; both sides see the reason."""
 
     TYPE: ClassVar[str] = "review.review_moderated.v1"
     review_id: str
@@ -52,6 +77,8 @@ class ReviewModerated(Event, frozen=True, kw_only=True):
     moderator_id: str
     decision: str
     reason: str
+    reviewer_id: str | None = None
+    is_appeal: bool = False
 
 
 # --- Public API ---
@@ -61,8 +88,38 @@ class ReviewStatus(StrEnum):
     """Where a review stands; the legal steps are one table in the review service."""
 
     SEALED = "sealed"
+    #: Looks like what has no place here; a moderator decides.
+    HELD = "held"
     REVEALED = "revealed"
+    #: Everybody may read it, but it does not count for the reputation.
+    EXCLUDED = "excluded"
     REMOVED = "removed"
+
+
+class Label(StrEnum):
+    """What a text looks like to the screen."""
+
+    INSULT = "insult"
+    HATE = "hate"
+    THREAT = "threat"
+    PERSONAL_DATA = "personal_data"
+    SPAM = "spam"
+    PAID_REVIEW = "paid_review"
+
+
+class Suspicion(StrEnum):
+    """Why a review may not be what it seems. It counts all the same until a moderator excludes it."""
+
+    #: Both sides wrote from the same address and device.
+    SAME_DEVICE = "same_device"
+    #: Two or three people who hire each other in a circle.
+    RING = "ring"
+    #: The contract was worth next to nothing.
+    TINY_CONTRACT = "tiny_contract"
+    #: The same words stand in another review by the same person or of the same person.
+    COPIED_TEXT = "copied_text"
+    #: Many more reviews within a day than this person ever gets.
+    BURST = "burst"
 
 
 class Criteria(Request, frozen=True, kw_only=True):
@@ -93,6 +150,14 @@ class Reply(Response, frozen=True, kw_only=True):
     replied_at: datetime
 
 
+class DecisionView(Response, frozen=True, kw_only=True):
+    """What a moderator decided, shown to the two sides of a review. `can_appeal` until one side did, within 30 days."""
+
+    reason: str
+    decided_at: datetime
+    can_appeal: bool
+
+
 class ReviewView(Response, frozen=True, kw_only=True):
     """A review. While it is sealed only its author sees what it says; `digest` proves later that it is unchanged."""
 
@@ -110,6 +175,8 @@ class ReviewView(Response, frozen=True, kw_only=True):
     revealed_at: datetime | None
     reply: Reply | None
     helpful_count: int
+    suspicions: list[Suspicion]
+    decision: DecisionView | None
 
 
 class NewReply(Request, frozen=True, kw_only=True):
@@ -137,9 +204,10 @@ class NewReport(Request, frozen=True, kw_only=True):
 
 
 class Decision(StrEnum):
-    """What a moderator decides."""
+    """What a moderator decides: all may read it and it counts; all may read it; nobody may."""
 
     PUBLISH = "publish"
+    EXCLUDE = "exclude"
     REMOVE = "remove"
 
 
@@ -150,29 +218,94 @@ class NewDecision(Request, frozen=True, kw_only=True):
     reason: Annotated[str, Meta(min_length=3, max_length=1000)]
 
 
+class NewAppeal(Request, frozen=True, kw_only=True):
+    """Why a moderator's decision is wrong, in the words of a side of the review."""
+
+    text: Annotated[str, Meta(min_length=10, max_length=2000)]
+
+
 class QueuedReview(Response, frozen=True, kw_only=True):
-    """A reported review that waits for a moderator, oldest first."""
+    """A review that waits for a moderator: held, reported, suspicious or appealed. `waiting_s` is seconds."""
 
     review: ReviewView
+    labels: list[Label]
     report_count: int
     reasons: list[ReportReason]
+    appeal: str | None
     queued_at: datetime
+    waiting_s: int
+
+
+class MonthInFormula(Response, frozen=True, kw_only=True):
+    """What the reviews of one month (UTC) bring in: their number and stars, times `weight_milli` / 1000."""
+
+    month: str
+    weight_milli: int
+    count: int
+    sum_of_stars: int
 
 
 class Formula(Response, frozen=True, kw_only=True):
-    """How the score is made: (priorWeight x priorMeanMilli + 1000 x sum of stars) / (priorWeight + count)."""
+    """How the rating is made: a mean in which reviews lose half of their weight every `half_life_months`.
+
+    (priorWeight x 1000 x priorMeanMilli + sum of weightMilli x 1000 x sumOfStars)
+    / (priorWeight x 1000 + sum of weightMilli x count), rounded half up.
+    """
 
     prior_mean_milli: int
     prior_weight: int
+    half_life_months: int
+    months: list[MonthInFormula]
     sum_of_stars: int
     count: int
 
 
+class ScorePart(Response, frozen=True, kw_only=True):
+    """A part of the score: `value_milli` (0 to 1000) times `weight_milli` / 1000 gives `points`, rounded half up."""
+
+    name: str
+    value_milli: int
+    weight_milli: int
+    points: int
+
+
+class FlaggedEffect(Response, frozen=True, kw_only=True):
+    """Reviews that look suspicious for one reason, and the rating without them."""
+
+    suspicion: Suspicion
+    count: int
+    rating_milli_without: int
+
+
+class Trend(Response, frozen=True, kw_only=True):
+    """The last six months (UTC, the current one among them) beside the six before; means None without reviews."""
+
+    recent_count: int
+    recent_mean_milli: int | None
+    earlier_count: int
+    earlier_mean_milli: int | None
+
+
+class Standing(Response, frozen=True, kw_only=True):
+    """Where a worker stands among the reviewed workers of a trade and region: `percentile` % of them rate lower."""
+
+    trade: str
+    region: str
+    workers: int
+    percentile: int
+
+
 class Reputation(Response, frozen=True, kw_only=True):
-    """A person's standing with everything it is computed from. `nextFiveStarsMilli` is the score after one more."""
+    """A person's standing with everything it is computed from, and what would change it.
+
+    `score` is 0 to 1000. `next_…` are rating and score after one more review; `ages_at` is when the next month
+    begins and all reviews weigh a little less.
+    """
 
     user_id: str
     rating_milli: int
+    score: int
+    score_parts: list[ScorePart]
     review_count: int
     histogram: dict[str, int]
     would_work_again_yes: int
@@ -181,6 +314,12 @@ class Reputation(Response, frozen=True, kw_only=True):
     formula: Formula
     next_five_stars_milli: int
     next_one_star_milli: int
+    next_five_stars_score: int
+    next_one_star_score: int
+    ages_at: datetime
+    flagged: list[FlaggedEffect]
+    trend: Trend
+    standing: Standing | None
 
 
 class MonthOfReviews(Response, frozen=True, kw_only=True):
@@ -191,10 +330,31 @@ class MonthOfReviews(Response, frozen=True, kw_only=True):
     mean_milli: int
 
 
+class CriterionMean(Response, frozen=True, kw_only=True):
+    """The mean of one criterion over the reviews that state it."""
+
+    name: str
+    count: int
+    mean_milli: int
+
+
 class ReviewAnalytics(Response, frozen=True, kw_only=True):
-    """How the caller's reviews develop."""
+    """How the caller's reviews develop. `reply_rate_milli` is the share of them that the caller answered."""
 
     received: int
     written: int
     replied: int
+    reply_rate_milli: int | None
+    criteria: list[CriterionMean]
+    months: list[MonthOfReviews]
+
+
+class PlatformReviewAnalytics(Response, frozen=True, kw_only=True):
+    """Reviews and their moderation over the whole platform. Counts are of now; `months` of what became public."""
+
+    by_status: dict[str, int]
+    by_label: dict[str, int]
+    by_suspicion: dict[str, int]
+    queue_length: int
+    oldest_waiting_s: int | None
     months: list[MonthOfReviews]

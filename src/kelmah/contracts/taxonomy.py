@@ -8,7 +8,7 @@ import difflib
 import re
 import unicodedata
 from collections.abc import Mapping
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 
 import msgspec
@@ -55,6 +55,7 @@ def resolve(word: str) -> Skill | None:
     return skills()[found] if found else None
 
 
+@lru_cache(maxsize=1024)
 def expand(skill_id: str) -> frozenset[str]:
     """Ids of a trade, or of a family and all of its trades; empty for an unknown id."""
     return frozenset(row.id for row in skills().values() if skill_id in (row.id, row.parent))

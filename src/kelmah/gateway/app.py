@@ -1,7 +1,7 @@
 """Wires the gateway together."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from functools import partial
@@ -12,7 +12,8 @@ from litestar import Litestar
 from pyreqwest.client import Client
 from redis.asyncio import Redis
 
-from kelmah.gateway import health, reload, revocations, routes, tokens
+from kelmah.gateway import api_keys, health, reload, revocations, routes, tokens
+from kelmah.gateway.api_keys import ApiKeys
 from kelmah.gateway.edge import Edge, Parts
 from kelmah.gateway.health import Health, Watched
 from kelmah.gateway.limits import Limits
@@ -91,7 +92,8 @@ async def _open(settings: GatewaySettings, table: RouteTable, apps: Apps, metric
         session = await stack.enter_async_context(_socket_session())
         # All that have an address: a changed route table may name them.
         names = sorted((apps.keys() | settings.service_urls.keys()) & settings.outgoing_keys.keys())
-        services = {name: _service(name, client, settings, apps) for name in names}
+        services = {name: _service(name, settings, apps) for name in names}
+        stack.callback(_close, services)
         auth = ServiceCaller(
             caller=settings.SERVICE,
             callee=AUTH,
@@ -108,12 +110,19 @@ async def _open(settings: GatewaySettings, table: RouteTable, apps: Apps, metric
             for number, one in enumerate(instances)
         }
         await stack.enter_async_context(_running(keys=keys.stay_fresh, revocations=revoked.follow, **probes))
+        limits = _limits(redis, settings, table)
+        stack.callback(limits.close)
         yield Parts(
             settings=settings,
             table=table,
-            verifier=TokenVerifier(keys, issuer=settings.token_issuer, is_revoked=revoked.__contains__),
-            limits=_limits(redis, settings, table),
-            proxy=Proxy(services, keys=settings.outgoing_keys, patience_s=settings.client_timeout_s),
+            verifier=TokenVerifier(
+                keys,
+                issuer=settings.token_issuer,
+                is_revoked=revoked.__contains__,
+                api_keys=ApiKeys(api_keys.check_at(auth), is_revoked=revoked.__contains__),
+            ),
+            limits=limits,
+            proxy=Proxy(services, keys=settings.outgoing_keys),
             sockets=Sockets(
                 session,
                 services,
@@ -126,10 +135,17 @@ async def _open(settings: GatewaySettings, table: RouteTable, apps: Apps, metric
         )
 
 
-def _service(name: str, client: Client, settings: GatewaySettings, apps: Apps) -> Service:
+def _service(name: str, settings: GatewaySettings, apps: Apps) -> Service:
     if name in apps:
         return Service(name, [MemoryInstance(name, apps[name])])
-    return Service(name, [HTTPInstance(client, url) for url in settings.service_urls[name]])
+    return Service(name, [HTTPInstance(url) for url in settings.service_urls[name]])
+
+
+def _close(services: Mapping[str, Service]) -> None:
+    for service in services.values():
+        for member in service.balancer.members:
+            if isinstance(member.instance, HTTPInstance):
+                member.instance.close()
 
 
 def _watched(service: Service, client: Client) -> list[Watched]:

@@ -9,8 +9,9 @@ from litestar.enums import ScopeType
 from litestar.types import HTTPScope, Message, Receive, Scope, Send, WebSocketScope
 
 from kelmah.gateway import explain, limits, own
+from kelmah.gateway.api_keys import KeyClaims
 from kelmah.gateway.cors import CrossOrigin
-from kelmah.gateway.errors import OriginRefused, UpgradeRequired
+from kelmah.gateway.errors import OriginRefused, ScopeMissing, UpgradeRequired
 from kelmah.gateway.health import Health
 from kelmah.gateway.incoming import (
     Addresses,
@@ -161,11 +162,11 @@ class Edge:
             KelmahError: the answer is no.
         """
         address = self._address(scope, headers)
-        claims: Claims | None = None
+        claims: Claims | KeyClaims | None = None
         refusal: errors.KelmahError | None = None
         if b"authorization" in headers:
             try:
-                claims = await self._parts.verifier.verify(headers[b"authorization"])
+                claims = await self._parts.verifier.verify(headers[b"authorization"], address=address)
             except errors.KelmahError as error:
                 refusal = error  # counted all the same, so that tokens cannot be tried without end
         elif route.roles is not None:
@@ -175,9 +176,14 @@ class Edge:
             raise refusal
         if claims is not None and route.roles and claims.role not in route.roles:
             raise errors.Forbidden
+        method = scope["method"] if scope["type"] == ScopeType.HTTP else "GET"
+        if claims is not None and claims.scopes is not None:
+            asked = WEBSOCKET if scope["type"] == ScopeType.WEBSOCKET else "GET" if method == "HEAD" else method
+            if route.scopes.get(asked) not in claims.scopes:
+                raise ScopeMissing
         return Request(
             route=route,
-            method=scope["method"] if scope["type"] == ScopeType.HTTP else "GET",
+            method=method,
             target=path + ("?" + query.decode("ascii") if query else ""),
             headers=passed_on(scope["headers"], headers.get(b"connection", b"")),
             principal=_principal(claims, address, headers) if claims else None,
@@ -185,9 +191,14 @@ class Edge:
             has_key=b"idempotency-key" in headers,
         )
 
-    async def _charge(self, route: Route, claims: Claims | None, address: str, extra: Headers) -> None:
-        key = self._parts.limits.key(route.limit, user_id=claims.sub if claims else None, address=address)
-        verdict = await self._parts.limits.check(route.limit, key)
+    async def _charge(self, route: Route, claims: Claims | KeyClaims | None, address: str, extra: Headers) -> None:
+        key = self._parts.limits.key(
+            route.limit,
+            user_id=claims.sub if claims else None,
+            address=address,
+            api_key_id=claims.sid if claims and claims.scopes is not None else None,
+        )
+        verdict = await self._parts.limits.check(route.limit, key, route.cost)
         extra += limits.headers(verdict)
         if not verdict.allowed:
             raise errors.TooManyRequests(retry_after_s=verdict.retry_after_s)
@@ -235,7 +246,7 @@ def _allowed(found: Mapping[str, Route]) -> set[str]:
     return methods | {"HEAD"} if "GET" in methods else methods
 
 
-def _principal(claims: Claims, address: str, headers: Mapping[bytes, bytes]) -> Principal:
+def _principal(claims: Claims | KeyClaims, address: str, headers: Mapping[bytes, bytes]) -> Principal:
     device = headers.get(b"user-agent", b"").decode("ascii")[:MAX_DEVICE_CHARS]
     return Principal(
         user_id=claims.sub,

@@ -43,6 +43,14 @@ class SessionEnded(Unauthenticated):
     code, title = "session_ended", "The session of this access token has ended"
 
 
+class ApiKeyRefused(Unauthenticated):
+    code, title = "api_key_refused", "The API key was revoked, has expired or was never valid"
+
+
+class ScopeMissing(Forbidden):
+    code, title = "scope_missing", "This operation is not open to this API key"
+
+
 class OriginRefused(Forbidden):
     code, title = "gateway.origin_refused", "Pages of this origin may not connect"
 

@@ -17,6 +17,7 @@ class RouteView(Contract, frozen=True, kw_only=True):
     service: str
     auth: str
     limit: str
+    cost: int
     timeout_s: float
     streams: bool
     retries: bool
@@ -105,6 +106,7 @@ def view(route: Route) -> RouteView:
         service=route.service,
         auth=auth,
         limit=route.limit,
+        cost=route.cost,
         timeout_s=route.timeout_s,
         streams=route.streams,
         retries=route.retries,

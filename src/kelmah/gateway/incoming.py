@@ -13,6 +13,7 @@ from kelmah.gateway.errors import HeadersTooLarge, MalformedHeader, MalformedTar
 from kelmah.kit import errors
 
 Headers = list[tuple[bytes, bytes]]
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 MAX_TARGET_BYTES = 8_192
 MAX_HEADERS = 100

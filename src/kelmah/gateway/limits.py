@@ -12,6 +12,7 @@ from redis.exceptions import RedisError
 
 from kelmah.gateway.errors import LimitsUnavailable
 from kelmah.gateway.incoming import Headers, address_key
+from kelmah.gateway.leases import Leases
 from kelmah.gateway.routes import LimitClass
 from kelmah.kit import clock
 from kelmah.kit.breaker import BreakerPolicy, CircuitBreaker, CircuitOpen, Monotonic
@@ -36,16 +37,17 @@ class LocalLimiter:
         self._monotonic = monotonic
         self._full_at: OrderedDict[tuple[str, str], float] = OrderedDict()
 
-    def check(self, limit: Limit, key: str) -> Verdict:
-        """Take one unit if there is one (GCRA, as in `kit.ratelimit`)."""
+    def check(self, limit: Limit, key: str, cost: int = 1) -> Verdict:
+        """Take units if there are so many (GCRA, as in `kit.ratelimit`)."""
         capacity = max(1, limit.capacity // self._share)
         unit_s = limit.window_s / max(1, limit.quota // self._share)
         now = self._monotonic()
         full_at = max(self._full_at.get((limit.name, key), now), now)
-        wait = full_at + unit_s - capacity * unit_s - now
+        cost = min(cost, capacity)
+        wait = full_at + cost * unit_s - capacity * unit_s - now
         allowed = wait <= 1e-9
         if allowed:
-            full_at += unit_s
+            full_at += cost * unit_s
             self._full_at[limit.name, key] = full_at
             self._full_at.move_to_end((limit.name, key))
             if len(self._full_at) > MAX_LOCAL_KEYS:
@@ -66,6 +68,7 @@ class Limits:
         self, redis: Redis, *, prefix: str, classes: Mapping[str, LimitClass], factor: int, instances: int
     ) -> None:
         self._limiter = Limiter(redis, f"{prefix}:gateway:limit")
+        self._leases = Leases(self._limiter)
         self._local = LocalLimiter(share=instances)
         self._breaker = CircuitBreaker(_POLICY)
         self._factor = factor
@@ -78,30 +81,39 @@ class Limits:
         newest = {name: replace(one, limit=_scaled(one.limit, self._factor)) for name, one in classes.items()}
         self._classes = self._newest | newest
         self._newest = newest
+        self._leases.clear()
 
-    def key(self, name: str, *, user_id: str | None, address: str) -> str:
-        """Who is counted under a class."""
+    def close(self) -> None:
+        """Close the connection to Redis."""
+        self._limiter.close()
+
+    def key(self, name: str, *, user_id: str | None, address: str, api_key_id: str | None = None) -> str:
+        """Who is counted under a class: an API key by itself, so that a program does not use up its owner's share."""
         if user_id is None or self._classes[name].by_address:
             return f"address:{address_key(address)}"
+        if api_key_id is not None:
+            return f"api_key:{api_key_id}"
         return f"person:{user_id}"
 
-    async def check(self, name: str, key: str) -> Verdict:
-        """Take one unit of a class for a caller.
+    async def check(self, name: str, key: str, cost: int) -> Verdict:
+        """Take units of a class for a caller.
 
         Raises:
             LimitsUnavailable: Redis is away, and this class is not guessed at.
         """
         one = self._classes[name]
+        if not one.fails_closed and (known := self._leases.spend(one.limit, key, cost)) is not None:
+            return known
         try:
             with self._breaker.call(_REDIS):
                 async with asyncio.timeout(TIMEOUT_S):
-                    return await self._limiter.check([(one.limit, key, 1)])
+                    return await self._leases.take(one.limit, key, cost, ahead=not one.fails_closed)
         except (RedisError, OSError, TimeoutError, CircuitOpen) as error:
             if not isinstance(error, CircuitOpen):
                 log.warning("limits.redis_unavailable", error=type(error).__name__)
             if one.fails_closed:
                 raise LimitsUnavailable(retry_after_s=2) from error
-            return self._local.check(one.limit, key)
+            return self._local.check(one.limit, key, cost)
 
 
 def headers(verdict: Verdict) -> Headers:

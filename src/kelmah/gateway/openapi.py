@@ -11,7 +11,16 @@ Document = dict[str, Any]
 
 _VERBS = ("get", "put", "post", "delete", "patch")
 _PARAMETER = re.compile(r"\{[^}]*\}")
-_SCHEME = "accessToken"
+_SCHEME, _KEY_SCHEME = "accessToken", "apiKey"
+_SCHEMES = {
+    _SCHEME: {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
+    _KEY_SCHEME: {
+        "type": "http",
+        "scheme": "bearer",
+        "bearerFormat": "kelmah_…",
+        "description": "An API key, for programs. The scope that it needs is named at each operation that takes one.",
+    },
+}
 _INFO = {
     "title": "Kelmah API",
     "version": "1",
@@ -39,9 +48,9 @@ def merge(documents: Mapping[str, Document], table: RouteTable) -> Document:
         for path, verb, operation in _operations(document):
             route = _route(table, service, path, verb)
             if route is not None:
-                operation["security"] = [] if route.roles is None else [{_SCHEME: []}]
+                operation["security"] = [] if route.roles is None else _security(route, verb)
                 paths.setdefault(path, {})[verb] = _renamed(operation, names)
-    components["securitySchemes"] = {_SCHEME: {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}}
+    components["securitySchemes"] = _SCHEMES
     return {
         "openapi": "3.1.0",
         "info": _INFO,
@@ -82,6 +91,12 @@ def _route(table: RouteTable, service: str, path: str, verb: str) -> Route | Non
     found = table.match(_PARAMETER.sub("~", path)) or {}
     route = found.get(verb.upper())
     return route if route is not None and route.service == service else None
+
+
+def _security(route: Route, verb: str) -> list[dict[str, list[str]]]:
+    """An access token, or an API key with the operation's scope where it has one."""
+    scope = route.scopes.get(verb.upper())
+    return [{_SCHEME: []}, *([{_KEY_SCHEME: [scope.value]}] if scope else [])]
 
 
 def _operations(document: Document) -> Iterator[tuple[str, str, Document]]:

@@ -6,13 +6,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import structlog
-from litestar.types import Message, Send
+from litestar.types import Send
 from pydantic import SecretStr
 
 from kelmah.gateway.balancer import Ticket
-from kelmah.gateway.incoming import Body, Headers, sent_back
+from kelmah.gateway.client import NotReached
+from kelmah.gateway.incoming import SAFE_METHODS, Body, Headers, sent_back
 from kelmah.gateway.routes import Route
-from kelmah.gateway.upstreams import Call, Instance, NotReached, Service
+from kelmah.gateway.upstreams import Call, Instance, Service
 from kelmah.kit import errors, signing
 from kelmah.kit.context import DEADLINE_HEADER, Principal, trace
 
@@ -20,7 +21,6 @@ log = structlog.get_logger(__name__)
 
 #: Tries in all, where a second one does no harm.
 ATTEMPTS = 3
-SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _RETRYABLE = frozenset({502, 503})
 _CALLER = "gateway"
 
@@ -79,15 +79,11 @@ class _Answer:
         *,
         request: Request,
         attempt: Ticket[Instance],
-        deadline: asyncio.Timeout,
-        patience_s: float,
         may_retry: Callable[[], bool],
     ) -> None:
         self._send = send
         self._request = request
         self._attempt = attempt
-        self._deadline = deadline
-        self._patience_s = patience_s
         self._may_retry = may_retry
         self.is_started = False
         self.is_refused = False
@@ -101,30 +97,22 @@ class _Answer:
             self.is_refused = True
             return False
         self.is_started = True
-        await self._give({"type": "http.response.start", "status": status, "headers": sent_back(headers)})
+        await self._send({"type": "http.response.start", "status": status, "headers": sent_back(headers)})
         if self._request.method == "HEAD":
-            await self._give({"type": "http.response.body", "body": b"", "more_body": False})
+            await self._send({"type": "http.response.body", "body": b"", "more_body": False})
             return False
         return True
 
     async def piece(self, content: bytes, *, last: bool) -> None:
-        await self._give({"type": "http.response.body", "body": content, "more_body": not last})
-
-    async def _give(self, message: Message) -> None:
-        """The service is not blamed for a slow client, nor the client for a slow service."""
-        now = asyncio.get_running_loop().time
-        self._deadline.reschedule(now() + self._patience_s)
-        await self._send(message)
-        self._deadline.reschedule(now() + self._request.route.timeout_s)
+        await self._send({"type": "http.response.body", "body": content, "more_body": not last})
 
 
 class Proxy:
     """Forwards to the services of the route table."""
 
-    def __init__(self, services: Mapping[str, Service], *, keys: Keys, patience_s: float) -> None:
+    def __init__(self, services: Mapping[str, Service], *, keys: Keys) -> None:
         self.services = services
         self._keys = keys
-        self._patience_s = patience_s
 
     async def forward(self, request: Request, body: Body, send: Send) -> None:
         """Send the request to its service and the answer to the client.
@@ -159,12 +147,8 @@ class Proxy:
         while True:
             attempt = service.balancer.take(request.route.balance, request.address, without=unreached)
             instance = attempt.instance
-            deadline = asyncio.timeout(request.route.timeout_s)
-            answer = _Answer(
-                send, request=request, attempt=attempt, deadline=deadline, patience_s=self._patience_s,
-                may_retry=may_retry,
-            )  # fmt: skip
-            failure = await self._send(instance, attempt, self._call(request, content), answer, deadline)
+            answer = _Answer(send, request=request, attempt=attempt, may_retry=may_retry)
+            failure = await self._send(instance, attempt, self._call(request, content), answer)
             if failure is None:
                 return not answer.is_refused
             log.warning(
@@ -184,16 +168,12 @@ class Proxy:
 
     @staticmethod
     async def _send(
-        instance: Instance, attempt: Ticket[Instance], call: Call, answer: _Answer, deadline: asyncio.Timeout
+        instance: Instance, attempt: Ticket[Instance], call: Call, answer: _Answer
     ) -> errors.KelmahError | None:
         """Send to one instance; why it failed, if it did. What the client did wrong is raised."""
         with attempt:
             try:
-                async with deadline:
-                    await instance.send(call, answer)
-            except TimeoutError:
-                attempt.failed()
-                return errors.GatewayTimeout()
+                await instance.send(call, answer)
             except (errors.Unavailable, errors.BadGateway, errors.GatewayTimeout) as error:
                 attempt.failed()
                 return error
@@ -212,4 +192,5 @@ class Proxy:
             headers=signed_headers(request, self._keys, method=method, digest=digest),
             body=content,
             streams=request.route.streams,
+            timeout_s=request.route.timeout_s,
         )

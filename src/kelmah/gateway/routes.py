@@ -6,7 +6,7 @@ The table is the file `routes.toml` of this package. Paths are matched on segmen
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
@@ -15,6 +15,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from kelmah.contracts.auth import Scope
 from kelmah.contracts.common import Role
 from kelmah.gateway.balancer import Way
 from kelmah.kit.ratelimit import Limit
@@ -41,6 +42,7 @@ class _LimitClass(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class _Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     auth: Literal["public", "signed_in"] | list[Role]
     limit: str = "default"
+    cost: Annotated[int, Meta(ge=1, le=1000)] = 1
     timeout_s: Annotated[float, Meta(gt=0, le=3600)] = 10.0
     streams: bool = False
     retry: Literal["safe", "never"] = "safe"
@@ -50,6 +52,7 @@ class _Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     limits: dict[str, _LimitClass]
     services: dict[str, dict[str, _Entry]]
+    scopes: dict[Scope, list[str]] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,9 +76,11 @@ class Route:
     Attributes:
         methods: of HTTP, or `WS` alone.
         roles: None: anybody; empty: any signed-in person; else persons in one of these roles.
+        cost: units of the limit that one request takes.
         timeout_s: seconds that the service may leave us waiting, for its first byte and between any two.
         streams: the body is passed on as it comes, unsigned, and the answer likewise.
         balance: how one of the service's instances is chosen.
+        scopes: what an API key must have, by method; no API key is taken by the others.
         retries: whether a second try does no harm where the method is safe or an Idempotency-Key is sent.
     """
 
@@ -84,10 +89,12 @@ class Route:
     service: str
     roles: frozenset[Role] | None
     limit: str
+    cost: int
     timeout_s: float
     streams: bool
     retries: bool
     balance: Way
+    scopes: Mapping[str, Scope] = field(default_factory=dict)
 
     @property
     def operation_id(self) -> str:
@@ -138,6 +145,8 @@ class RouteTable:
             yield f"{name}: methods are of {', '.join(sorted(_METHODS))}, and WS stands alone"
         if route.limit not in self.limits:
             yield f"{name}: no limit class is named {route.limit!r}"
+        elif route.cost > self.limits[route.limit].limit.capacity:
+            yield f"{name}: costs more than {route.limit!r} ever has"
         *segments, last = route.path.split("/")[1:]
         if last != "*":
             segments.append(last)
@@ -191,7 +200,31 @@ def parse(text: str) -> RouteTable:
     routes = [
         _route(service, name, entry) for service, entries in file.services.items() for name, entry in entries.items()
     ]
-    return RouteTable(routes, limits)
+    return RouteTable(_scoped(routes, file.scopes), limits)
+
+
+def _scoped(routes: list[Route], scopes: Mapping[Scope, list[str]]) -> list[Route]:
+    """The routes with what an API key must have for them.
+
+    Raises:
+        RouteError: a scope names what is no route, or has another scope.
+    """
+    wanted: dict[tuple[str, str], Scope] = {}
+    for scope, names in scopes.items():
+        for name in names:
+            *methods, path = name.split() or [""]
+            for method in methods:
+                if wanted.setdefault((method, path), scope) != scope:
+                    raise RouteError(f"the route table does not fit: {method} {path} has two scopes")
+    if unknown := wanted.keys() - {(method, route.path) for route in routes for method in route.methods}:
+        raise RouteError(f"the route table does not fit: scopes name no route: {sorted(unknown)}")
+    return [
+        replace(
+            route,
+            scopes={one: wanted[one, route.path] for one in route.methods if (one, route.path) in wanted},
+        )
+        for route in routes
+    ]
 
 
 def _route(service: str, name: str, entry: _Entry) -> Route:
@@ -202,6 +235,7 @@ def _route(service: str, name: str, entry: _Entry) -> Route:
         service=service,
         roles=None if entry.auth == "public" else frozenset(() if entry.auth == "signed_in" else entry.auth),
         limit=entry.limit,
+        cost=entry.cost,
         timeout_s=entry.timeout_s,
         streams=entry.streams,
         retries=entry.retry == "safe",

@@ -4,15 +4,20 @@ httptools refuses the forms that two readers could take for two requests, grania
 bounds a request's head or the time it takes.
 """
 
-from asyncio import TimerHandle, Transport
+from asyncio import Event, TimerHandle, Transport
+from functools import partial
 from typing import Any
+from urllib.parse import unquote
 
+import httptools
 import structlog
 import uvicorn
 from litestar.types import ASGIApp
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
+from kelmah.gateway.answering import Answering
 from kelmah.gateway.errors import HeadersTooLarge, MalformedRequest, SlowClient
+from kelmah.gateway.settings import GatewaySettings
 from kelmah.gateway.sockets import MAX_MESSAGE_BYTES
 from kelmah.kit import problem
 from kelmah.kit.context import current_trace, trace, trace_from
@@ -33,9 +38,11 @@ class GuardedProtocol(HttpToolsProtocol):
 
     head_s = HEAD_S
 
-    def __init__(self, *arguments: Any, **named: Any) -> None:
+    def __init__(self, *arguments: Any, patience_s: float, **named: Any) -> None:
         super().__init__(*arguments, **named)
+        self._patience_s = patience_s
         self._timer: TimerHandle | None = None
+        self._write_timer: TimerHandle | None = None
         self._overhead = 0
         self._is_in_head = True
 
@@ -47,6 +54,7 @@ class GuardedProtocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Let go of all."""
         self._stop_timer()
+        self.resume_writing()
         self._unset_keepalive_if_required()
         super().connection_lost(exc)
 
@@ -78,7 +86,46 @@ class GuardedProtocol(HttpToolsProtocol):
         """The head is read; from here on the app says how long the body may take."""
         self._is_in_head = False
         self._stop_timer()
-        super().on_headers_complete()
+        version, scope = self.parser.get_http_version(), self.scope
+        scope["method"] = self.parser.get_method().decode("ascii")
+        scope["http_version"] = version
+        if self.parser.should_upgrade() and self._should_upgrade():
+            return
+        url = httptools.parse_url(self.url)
+        scope["raw_path"], scope["query_string"] = url.path, url.query or b""
+        scope["path"] = unquote(url.path.decode("ascii"))
+        before = self.cycle
+        self.cycle = Answering(
+            scope=scope,
+            transport=self.transport,
+            flow=self.flow,
+            logger=self.logger,
+            access_logger=self.access_logger,
+            access_log=False,
+            default_headers=self.server_state.default_headers,
+            message_event=Event(),
+            expect_100_continue=self.expect_100_continue,
+            keep_alive=version != "1.0" and self.parser.should_keep_alive(),
+            on_response=self.on_response_complete,
+        )
+        if before is None or before.response_complete:
+            self._start_asgi_task(self.cycle, self.app)
+        else:  # it came while another is being answered, and has its turn then
+            self.flow.pause_reading()
+            self.pipeline.appendleft((self.cycle, self.app))
+
+    def pause_writing(self) -> None:
+        """The client takes its answer slowly."""
+        super().pause_writing()
+        if self._write_timer is None:
+            self._write_timer = self.loop.call_later(self._patience_s, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        """It caught up."""
+        super().resume_writing()
+        if self._write_timer is not None:
+            self._write_timer.cancel()
+            self._write_timer = None
 
     def on_body(self, body: bytes) -> None:
         """A piece of the body."""
@@ -162,15 +209,16 @@ def _answer(error: KelmahError) -> bytes:
     return STATUS_LINE[error.status_code] + head + b"\r\n" + body
 
 
-def config(app: ASGIApp | str, *, factory: bool = False, host: str, port: int, drain_s: int) -> uvicorn.Config:
+def config(app: ASGIApp | str, *, factory: bool = False, settings: GatewaySettings, drain_s: int) -> uvicorn.Config:
     """How uvicorn runs the gateway. `drain_s`: seconds that open requests have to finish after SIGTERM."""
+    protocol: Any = partial(GuardedProtocol, patience_s=settings.client_timeout_s)
     return uvicorn.Config(
         app,
         factory=factory,
-        host=host,
-        port=port,
+        host=settings.host,
+        port=settings.port,
         loop="uvloop",
-        http=GuardedProtocol,
+        http=protocol,
         ws="websockets-sansio",
         ws_max_size=MAX_MESSAGE_BYTES,
         ws_per_message_deflate=False,

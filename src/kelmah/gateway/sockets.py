@@ -72,7 +72,14 @@ class Sockets:
         with self._place(who):
             digest = signing.body_digest(b"")
             headers = signed_headers(request, self._keys, method="GET", digest=digest)
-            call = Call(method="GET", target=request.target, headers=headers, body=b"", streams=True)
+            call = Call(
+                method="GET",
+                target=request.target,
+                headers=headers,
+                body=b"",
+                streams=True,
+                timeout_s=request.route.timeout_s,
+            )
             key = request.principal.user_id if request.principal else request.address
             attempt = self._services[request.route.service].balancer.take(request.route.balance, key)
             instance = attempt.instance

@@ -9,7 +9,7 @@ import base64
 import re
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import msgspec
 import structlog
@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from msgspec import Meta
 
 from kelmah.contracts.common import Id, Role
+from kelmah.gateway.api_keys import MARK, ApiKeys, KeyClaims
 from kelmah.gateway.errors import SessionEnded, TokenExpired, TokenRefused
 from kelmah.kit import clock, errors
 from kelmah.kit.breaker import Monotonic
@@ -65,6 +66,8 @@ class Claims(msgspec.Struct, frozen=True, kw_only=True):
     nbf: int = 0
     auth_time: int = 0
     amr: tuple[str, ...] = ()
+    #: A person may do all that the role may; a program is held to the scopes of its key.
+    scopes: ClassVar[None] = None
 
 
 class PublishedKey(msgspec.Struct, frozen=True, kw_only=True):
@@ -174,23 +177,36 @@ def _import(key: PublishedKey) -> Ed25519PublicKey:
 class TokenVerifier:
     """Turns an Authorization header into claims, or refuses it."""
 
-    def __init__(self, keys: KeyStore, *, issuer: str, is_revoked: Callable[[str], bool]) -> None:
+    def __init__(
+        self,
+        keys: KeyStore,
+        *,
+        issuer: str,
+        is_revoked: Callable[[str], bool],
+        api_keys: ApiKeys | None = None,
+    ) -> None:
         self._keys = keys
+        self._api_keys = api_keys
         self._issuer = issuer
         self._is_revoked = is_revoked
         self._remembered: OrderedDict[str, Claims] = OrderedDict()
         self._generation = 0
 
-    async def verify(self, authorization: bytes) -> Claims:
-        """The claims of the token in this header.
+    async def verify(self, authorization: bytes, *, address: str = "") -> Claims | KeyClaims:
+        """The claims of the access token or API key in this header; `address` is whose look-ups are counted.
 
         Raises:
             TokenRefused: no `Bearer` token of ours, for whatever reason.
+            ApiKeyRefused: no API key of ours, or not any more.
             TokenExpired: it was good once.
             SessionEnded: its session was ended before it expired.
             KelmahError: the auth service's keys could not be had.
         """
         token = _bearer(authorization)
+        if self._api_keys is not None and token.startswith(MARK):
+            return await self._api_keys.verify(token, address=address)
+        if not _TOKEN.match(token):
+            raise TokenRefused
         if self._generation != self._keys.generation:
             self._remembered.clear()
             self._generation = self._keys.generation
@@ -242,10 +258,7 @@ def _bearer(authorization: bytes) -> str:
     found = _BEARER.match(authorization)
     if not found or len(found[1]) > MAX_TOKEN_CHARS:
         raise TokenRefused
-    token = found[1].decode("ascii")
-    if not _TOKEN.match(token):
-        raise TokenRefused
-    return token
+    return found[1].decode("ascii")
 
 
 def _decode(part: str) -> bytes:

@@ -1,18 +1,17 @@
 """How a request gets to an instance of a service: over HTTP, or in memory to an app of this process."""
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from contextvars import Context
 from dataclasses import dataclass
 from typing import Any, Protocol
 from urllib.parse import unquote
 
 from litestar.types import ASGIApp, Message
-from pyreqwest.client import Client
-from pyreqwest.exceptions import ConnectError, ConnectTimeoutError, PoolTimeoutError, RequestError, RequestTimeoutError
 
 from kelmah.gateway.balancer import Balancer
-from kelmah.gateway.incoming import Body, Headers
+from kelmah.gateway.client import Connection, ConnectionLost, Pool
+from kelmah.gateway.incoming import SAFE_METHODS, Body, Headers
 from kelmah.kit import errors
 from kelmah.kit.breaker import RetryBudget
 
@@ -22,19 +21,19 @@ Apps = Mapping[str, ASGIApp]
 READ_AHEAD_BYTES = 65_536
 
 
-class NotReached(errors.Unavailable):
-    """An instance did not take the connection, so nothing was sent to it."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
-    """One request as a service gets it. `body` is bytes, or comes piece by piece; `streams`: so does the answer."""
+    """One request as a service gets it. `body` is bytes, or comes piece by piece; `streams`: so does the answer.
+
+    `timeout_s`: how long the service may leave us waiting, for its first byte and between any two.
+    """
 
     method: str
     target: str
     headers: Headers
     body: bytes | Body
     streams: bool
+    timeout_s: float
 
 
 class Sink(Protocol):
@@ -53,7 +52,7 @@ class Instance(Protocol):
     name: str
 
     async def send(self, call: Call, sink: Sink) -> None:
-        """Send the call and hand the answer to the sink.
+        """Send the call and hand the answer to the sink. What the sink raises ends it.
 
         Raises:
             NotReached: nothing was sent.
@@ -66,43 +65,47 @@ class Instance(Protocol):
 class HTTPInstance:
     """Over HTTP/1.1."""
 
-    def __init__(self, client: Client, url: str) -> None:
-        self._client = client
+    def __init__(self, url: str) -> None:
         self.url = url.rstrip("/")
         self.name = self.url
+        self._pool = Pool(self.url)
 
     async def send(self, call: Call, sink: Sink) -> None:
         """As `Instance`."""
-        request = self._client.request(call.method, self.url + call.target).headers(
-            [(name.decode("ascii"), value.decode("ascii")) for name, value in call.headers]
-        )
-        if isinstance(call.body, Body):
-            request = request.body_stream(_pieces(call.body))
-        elif call.body:
-            request = request.body_bytes(call.body)
-        request = request.streamed_read_buffer_limit(0 if call.streams else READ_AHEAD_BYTES)
+        is_safe = call.method in SAFE_METHODS
+        connection = await self._pool.take(surely=not is_safe)
         try:
-            async with request.build_streamed() as response:
-                headers = [(name.encode("ascii"), value.encode("latin-1")) for name, value in response.headers.items()]
-                if not await sink.start(response.status, headers):
-                    return
-                reader = response.body_reader
-                while (piece := await reader.read_chunk()) is not None:
-                    await sink.piece(piece.to_bytes(), last=False)
-                await sink.piece(b"", last=True)
-        except (ConnectError, ConnectTimeoutError, PoolTimeoutError) as error:
-            raise NotReached(retry_after_s=1) from error
-        except RequestTimeoutError as error:
-            raise errors.GatewayTimeout from error
-        except (RequestError, ValueError) as error:  # ValueError: a header that is no text
-            if isinstance(call.body, Body) and call.body.error is not None:
-                raise call.body.error from error
-            raise errors.BadGateway from error
+            try:
+                await self._begin(connection, call)
+            except ConnectionLost as error:
+                # The service closed the kept connection just then, and may have read the request or not.
+                if not (error.is_stale and is_safe):
+                    raise
+                connection.close()
+                connection = await self._pool.connect()
+                await self._begin(connection, call)
+            is_over = not await sink.start(connection.status, connection.headers)
+            while not is_over:
+                piece = await connection.next()
+                is_over = connection.is_complete
+                await sink.piece(piece, last=is_over)
+        finally:
+            self._pool.give_back(connection)
 
+    async def _begin(self, connection: Connection, call: Call) -> None:
+        lines = [b"%b: %b\r\n" % pair for pair in call.headers]
+        if isinstance(call.body, Body):
+            lines.append(b"transfer-encoding: chunked\r\n")
+        elif call.body or call.method not in SAFE_METHODS:
+            lines.append(b"content-length: %d\r\n" % len(call.body))
+        start = f"{call.method} {call.target} HTTP/1.1\r\nhost: ".encode("ascii")
+        head = b"".join((start, self._pool.authority, b"\r\n", *lines, b"\r\n"))
+        ahead = 0 if call.streams else READ_AHEAD_BYTES
+        await connection.begin(head, call.body, timeout_s=call.timeout_s, ahead=ahead)
 
-async def _pieces(body: Body) -> AsyncIterator[bytes]:
-    while piece := await body.next():
-        yield piece
+    def close(self) -> None:
+        """Close the connections that are not in use."""
+        self._pool.close()
 
 
 class MemoryInstance:
@@ -114,11 +117,15 @@ class MemoryInstance:
 
     async def send(self, call: Call, sink: Sink) -> None:
         """As `Instance`."""
-        exchange = _Exchange(call.body, sink)
+        deadline = asyncio.timeout(call.timeout_s)
+        exchange = _Exchange(call, sink, deadline)
         scope: Any = memory_scope(call) | {"type": "http", "method": call.method}
         run: Coroutine[Any, Any, None] = self.app(scope, exchange.receive, exchange.send)  # type: ignore[assignment]  # it is one
         try:
-            await asyncio.get_running_loop().create_task(run, context=Context())
+            async with deadline:
+                await asyncio.get_running_loop().create_task(run, context=Context())
+        except TimeoutError as error:
+            raise (errors.GatewayTimeout if deadline.expired() else errors.BadGateway) from error
         except Exception as error:
             raise errors.BadGateway from error
         finally:
@@ -132,9 +139,11 @@ class MemoryInstance:
 class _Exchange:
     """The two ends that an app in memory talks to."""
 
-    def __init__(self, body: bytes | Body, sink: Sink) -> None:
-        self._body = body
+    def __init__(self, call: Call, sink: Sink, deadline: asyncio.Timeout) -> None:
+        self._body = call.body
         self._sink = sink
+        self._deadline = deadline
+        self._timeout_s = call.timeout_s
         self._is_given = False
         self._is_wanted = True
         self.is_complete = False
@@ -163,12 +172,15 @@ class _Exchange:
     async def send(self, message: Message) -> None:
         if self.upload_error is not None:
             return  # the app's opinion of half a request does not count
+        self._deadline.reschedule(None)  # the service is not blamed for a slow client
         if message["type"] == "http.response.start":
             self._is_wanted = await self._sink.start(message["status"], list(message["headers"]))
         elif message["type"] == "http.response.body":
             self.is_complete = not message.get("more_body", False)
             if self._is_wanted:
                 await self._sink.piece(message.get("body", b""), last=self.is_complete)
+        if not self._deadline.expired():
+            self._deadline.reschedule(asyncio.get_running_loop().time() + self._timeout_s)
 
 
 def memory_scope(call: Call) -> dict[str, Any]:

@@ -55,26 +55,32 @@ class _Window:
     def __init__(self, window_s: int) -> None:
         self._window_s = window_s
         self._buckets: deque[list[int]] = deque()
+        self._first = self._second = 0
 
     def add(self, now: float, first: int, second: int) -> None:
         """Count things at this time."""
         second_now = int(now)
-        if self._buckets and self._buckets[-1][0] == second_now:
-            self._buckets[-1][1] += first
-            self._buckets[-1][2] += second
-        else:
-            self._buckets.append([second_now, first, second])
+        if not self._buckets or self._buckets[-1][0] != second_now:
+            self._buckets.append([second_now, 0, 0])
+        bucket = self._buckets[-1]
+        bucket[1] += first
+        bucket[2] += second
+        self._first += first
+        self._second += second
         self.counts(now)
 
     def counts(self, now: float) -> tuple[int, int]:
         """Forget what is too old and return the two counts."""
         while self._buckets and self._buckets[0][0] <= int(now) - self._window_s:
-            self._buckets.popleft()
-        return sum(bucket[1] for bucket in self._buckets), sum(bucket[2] for bucket in self._buckets)
+            _, first, second = self._buckets.popleft()
+            self._first -= first
+            self._second -= second
+        return self._first, self._second
 
     def clear(self) -> None:
         """Forget everything."""
         self._buckets.clear()
+        self._first = self._second = 0
 
 
 class _Circuit:

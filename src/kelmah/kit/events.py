@@ -138,6 +138,10 @@ class EventStore:
         async for row in rows.sort(by, DESCENDING if newest_first else ASCENDING).limit(limit):
             yield Stored(from_document(row), row.get("position"), row.get("digest"), "pending" not in row)
 
+    async def count(self, types: Sequence[str]) -> int:
+        """How many events of these types there are."""
+        return await self._mongo.collection(EVENTS).count_documents({"type": {"$in": list(types)}})
+
     async def consumed_by(self, consumers: Iterable[str], event_id: str) -> dict[str, datetime]:
         """Which of these consumers took the event, and when."""
         ids = [f"{consumer}:{event_id}" for consumer in consumers]

@@ -104,9 +104,17 @@ class Mongo:
 
 @asynccontextmanager
 async def connect(
-    url: str, database: str, documents: tuple[type[Document], ...] = (), *, pool_size: int = 64
+    url: str,
+    database: str,
+    documents: tuple[type[Document], ...] = (),
+    *,
+    pool_size: int = 64,
+    answer_timeout_s: float | None = 20,
 ) -> AsyncIterator[Mongo]:
-    """Open a service's database and bind its documents. Indexes are built by `kelmah indexes build`, not here."""
+    """Open a service's database and bind its documents. Indexes are built by `kelmah indexes build`, not here.
+
+    Without `answer_timeout_s` an answer is waited for as long as it takes: for building indexes.
+    """
     client: AsyncMongoClient[RawDocument] = AsyncMongoClient(
         url,
         tz_aware=True,
@@ -115,7 +123,7 @@ async def connect(
         waitQueueTimeoutMS=2_000,
         serverSelectionTimeoutMS=5_000,
         connectTimeoutMS=5_000,
-        socketTimeoutMS=20_000,
+        socketTimeoutMS=None if answer_timeout_s is None else answer_timeout_s * 1000,
         retryWrites=True,
         w="majority",
         appname="kelmah",

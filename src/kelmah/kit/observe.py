@@ -39,13 +39,28 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
+        #: Requests being served; waiting in line or not.
+        self.present = 0
         labels = ("method", "operation", "status")
         self.requests = Counter("kelmah_requests", "Requests answered.", labels, registry=self.registry)
         self.seconds = Histogram(
             "kelmah_request_seconds", "Seconds to answer.", ("method", "operation"), registry=self.registry
         )
-        self.in_flight = Gauge("kelmah_requests_in_flight", "Requests being served.", registry=self.registry)
+        Gauge("kelmah_requests_in_flight", "Requests being served.", registry=self.registry).set_function(
+            lambda: self.present
+        )
         self.refused = Counter("kelmah_requests_refused", "Requests refused: line full.", registry=self.registry)
+        # Looking a series up by its labels costs more than counting; the routes and statuses bound how many there are.
+        self._series: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
+
+    def record(self, method: str, operation: str, status: int, seconds: float) -> None:
+        """Count one answer."""
+        found = self._series.get((method, operation, status))
+        if found is None:
+            found = self.requests.labels(method, operation, status), self.seconds.labels(method, operation)
+            self._series[method, operation, status] = found
+        found[0].inc()
+        found[1].observe(seconds)
 
 
 class Observer:
@@ -84,7 +99,7 @@ class Observer:
                 add_headers(message, (*SECURITY_HEADERS, (REQUEST_ID_HEADER, request_id)))
             await send(message)
 
-        self._metrics.in_flight.inc()
+        self._metrics.present += 1
         try:
             if scope["path"] in _QUIET_PATHS:  # health answers even when every turn is taken
                 await self._app(scope, receive, send_with_headers)
@@ -94,7 +109,7 @@ class Observer:
             else:
                 await self._take_turn(scope, receive, send_with_headers)
         finally:
-            self._metrics.in_flight.dec()
+            self._metrics.present -= 1
             self._record(scope, status, clock.monotonic() - started)
 
     async def _take_turn(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -109,8 +124,7 @@ class Observer:
         handler = scope.get("route_handler")
         operation = getattr(handler, "operation_id", None) or "none"
         method = scope["method"] if operation != "none" else "any"  # unknown routes may carry any method
-        self._metrics.requests.labels(method, operation, status).inc()
-        self._metrics.seconds.labels(method, operation).observe(seconds)
+        self._metrics.record(method, operation, status, seconds)
         if scope["path"] not in _QUIET_PATHS:
             log.info(
                 "http.request", method=scope["method"], path=scope["path"], operation=operation, status=status,

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from redis.asyncio import Redis
 
 from kelmah.kit.redis import key as redis_key
+from kelmah.kit.scripts import Script, Scripts
 
 _MICROSECONDS = 1_000_000
 
@@ -39,6 +40,33 @@ for i, key in ipairs(KEYS) do
 end
 return answer
 """
+
+# Takes the most if that much fits when it is spent at the very end of the hold, else the least if that fits now, else
+# nothing. ARGV holds microseconds a unit, burst, least, most, microseconds of hold; the answer units taken, units left,
+# microseconds until full, microseconds until the least fits.
+_LEASE_SCRIPT = Script("""
+local time = redis.call('TIME')
+local now = time[1] * 1000000 + time[2]
+local unit, burst, least, most = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
+local room = unit * burst
+local full_at = tonumber(redis.call('GET', KEYS[1]) or now)
+full_at = math.min(math.max(full_at, now), now + room)
+local held = math.max(full_at, now + tonumber(ARGV[5]))
+local taken = math.min(most, math.floor((now + room - held) / unit))
+local after = held + taken * unit
+if taken <= least then
+  taken = least
+  after = full_at + least * unit
+end
+local wait = math.max(after - room - now, 0)
+if wait > 0 then
+  taken = 0
+  after = full_at
+else
+  redis.call('SET', KEYS[1], string.format('%.0f', after), 'PX', math.ceil((after - now) / 1000))
+end
+return {taken, math.floor((now + room - after) / unit), after - now, wait}
+""")
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +137,7 @@ class Limiter:
     def __init__(self, redis: Redis, prefix: str) -> None:
         """Take a connected client and the prefix of all keys."""
         self._script = redis.register_script(_SCRIPT)
+        self._scripts = Scripts(redis)
         self._prefix = prefix
 
     async def check(self, charges: Sequence[tuple[Limit, str, int]]) -> Verdict:
@@ -134,6 +163,36 @@ class Limiter:
             arguments += (limit.unit_us, limit.capacity, cost)
         rows = await self._script(keys=keys, args=arguments)
         return _verdict([limit for limit, _, _ in charges], rows)
+
+    def close(self) -> None:
+        """Close the connection of `lease`."""
+        self._scripts.close()
+
+    async def lease(self, limit: Limit, key: str, *, least: int, most: int, hold_s: float) -> tuple[int, Verdict]:
+        """Take units that may be spent within `hold_s` from now: the most if there is room, else the least, or none.
+
+        They count as spent when the time is over, however early they are, so that what is let through conforms to the
+        limit at every moment. The least is meant to be spent at once.
+
+        Returns:
+            How many were taken, and the verdict: `remaining` and `reset_s` are what is left besides.
+
+        Raises:
+            ValueError: not 1 <= least <= most, or least above the limit's capacity.
+            redis.exceptions.RedisError: as `check`.
+        """
+        if not 1 <= least <= min(most, limit.capacity):
+            raise ValueError(f"a lease under {limit.name} must be of 1 to {limit.capacity} units")
+        arguments = (limit.unit_us, limit.capacity, least, most, int(hold_s * _MICROSECONDS))
+        keys = [redis_key(self._prefix, limit.name, key)]
+        taken, remaining, reset_us, wait_us = await self._scripts.run(_LEASE_SCRIPT, keys, arguments)
+        return taken, Verdict(
+            allowed=taken > 0,
+            limit=limit,
+            remaining=remaining,
+            reset_s=reset_us / _MICROSECONDS,
+            retry_after_s=wait_us / _MICROSECONDS,
+        )
 
 
 def _verdict(limits: Sequence[Limit], rows: Sequence[Sequence[int]]) -> Verdict:

@@ -18,4 +18,13 @@ dead_letters = Counter("kelmah_dead_letters", "Messages given up.", ("service", 
 ledger_faults = Gauge(
     "kelmah_ledger_faults", "Broken invariants that the last check of the ledger found.", registry=registry
 )
+unreconciled = Gauge(
+    "kelmah_unreconciled_minor_units",
+    "What open differences between ledger, providers and bank are about.",
+    ("currency",),
+    registry=registry,
+)
+unreconciled_age_s = Gauge(
+    "kelmah_unreconciled_age_seconds", "Age of the oldest open difference.", ("currency",), registry=registry
+)
 ledger_entries = Gauge("kelmah_ledger_entries", "Entries that the last check of the ledger read.", registry=registry)

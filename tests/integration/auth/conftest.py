@@ -27,6 +27,8 @@ TIMERS: dict[str, Callable[..., Awaitable[None]]] = {
     "auth.send_verification": rules.send_verification,
     "auth.resend_verification": rules.send_verification_again,
     "auth.send_password_reset": rules.send_password_reset,
+    "auth.send_email_change": rules.send_email_change,
+    "auth.send_email_changed": rules.send_email_changed,
     "auth.send_notice": rules.send_notice,
 }
 _addresses = (f"10.{a}.{b}.{c}" for a, b, c in itertools.product(range(256), range(256), range(1, 255)))
@@ -71,7 +73,7 @@ class Visitor:
     password: str = PASSWORD
     tokens: dict[str, Any] | None = None
 
-    async def post(self, operation: str, body: Any, **more: Any) -> Reply:
+    async def post(self, operation: str, body: Any = None, **more: Any) -> Reply:
         more.setdefault("headers", self.headers)
         return await self.auth.call("POST", f"/api/v1/auth/{operation}", body, **more)
 

@@ -14,7 +14,7 @@ import aiohttp
 import uvicorn
 from joserfc.jwk import OKPKey
 from litestar import Litestar, Request, Response, WebSocket, asgi, get, post, route, websocket
-from litestar.params import FromPath, FromQuery
+from litestar.params import FromPath, FromQuery, JSONBody
 from litestar.response import Stream
 from litestar.types import ASGIApp, Receive, Scope, Send
 from redis.asyncio import Redis
@@ -53,6 +53,9 @@ closed = { quota = 100000, window_s = 60, without_redis = "refuse" }
 "GET /api/v1/slow" = { auth = "public", timeout_s = 0.3 }
 "GET /api/v1/status/{code}" = { auth = "public" }
 "WS /api/v1/ws" = { auth = "public" }
+[scopes]
+"jobs:read" = ["GET /api/v1/mine", "GET /api/v1/staff", "GET /api/v1/limited", "GET /api/v1/echo"]
+"jobs:write" = ["POST /api/v1/echo"]
 """
 
 
@@ -62,6 +65,8 @@ class Behind:
 
     key: OKPKey = field(default_factory=lambda: OKPKey.generate_key("Ed25519", {"kid": "one"}))
     revoked: list[dict[str, Any]] = field(default_factory=list)
+    #: API keys by their SHA-256: what the auth service answers.
+    api_keys: dict[str, dict[str, Any]] = field(default_factory=dict)
     failures: int = 0
     calls: int = 0
     ready: bool = True
@@ -202,11 +207,23 @@ def auth_app(behind: Behind) -> Litestar:
     async def revocations(since: FromQuery[int]) -> dict[str, Any]:
         return {"items": behind.revoked, "until": since, "more": False}
 
+    @post("/internal/api-keys/check", status_code=200)
+    async def check_api_key(data: JSONBody[dict[str, str]]) -> dict[str, Any]:
+        behind.calls += 1
+        if data["digest"] not in behind.api_keys:
+            raise errors.NotFound
+        return behind.api_keys[data["digest"]]
+
     @get("/readyz", opt={"unguarded": True})
     async def readyz() -> dict[str, Any]:
         return {"status": "ok", "checks": {}}
 
-    return Litestar([jwks, revocations, readyz], openapi_config=None, logging_config=None)
+    return Litestar(
+        [jwks, revocations, check_api_key, readyz],
+        exception_handlers={Exception: problem.render},
+        openapi_config=None,
+        logging_config=None,
+    )
 
 
 def token(behind: Behind, *, user_id: str = "person-1", role: str = "worker", **changes: Any) -> str:
@@ -229,7 +246,8 @@ def _b64(content: Any) -> str:
 @asynccontextmanager
 async def serving(app: ASGIApp, *, port: int = 0) -> AsyncIterator[str]:
     """The app as `kelmah serve gateway` serves it, on a free port if none is given; its base URL."""
-    config = gateway_server.config(app, host="127.0.0.1", port=port, drain_s=10 if port else 1)
+    served = GatewaySettings.model_construct(host="127.0.0.1", port=port, client_timeout_s=1)
+    config = gateway_server.config(app, settings=served, drain_s=10 if port else 1)
     server = uvicorn.Server(config)
     running = asyncio.create_task(server._serve())
     while not server.started:

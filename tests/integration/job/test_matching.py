@@ -38,8 +38,8 @@ async def test_a_worker_is_recommended_open_jobs_of_the_trade_the_best_first(des
     found = (await desk.ok("GET", "/jobs/recommendations", by=kofi))["items"]
     assert [one["job"]["id"] for one in found] == [one["id"] for one in (near, half, close, poor, far)]
     best = found[0]
-    assert best["sides"] == {"hirer": 831, "worker": 1000}
-    assert best["score"] == sum(best["contributions"].values()) == 911
+    assert best["sides"] == {"hirer": 745, "worker": 1000}
+    assert best["score"] == sum(best["contributions"].values()) == 863
     assert best["reasons"] == [
         "1 of 1 trades fit: Weaver and jeweller",
         "1 km away",

@@ -1,16 +1,20 @@
-"""Every query of the service uses an index: the database's own profile of a day's work has no scan of a collection."""
+"""Every query of the service uses an index and reads few: the database's own profile of a day's work says so."""
 
+from datetime import timedelta
 from typing import Any
 
 from kelmah.contracts.common import Location
 from kelmah.contracts.user import WorkerFacts
+from kelmah.kit.ids import new_id
 from kelmah.services.job import service
 from kelmah.services.job.documents import DOCUMENTS
+from kelmah.services.job.documents.search import MAX_COUNTED
 from tests.fakes.user import FakeUserClient
-from tests.integration.job.steps import ACCRA, Desk, hirer, milestone, worker
+from tests.integration.job.steps import ACCRA, JOB, Desk, hirer, milestone, worker
 
 #: What the day's work must have asked of the database, so that it stays a day's work.
 READ = {one.Settings.name for one in DOCUMENTS}
+FAR = {"city": "Sea", "region": "Sea", "coordinates": [-20, -20]}
 SEARCHES = (
     "",
     "q=plumber",
@@ -27,11 +31,19 @@ SEARCHES = (
     "near=0,0&radiusKm=500",
     "near=0,0&radiusKm=500&sort=nearest",
     "q=sink&near=0,0&sort=nearest&skill=plumber",
+    "q=sink&near=0,0&radiusKm=500&sort=nearest&region=Greater+Accra&urgent=true",
+    "near=0,0&radiusKm=500&sort=nearest&minBudget=1&maxBudget=2",
+    "q=sink+plumber&minBudget=1&maxBudget=900000&explain=true&urgent=true&skill=plumber",
 )
 
 
-async def test_no_query_of_a_days_work_scans_a_collection(desk: Desk, users: FakeUserClient) -> None:
+#: Open jobs that no search of the day looks for, and the most that any query but the counts of facets may read.
+CROWD, MOST_READ = 300, 100
+
+
+async def test_no_query_of_a_days_work_scans_a_collection_or_reads_much(desk: Desk, users: FakeUserClient) -> None:
     database = desk.service.context.mongo.database
+    await _crowd(desk)
     await database.command({"profile": 2, "filter": {"ns": {"$ne": f"{database.name}.system.profile"}}})
     try:
         await _a_days_work(desk, users)
@@ -42,6 +54,24 @@ async def test_no_query_of_a_days_work_scans_a_collection(desk: Desk, users: Fak
     asked = {row["ns"].removeprefix(f"{database.name}.") for row in rows}
     assert asked >= READ - {"words"}
     assert [_query(row) for row in rows if "COLLSCAN" in row["planSummary"]] == []
+    much = [row for row in rows if row.get("docsExamined", 0) > MOST_READ]
+    assert [_query(row) for row in much if {"$limit": MAX_COUNTED} not in row["command"].get("pipeline", ())] == []
+
+
+async def _crowd(desk: Desk) -> None:
+    """Far away, of another trade or of another region; they are older than what the day publishes."""
+    job = await desk.open_job(hirer(), title="Crowd", skills=["barber"], category="fashion-beauty", location=FAR)
+    jobs = desk.service.context.mongo.collection("jobs")
+    row = await jobs.find_one({"_id": job["id"]})
+    assert row is not None
+    plumbing = {"trades": ["plumber"], "skills": ["plumber"]}
+    rows = [
+        row
+        | {"_id": new_id(), "published_at": row["published_at"] - timedelta(minutes=at)}
+        | (plumbing if at % 10 == 0 else {})
+        for at in range(CROWD)
+    ]
+    await jobs.insert_many(rows)
 
 
 def _query(row: dict[str, Any]) -> tuple[str, Any]:
@@ -57,6 +87,14 @@ async def _a_days_work(desk: Desk, users: FakeUserClient) -> None:
             user_id=one.user_id, display_name="K", skills=["plumber"], location=place
         )
     await desk.ok("POST", "/jobs/searches", {"name": "mine", "skill": ["plumber"]}, by=ama)
+    template = JOB | {"name": "Sink"}
+    path = f"/contract-templates/{(await desk.ok('POST', '/contract-templates', template, by=anna))['id']}"
+    await desk.ok("PUT", path, template, by=anna, headers={"If-Match": '"1"'})
+    offer = await desk.ok("POST", f"{path}/offers", {"workerId": ama.user_id}, by=anna)
+    await desk.ok("POST", f"/contracts/{offer['id']}/offer/accept", by=ama)
+    await desk.ok("DELETE", path, by=anna)
+    for side in (anna, kofi):
+        await desk.ok("GET", "/calendar", by=side)
     jobs = [await desk.open_job(anna, urgent=True) for _ in range(3)]
     job = jobs[0]["id"]
     await service.alert_workers(desk.service.context, job)

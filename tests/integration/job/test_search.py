@@ -6,6 +6,7 @@ import pytest
 
 from kelmah.kit.context import Principal
 from kelmah.kit.ids import new_id
+from kelmah.services.job.documents import search as documents
 from tests.integration.job.steps import ACCRA, KUMASI, TEMA, Desk, hirer
 
 
@@ -259,6 +260,15 @@ async def test_facets_count_what_the_search_finds(desk: Desk) -> None:
     nothing = await desk.ok("GET", f"/jobs/facets?q={word}&skill=barber")
     assert nothing == {"count": 0, "isComplete": True, "urgent": 0, "trades": [], "regions": []}
     assert (await desk.call("GET", "/jobs/facets?near=1")).data["errors"][0]["field"] == "near"
+
+
+async def test_facets_say_where_they_end(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(documents, "MAX_COUNTED", 2)
+    anna, word = hirer(), _word()
+    for count, is_complete in ((1, True), (2, False), (2, False)):
+        await desk.open_job(anna, title=word)
+        facets = await desk.ok("GET", f"/jobs/facets?q={word}")
+        assert (facets["count"], facets["isComplete"], facets["regions"][0]["count"]) == (count, is_complete, count)
 
 
 async def test_suggestions_complete_and_correct(desk: Desk) -> None:

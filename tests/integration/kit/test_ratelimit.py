@@ -119,3 +119,39 @@ async def test_a_clock_jump_locks_nobody_out_for_longer_than_the_limit(
     await redis.set(f"{prefix}:three:a", 4_000_000_000_000_000)  # the year 2096
     refused = await limiter.check([(THREE, "a", 1)])
     assert (refused.allowed, refused.remaining, refused.retry_after_s) == (False, 0, 12_000.0)
+
+
+async def test_leases_and_single_units_share_one_limit_exactly(redis_url: str, prefix: str) -> None:
+    """Whoever asks how: 64 units in all, none of which comes back while the test runs."""
+    limit = Limit("leased", 64, 640_000)
+    clients = [connect(redis_url, prefix="kelmah-test") for _ in range(3)]
+    limiters = [Limiter(client, prefix) for client in clients]
+    try:
+        calls = [
+            limiters[number % 3].lease(limit, "caller", least=1, most=1 + number % 4, hold_s=10_000)
+            for number in range(80)
+        ]
+        leased = await asyncio.gather(*calls)
+        single = await limiters[0].check([(limit, "caller", 1)])
+    finally:
+        for limiter, client in zip(limiters, clients, strict=True):
+            limiter.close()
+            await client.aclose()
+    # A hold of one unit's time is one unit that is not lent: the rest is, to the last one.
+    assert sum(taken for taken, _ in leased) in (63, 64)
+    assert single.allowed is (sum(taken for taken, _ in leased) == 63)
+    assert all(verdict.retry_after_s > 0 for taken, verdict in leased if not taken)
+
+
+async def test_a_lease_counts_as_spent_at_its_end(limiter: Limiter) -> None:
+    taken, verdict = await limiter.lease(TEN, "caller", least=1, most=4, hold_s=2 * 3600.0)
+    assert (taken, verdict.remaining, verdict.reset_s) == (4, 4, 6 * 3600.0)  # 4 are leased, 2 wait for their end
+    taken, verdict = await limiter.lease(TEN, "caller", least=1, most=9, hold_s=2 * 3600.0)
+    assert (taken, verdict.remaining) == (4, 0)
+    taken, verdict = await limiter.lease(TEN, "caller", least=1, most=1, hold_s=0.0)
+    assert (taken, verdict.allowed) == (0, False)
+    assert 3590 < verdict.retry_after_s <= 3600
+    limiter.close()
+    for least, most in ((0, 1), (2, 1), (11, 11)):
+        with pytest.raises(ValueError, match="lease"):
+            await limiter.lease(TEN, "caller", least=least, most=most, hold_s=0.0)

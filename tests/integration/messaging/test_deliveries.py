@@ -16,11 +16,12 @@ from kelmah.kit.ids import new_id
 from kelmah.services.messaging import service as rules
 from kelmah.services.messaging.errors import DeliveryFailed
 from tests.fakes.messaging import FakePlatform
+from tests.fixtures.events import envelope
 from tests.fixtures.mailbox import Mailbox
 from tests.fixtures.outside import Browser, Outside
 from tests.fixtures.service import Service
 from tests.integration.messaging.conftest import Instances, say
-from tests.integration.messaging.test_notifications import AMOUNT, API, ESCROW, JOB, envelope, funded, log, tell
+from tests.integration.messaging.test_notifications import AMOUNT, API, ESCROW, JOB, funded, log, tell
 
 UNSUBSCRIBE = re.compile(r"https://api\.kelmah\.example(/api/v1/notifications/unsubscribe\?token=[A-Za-z0-9._%-]+)")
 
@@ -41,7 +42,7 @@ async def send(service: Service, notification_id: str, channel: str) -> None:
 async def applied(service: Service, hirer: Principal) -> str:
     """Something that can wait."""
     event = job.ApplicationReceived(**JOB, hirer_id=hirer.user_id, worker_id="w")
-    await rules.on_application_received(service.context, envelope(event), event)
+    await rules.notify(service.context, envelope(event), event)
     return str((await service.call("GET", API, by=hirer)).data["items"][0]["id"])
 
 
@@ -50,7 +51,7 @@ async def test_what_is_not_wanted_is_not_shown_or_sent(
 ) -> None:
     platform.prefer(worker, in_app=False)
     event = payment.EscrowFunded(**ESCROW, hirer_id="h", worker_id=worker.user_id, amount=AMOUNT)
-    await rules.on_escrow_funded(service.context, envelope(event), event)
+    await rules.notify(service.context, envelope(event), event)
     page = (await service.call("GET", API, by=worker)).data
     assert (page["items"], page["unreadCount"]) == ([], 0)
     rows = await service.context.mongo.collection("deliveries").find({"user_id": worker.user_id}).to_list()
@@ -121,7 +122,7 @@ async def test_a_link_cannot_carry_a_script_into_its_page(service: Service) -> N
 
 async def test_security_mails_cannot_be_ended(service: Service, worker: Principal, mailbox: Mailbox) -> None:
     event = auth.PasswordChanged(user_id=worker.user_id, how="reset")
-    await rules.on_password_changed(service.context, envelope(event), event)
+    await rules.notify(service.context, envelope(event), event)
     (row,) = (await service.call("GET", API, by=worker)).data["items"]
     assert row["kind"] == "password_changed"
     # It goes although it was read, and in the dead of night.
@@ -318,8 +319,8 @@ async def proven(service: Service, worker: Principal, outside: Outside, phone: s
     assert (await service.call("POST", f"{API}/phone", {"phone": phone}, by=worker)).status == 204
     to, sender, text = outside.texts[-1]
     assert sender == "Kelmah"
-    assert re.fullmatch(r"Kelmah: [0-9]{6}", text)
-    reply = await service.call("POST", f"{API}/phone/verify", {"code": text[-6:]}, by=worker)
+    assert re.fullmatch(r"Kelmah: [0-9]{7}", text)
+    reply = await service.call("POST", f"{API}/phone/verify", {"code": text[-7:]}, by=worker)
     assert reply.data["phone"] == to
     return to
 
@@ -366,9 +367,9 @@ async def test_codes_cannot_be_guessed(
 ) -> None:
     bad = await service.call("POST", f"{API}/phone", {"phone": "12"}, by=worker)
     assert bad.status == 400
-    assert (await service.call("POST", f"{API}/phone", {"phone": "0241234567"}, by=worker)).status == 204
-    code = outside.texts[-1][2][-6:]
-    wrong = f"{(int(code) + 1) % 1_000_000:06}"
+    assert (await service.call("POST", f"{API}/phone", {"phone": "0247654321"}, by=worker)).status == 204
+    code = outside.texts[-1][2][-7:]
+    wrong = f"{(int(code) + 1) % 10_000_000:07}"
 
     async def attempt(code: str, by: Principal) -> int:
         return (await service.call("POST", f"{API}/phone/verify", {"code": code}, by=by)).status
@@ -378,16 +379,30 @@ async def test_codes_cannot_be_guessed(
     assert await attempt(code, worker) == 400
     assert (await service.call("GET", f"{API}/settings", by=worker)).data["phone"] is None
 
-    assert (await service.call("POST", f"{API}/phone", {"phone": "0241234567"}, by=worker)).status == 204
-    code = outside.texts[-1][2][-6:]
+    assert (await service.call("POST", f"{API}/phone", {"phone": "0247654321"}, by=worker)).status == 204
+    code = outside.texts[-1][2][-7:]
     clock.shift(timedelta(minutes=11))
     try:
         assert await attempt(code, worker) == 400
     finally:
         clock.reset()
-    assert (await service.call("POST", f"{API}/phone", {"phone": "0241234567"}, by=worker)).status == 204
-    slow = await service.call("POST", f"{API}/phone", {"phone": "0241234567"}, by=worker)
+    assert (await service.call("POST", f"{API}/phone", {"phone": "0247654321"}, by=worker)).status == 204
+    slow = await service.call("POST", f"{API}/phone", {"phone": "0247654321"}, by=worker)
     assert (slow.status, slow.data["code"]) == (429, "messaging.slow_down")
+
+
+async def test_strangers_cannot_fill_a_phone_with_codes(
+    service: Service, worker: Principal, stranger: Principal, outside: Outside
+) -> None:
+    async def ask(by: Principal, phone: str) -> int:
+        return (await service.call("POST", f"{API}/phone", {"phone": phone}, by=by)).status
+
+    before = len(outside.texts)
+    assert [await ask(stranger, "0201112223") for _ in range(2)] == [204] * 2
+    # However it is spelled, it is one number, and whoever asks.
+    assert [await ask(worker, phone) for phone in ("+233 20 111 2223", "020 111 2223")] == [204, 429]
+    assert await ask(worker, "0201112224") == 204
+    assert [to for to, _, _ in outside.texts[before:]] == ["+233201112223"] * 3 + ["+233201112224"]
 
 
 async def test_an_open_socket_is_shown_a_notification(instances: Instances, worker: Principal) -> None:

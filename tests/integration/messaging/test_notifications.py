@@ -3,19 +3,17 @@
 import asyncio
 from typing import Any
 
-import msgspec
 import pytest
 
 from kelmah.contracts import auth, job, messaging, payment, review
 from kelmah.contracts.common import Event, Money
 from kelmah.contracts.events import Envelope, decode
-from kelmah.kit import clock
 from kelmah.kit.context import Principal
 from kelmah.kit.errors import Unavailable
 from kelmah.kit.events import from_document
-from kelmah.kit.ids import new_id
 from kelmah.services.messaging import service as rules
 from tests.fakes.messaging import FakePlatform
+from tests.fixtures.events import envelope
 from tests.fixtures.mailbox import Mailbox
 from tests.fixtures.service import Service, person
 from tests.integration.messaging.conftest import say
@@ -24,85 +22,129 @@ API = "/api/v1/notifications"
 AMOUNT = Money(amount=1_234_550, currency="GHS")
 JOB = {"application_id": "a1", "job_id": "j1"}
 MILESTONE = {"contract_id": "c1", "milestone_id": "m1"}
+CONTRACT = {"contract_id": "c1", "job_id": "j1"}
 ESCROW = MILESTONE | {"escrow_id": "e1"}
 
 
-def envelope(event: Event) -> Envelope:
-    return Envelope(
-        id=new_id(),
-        source="/kelmah/test",
-        type=event.TYPE,
-        time=clock.now(),
-        subject="test:1",
-        sequence=1,
-        data=msgspec.Raw(msgspec.json.encode(event)),
-        correlationid=new_id(),
-    )
-
-
-CASES: list[tuple[Any, type[Event], dict[str, Any], dict[str, str]]] = [
-    (rules.on_application_received, job.ApplicationReceived, JOB, {"hirer": "application_received"}),
+CASES: list[tuple[type[Event], dict[str, Any], dict[str, str]]] = [
+    (job.ApplicationReceived, JOB, {"hirer": "application_received"}),
     (
-        rules.on_application_accepted, job.ApplicationAccepted, JOB | {"contract_id": "c1"},
+        job.ApplicationAccepted, JOB | {"contract_id": "c1"},
         {"worker": "application_accepted"},
     ),
-    (rules.on_application_rejected, job.ApplicationRejected, JOB, {"worker": "application_rejected"}),
+    (job.ApplicationRejected, JOB, {"worker": "application_rejected"}),
     (
-        rules.on_contract_signed, job.ContractSigned,
+        job.ContractSigned,
         {"contract_id": "c1", "job_id": "j1", "signed_by": "hirer", "complete": False}, {"worker": "contract_signed"},
     ),
     (
-        rules.on_contract_signed, job.ContractSigned,
+        job.ContractSigned,
         {"contract_id": "c1", "job_id": "j1", "signed_by": "worker", "complete": False}, {"hirer": "contract_signed"},
     ),
     (
-        rules.on_contract_signed, job.ContractSigned,
+        job.ContractSigned,
         {"contract_id": "c1", "job_id": "j1", "signed_by": "worker", "complete": True},
         {"hirer": "contract_active", "worker": "contract_active"},
     ),
-    (rules.on_milestone_submitted, job.MilestoneSubmitted, MILESTONE, {"hirer": "milestone_submitted"}),
+    (job.MilestoneSubmitted, MILESTONE, {"hirer": "milestone_submitted"}),
     (
-        rules.on_milestone_changes_requested, job.MilestoneChangesRequested, MILESTONE, {"worker": "changes_requested"},
+        job.MilestoneChangesRequested, MILESTONE, {"worker": "changes_requested"},
     ),
     (
-        rules.on_milestone_approved, job.MilestoneApproved, MILESTONE | {"amount": AMOUNT},
+        job.MilestoneApproved, MILESTONE | {"amount": AMOUNT},
         {"worker": "milestone_approved"},
     ),
-    (rules.on_escrow_funded, payment.EscrowFunded, ESCROW | {"amount": AMOUNT}, {"worker": "escrow_funded"}),
+    (payment.EscrowFunded, ESCROW | {"amount": AMOUNT}, {"worker": "escrow_funded"}),
     (
-        rules.on_escrow_released, payment.EscrowReleased, ESCROW | {"amount": AMOUNT, "fee_amount": 5},
+        payment.EscrowReleased, ESCROW | {"amount": AMOUNT, "fee_amount": 5},
         {"hirer": "escrow_released", "worker": "escrow_released"},
     ),
     (
-        rules.on_escrow_refunded, payment.EscrowRefunded, ESCROW | {"amount": AMOUNT},
+        payment.EscrowRefunded, ESCROW | {"amount": AMOUNT},
         {"hirer": "escrow_refunded", "worker": "escrow_refunded"},
     ),
     (
-        rules.on_dispute_raised, payment.DisputeRaised, ESCROW | {"dispute_id": "d1", "raised_by": "worker"},
+        payment.DisputeRaised, ESCROW | {"dispute_id": "d1", "raised_by": "worker"},
         {"hirer": "dispute_raised"},
     ),
     (
-        rules.on_payment_processed, payment.PaymentProcessed,
+        payment.DisputeResolved, ESCROW | {"dispute_id": "d1", "worker_amount": 1, "hirer_amount": 2},
+        {"hirer": "dispute_resolved", "worker": "dispute_resolved"},
+    ),
+    (
+        payment.PaymentProcessed,
         {"transaction_id": "t1", "purpose": "deposit", "amount": AMOUNT, "user_id": "hirer"},
         {"hirer": "deposit_processed"},
     ),
     (
-        rules.on_payment_processed, payment.PaymentProcessed,
+        payment.PaymentProcessed,
         {"transaction_id": "t1", "purpose": "withdrawal", "amount": AMOUNT, "user_id": "worker"},
         {"worker": "withdrawal_processed"},
     ),
     (
-        rules.on_review_revealed, review.ReviewRevealed,
+        review.ReviewRevealed,
         {"review_id": "r1", "contract_id": "c1", "reviewer_id": "hirer", "subject_id": "worker", "rating": 5},
         {"worker": "review_revealed"},
+    ),
+    (
+        review.ReviewHeld,
+        {"review_id": "r1", "contract_id": "c1", "reviewer_id": "hirer", "subject_id": "worker", "labels": ["insult"]},
+        {"hirer": "review_held"},
+    ),
+    (
+        review.ReviewModerated,
+        {
+            "review_id": "r1",
+            "subject_id": "worker",
+            "moderator_id": "mod",
+            "decision": "removed",
+            "reason": "An insult.",
+            "reviewer_id": "hirer",
+        },
+        {"hirer": "review_decided", "worker": "review_decided"},
+    ),
+    (job.JobAlert, {"job_id": "j1", "because": "invitation"}, {"worker": "job_invitation"}),
+    (job.JobAlert, {"job_id": "j1", "because": "saved_search"}, {"worker": "job_alert"}),
+    (job.JobAlert, {"job_id": "j1", "because": "urgent"}, {"worker": "job_alert"}),
+    (job.JobExpired, {"job_id": "j1"}, {"hirer": "job_expired"}),
+    (job.InvitationDeclined, {"invitation_id": "i1", "job_id": "j1"}, {"hirer": "invitation_declined"}),
+    (job.ApplicationShortlisted, JOB, {"worker": "application_shortlisted"}),
+    (job.ApplicationWithdrawn, JOB, {"hirer": "application_withdrawn"}),
+    (job.CounterOfferMade, JOB, {"worker": "counter_offer_made"}),
+    (job.CounterOfferAnswered, JOB | {"taken": True}, {"hirer": "counter_offer_taken"}),
+    (job.CounterOfferAnswered, JOB | {"taken": False}, {"hirer": "counter_offer_left"}),
+    (
+        job.ContractTermsChanged, CONTRACT | {"changed_by": "hirer", "terms_hash": "0"},
+        {"worker": "contract_terms_changed"},
+    ),
+    (job.ContractOffered, CONTRACT, {"worker": "contract_offered"}),
+    (job.ContractOfferAnswered, CONTRACT | {"taken": True}, {"hirer": "contract_offer_taken"}),
+    (job.ContractOfferAnswered, CONTRACT | {"taken": False}, {"hirer": "contract_offer_declined"}),
+    (
+        job.BookingRefused, CONTRACT | {"code": "user.worker_booked"},
+        {"hirer": "booking_refused", "worker": "booking_refused"},
+    ),
+    (job.ContractCancelled, CONTRACT | {"cancelled_by": "worker"}, {"hirer": "contract_cancelled"}),
+    (job.ContractCompleted, CONTRACT, {"hirer": "contract_completed", "worker": "contract_completed"}),
+    (
+        job.AmendmentProposed, {"contract_id": "c1", "proposed_by": "worker", "terms_hash": "0"},
+        {"hirer": "amendment_proposed"},
+    ),
+    (
+        job.AmendmentClosed, {"contract_id": "c1", "closed_by": "hirer", "signed": True, "terms_hash": "0"},
+        {"worker": "amendment_signed"},
+    ),
+    (
+        job.AmendmentClosed, {"contract_id": "c1", "closed_by": "worker", "signed": False, "terms_hash": "0"},
+        {"hirer": "amendment_dropped"},
     ),
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("consumer", "kind", "fields", "told"), CASES)
+@pytest.mark.parametrize(("kind", "fields", "told"), CASES)
 async def test_each_event_tells_whom_it_matters_to_once(
     service: Service, hirer: Principal, worker: Principal,
-    consumer: Any, kind: type[Event], fields: dict[str, Any], told: dict[str, str],
+    kind: type[Event], fields: dict[str, Any], told: dict[str, str],
 ) -> None:  # fmt: skip
     ids = {"hirer": hirer.user_id, "worker": worker.user_id}
     values = {name: ids.get(value, value) if isinstance(value, str) else value for name, value in fields.items()}
@@ -110,7 +152,7 @@ async def test_each_event_tells_whom_it_matters_to_once(
     event = kind(**values)
     sent = envelope(event)
 
-    await asyncio.gather(*[consumer(service.context, sent, decode(sent)) for _ in range(3)])
+    await asyncio.gather(*[rules.notify(service.context, sent, event) for _ in range(3)])
 
     for side, who in (("hirer", hirer), ("worker", worker)):
         page = (await service.call("GET", API, by=who)).data
@@ -123,7 +165,7 @@ async def test_each_event_tells_whom_it_matters_to_once(
             # What it is about, and nobody's id.
             assert set(one["data"]) <= {
                 "applicationId", "jobId", "contractId", "milestoneId", "escrowId", "disputeId", "transactionId",
-                "reviewId",
+                "reviewId", "invitationId",
             }  # fmt: skip
             assert one["data"]
             rows = service.context.mongo.collection("timers").find({"args": {"$regex": f"^{one['id']}"}})
@@ -131,10 +173,14 @@ async def test_each_event_tells_whom_it_matters_to_once(
             assert timers == {("messaging.send_delivery", f"{one['id']}:{channel}") for channel in ("email", "push")}
 
 
+def test_every_notice_is_tried_here() -> None:
+    assert {kind for kind, _, _ in CASES} == set(rules.NOTICES) - {auth.PasswordChanged}
+
+
 async def funded(service: Service, worker: Principal) -> str:
     """Tell of an escrow; return the notification's id."""
     event = payment.EscrowFunded(**ESCROW, hirer_id="h", worker_id=worker.user_id, amount=AMOUNT)
-    await rules.on_escrow_funded(service.context, envelope(event), event)
+    await rules.notify(service.context, envelope(event), event)
     return str((await service.call("GET", API, by=worker)).data["items"][0]["id"])
 
 

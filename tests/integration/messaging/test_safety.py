@@ -7,15 +7,17 @@ from typing import Any
 import pytest
 
 from kelmah.contracts import job
+from kelmah.contracts.auth import AccountDeleted
 from kelmah.contracts.common import Role
 from kelmah.kit import clock
 from kelmah.kit.context import Principal
 from kelmah.kit.ids import new_id
 from kelmah.services.messaging import service as rules
 from tests.fakes.messaging import FakePlatform
+from tests.fixtures.events import envelope
 from tests.fixtures.service import Service, person
 from tests.integration.messaging.conftest import Instances, say
-from tests.integration.messaging.test_notifications import API, envelope, tell
+from tests.integration.messaging.test_notifications import API, tell
 
 CONVERSATIONS = "/api/v1/conversations"
 
@@ -236,3 +238,19 @@ async def test_reports_that_are_not_taken(
     assert await service.context.mongo.collection("reports").count_documents({"message_id": sent["id"]}) == 0
     missing = await service.call("GET", "/api/v1/moderation/reports/nothing", by=person(Role.ADMIN))
     assert (missing.status, missing.data["code"]) == (404, "messaging.report_not_found")
+
+
+async def test_a_deleted_person_leaves_no_settings_browsers_notifications_or_blocks(
+    service: Service, hirer: Principal, worker: Principal, stranger: Principal
+) -> None:
+    mongo = service.context.mongo
+    for who in (hirer, worker):
+        assert (await service.call("PUT", f"/api/v1/blocks/{stranger.user_id}", by=who)).status in (200, 201, 204)
+        settings = {"quietHours": None, "digest": "off", "digestHour": 9}
+        assert (await service.call("PUT", "/api/v1/notifications/settings", settings, by=who)).status == 200
+    event = AccountDeleted(user_id=worker.user_id)
+    for _ in range(2):
+        await rules.on_account_deleted(service.context, envelope(event), event)
+    for collection, field in (("blocks", "user_id"), ("delivery_settings", "_id")):
+        counts = [await mongo.collection(collection).count_documents({field: who.user_id}) for who in (hirer, worker)]
+        assert counts == [1, 0], collection

@@ -21,9 +21,9 @@ from kelmah.kit.crypto import digest_token
 from kelmah.kit.ids import new_id
 from kelmah.services.messaging import service as rules
 from kelmah.services.messaging.service import live
+from tests.fixtures.events import envelope
 from tests.fixtures.service import Service
 from tests.integration.messaging.conftest import Client, Instance, Instances, say
-from tests.integration.messaging.test_notifications import envelope
 
 API = "/api/v1/conversations"
 

@@ -279,3 +279,19 @@ async def test_transactions_tell_every_movement(payments: Payments) -> None:
     assert (await payments.get("/transactions", by=person())).data == {"items": [], "nextCursor": None}
     assert (await payments.get("/transactions?cursor=!", by=hirer)).status == 400
     assert (await payments.get("/transactions?limit=101", by=hirer)).status == 400
+
+
+@pytest.mark.parametrize("step", ["confirm:before", "confirm:after"])
+async def test_somebody_who_tries_again_with_another_key_does_not_pay_twice(payments: Payments, step: str) -> None:
+    hirer = person()
+    payments.cards.lose(step)
+    first = await payments.deposit(hirer, 700)
+    assert first.data["status"] == "unknown"
+    again = await payments.deposit(hirer, 700)
+    assert (again.status, again.data["code"]) == (409, "payment.deposit_unresolved")
+    assert (await payments.deposit(hirer, 701)).status == 201
+    assert (await payments.deposit(person(), 700)).status == 201
+    await service.requery_deposit(payments.context, first.data["id"])
+    assert (await payments.deposit(hirer, 700)).status == 201
+    assert await payments.available(hirer) == 701 + 700 * (2 if step == "confirm:after" else 1)
+    assert set(payments.cards.taken.values()) == {1}

@@ -1,10 +1,12 @@
 """A ledger that was tampered with shows it; money stands still until somebody has looked, and the site does not."""
 
 import asyncio
+import json
 import os
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,8 +16,13 @@ from kelmah.kit import clock
 from kelmah.kit.ids import new_id
 from kelmah.services.payment import service
 from kelmah.services.payment.documents import ledger
+from tests.fakes.bank import ACCOUNT, FakeBank
 from tests.fixtures.service import person
 from tests.integration.payment.conftest import Payments
+from tests.integration.payment.test_bank import bank, ordered
+from tests.integration.payment.test_model import clear
+
+__all__ = ["bank"]
 
 
 @asynccontextmanager
@@ -103,25 +110,10 @@ async def test_checks_go_on_by_themselves(payments: Payments) -> None:
 
 async def test_the_command_line_shows_the_ledger(payments: Payments) -> None:
     hirer = await payments.hirer_with(5_000)
-    settings = payments.context.settings
-    environ = {
-        **os.environ,
-        "KELMAH_MONGO_URL": settings.mongo_url,
-        "KELMAH_PAYMENT_MONGO_DATABASE": settings.mongo_database,
-        "KELMAH_REDIS_URL": settings.redis_url,
-        "KELMAH_INCOMING_KEYS": "{}",
-        "KELMAH_OUTGOING_KEYS": '{"job": ["a key that only tests use"]}',
-        "KELMAH_FIELD_KEYS": '["AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="]',
-        "KELMAH_PAYMENT_STRIPE_API_KEY": "sk_test_unused",
-    }
+    command = Command(payments)
 
     async def run(*arguments: str) -> tuple[int | None, str]:
-        command = [sys.executable, "-m", "kelmah.cli", "ledger", *arguments]
-        process = await asyncio.create_subprocess_exec(
-            *command, env=environ, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
-        )
-        out, _ = await process.communicate()
-        return process.returncode, out.decode()
+        return await command("ledger", *arguments)
 
     account = ledger.wallet(hirer.user_id, "GHS")
     code, out = await run("verify")
@@ -140,3 +132,63 @@ async def test_the_command_line_shows_the_ledger(payments: Payments) -> None:
         assert (code, account in out.replace("\n", "")) == (1, True), out
         assert (await run("resume"))[0] == 1
     assert (await payments.deposit(person(Role.WORKER), 500)).status == 201
+
+
+class Command:
+    """`kelmah` as a process, on the test's database."""
+
+    def __init__(self, payments: Payments, **more: str) -> None:
+        settings = payments.context.settings
+        self._environ = {
+            **os.environ,
+            "KELMAH_MONGO_URL": settings.mongo_url,
+            "KELMAH_PAYMENT_MONGO_DATABASE": settings.mongo_database,
+            "KELMAH_REDIS_URL": settings.redis_url,
+            "KELMAH_INCOMING_KEYS": "{}",
+            "KELMAH_OUTGOING_KEYS": '{"job": ["a key that only tests use"]}',
+            "KELMAH_FIELD_KEYS": json.dumps([key.get_secret_value() for key in settings.field_keys]),
+            "KELMAH_PAYMENT_STRIPE_API_KEY": "sk_test_unused",
+            "KELMAH_PAYMENT_STRIPE_BASE_URL": "http://127.0.0.1:9",
+            **more,
+        }
+
+    async def __call__(self, *arguments: str) -> tuple[int | None, str]:
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "kelmah.cli", *arguments),
+            env=self._environ,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+        )
+        out, _ = await process.communicate()
+        return process.returncode, out.decode()
+
+
+async def test_the_command_line_reads_files_and_shows_differences(
+    payments: Payments, bank: FakeBank, tmp_path: Path
+) -> None:
+    """Every command once, one after the other."""
+    accounts = {"GHS": {"holder": "Kelmah", "bank": "GHCBGHAC", "number": ACCOUNT}}
+    run = Command(payments, KELMAH_PAYMENT_BANK_ACCOUNTS=json.dumps(accounts))
+    await clear(payments)
+    who = await payments.rich(5_000)
+    await ordered(payments, who)
+    bank.pay(77, "nobody's")
+    (tmp_path / "statement.xml").write_bytes(bank.statement())
+    code, out = await run("bank", "import", str(tmp_path / "statement.xml"))
+    assert (code, "suspense:unknown_reference\t1" in out) == (0, True), out
+    code, out = await run("bank", "import", str(tmp_path / "statement.xml"))
+    assert (code, "payment.bank_file_known" in out) == (1, True), out
+    code, out = await run("bank", "export", str(tmp_path))
+    assert (code, out.strip().startswith(str(tmp_path / "pain.001-GHS-"))) == (0, True), out
+    code, out = await run("ledger", "reconcile")
+    assert (code, "not reached: stripe" in out) == (1, True), out
+    code, out = await run("ledger", "exceptions")
+    (row,) = [line.split("\t") for line in out.splitlines() if "unknown_reference" in line]
+    assert (code, row[4]) == (0, "77")
+    code, out = await run("ledger", "resolve", row[0], "--reason", "found", "--credit-user-id", who.user_id)
+    assert (code, "resolved" in out) == (0, True), out
+    assert await payments.available(who) == 5_000 - 600 + 77
+    code, out = await run("ledger", "reverse", f"exception:{row[0]}:cleared", "--reason", "not theirs")
+    assert (code, out.strip().startswith("reversal:")) == (0, True), out
+    assert (await run("webhooks", "list"))[0] == 0
+    assert (await run("webhooks", "replay", "stripe:none"))[0] == 1

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+from collections import Counter
 from datetime import timedelta
 from typing import NamedTuple, TypeVar
 
@@ -43,6 +44,7 @@ STEPS = st.lists(
                 "settle",
                 "fund",
                 "release",
+                "part",
                 "refund",
                 "dispute",
                 "rule",
@@ -66,9 +68,12 @@ class Model:
         self.hirer, self.worker, self.support = person(), person(Role.WORKER), person(Role.SUPPORT)
         self.hirer_has = self.worker_has = self.fees = 0
         self.open_deposits: dict[str, int] = {}
+        #: Amounts that may have been paid: nobody is charged for them again.
+        self.unknown: set[int] = set()
         self.paid_deposits: dict[str, int] = {}
         self.charged_back: set[str] = set()
         self.escrows: dict[str, tuple[int, EscrowStatus]] = {}
+        self.released: Counter[str] = Counter()
         self.disputes: dict[str, str] = {}
 
     async def run(self, step: Step) -> None:
@@ -79,6 +84,9 @@ class Model:
 
     async def deposit(self, step: Step) -> None:
         reply = await self.payments.deposit(self.hirer, step.amount)
+        if step.amount in self.unknown:
+            assert reply.status == 409
+            return
         assert reply.status == 201
         self.hirer_has += step.amount
         self.paid_deposits[reply.data["id"]] = step.amount
@@ -150,22 +158,31 @@ class Model:
         self.hirer_has -= 0 if state is ChargebackState.WON else held
 
     async def declined(self, step: Step) -> None:
-        assert (await self.payments.deposit(self.hirer, step.amount, method=DECLINED)).status == 402
+        reply = await self.payments.deposit(self.hirer, step.amount, method=DECLINED)
+        assert reply.status == (409 if step.amount in self.unknown else 402)
 
     async def lost(self, step: Step) -> None:
-        self.payments.cards.lose("confirm:after")
-        reply = await self.payments.deposit(self.hirer, step.amount)
-        assert (reply.status, reply.data["status"]) == (202, "unknown")
-        self.open_deposits[reply.data["id"]] = step.amount
+        await self._lose("confirm:after", step.amount, paid=step.amount)
 
     async def dropped(self, step: Step) -> None:
-        self.payments.cards.lose("confirm:before")
-        reply = await self.payments.deposit(self.hirer, step.amount)
+        await self._lose("confirm:before", step.amount, paid=0)
+
+    async def _lose(self, at: str, amount: int, *, paid: int) -> None:
+        self.payments.cards.lose(at)
+        reply = await self.payments.deposit(self.hirer, amount)
+        self.payments.cards.fault = lambda step: None
+        if amount in self.unknown:
+            assert reply.status == 409
+            return
         assert (reply.status, reply.data["status"]) == (202, "unknown")
-        self.open_deposits[reply.data["id"]] = 0
+        self.open_deposits[reply.data["id"]] = paid
+        self.unknown.add(amount)
 
     async def action(self, step: Step) -> None:
         reply = await self.payments.deposit(self.hirer, step.amount, method=NEEDS_ACTION)
+        if step.amount in self.unknown:
+            assert reply.status == 409
+            return
         assert (reply.status, reply.data["status"]) == (202, "requires_action")
         self.payments.cards.pass_action(f"pi_{reply.data['id']}")
         self.open_deposits[reply.data["id"]] = step.amount
@@ -175,6 +192,7 @@ class Model:
             await asyncio.gather(*(service.requery_deposit(self.payments.context, deposit_id) for _ in range(2)))
             self.hirer_has += amount
         self.open_deposits.clear()
+        self.unknown.clear()
 
     async def fund(self, step: Step) -> None:
         contract = self.payments.jobs.make_contract(self.hirer.user_id, self.worker.user_id, step.amount)
@@ -187,8 +205,25 @@ class Model:
         self.escrows[reply.data["id"]] = (step.amount, EscrowStatus.FUNDED)
 
     async def release(self, step: Step) -> None:
+        escrow_id = self._pick(step)
         amount = await self._leave(step, "release", self.hirer, EscrowStatus.RELEASED)
-        self._pay(amount)
+        if escrow_id is not None:
+            self._pay(escrow_id, amount)
+
+    async def part(self, step: Step) -> None:
+        """A part of an escrow is paid out; the model keeps what is left and what was released."""
+        if (escrow_id := self._pick(step)) is None:
+            return
+        left, status = self.escrows[escrow_id]
+        body = {"amount": {"amount": step.amount, "currency": "GHS"}}
+        reply = await self.payments.post(f"/escrows/{escrow_id}/release", body, by=self.hirer)
+        if status is not EscrowStatus.FUNDED or step.amount > left:
+            assert reply.status == (400 if status is EscrowStatus.FUNDED else 409)
+            return
+        assert reply.status == 200
+        ending = EscrowStatus.RELEASED if step.amount == left else status
+        self.escrows[escrow_id] = (left - step.amount, ending)
+        self._pay(escrow_id, step.amount)
 
     async def refund(self, step: Step) -> None:
         self.hirer_has += await self._leave(step, "refund", self.worker, EscrowStatus.REFUNDED)
@@ -220,14 +255,18 @@ class Model:
         assert reply.status == 200
         self.escrows[escrow_id] = (amount, EscrowStatus.SETTLED)
         self.hirer_has += amount - part
-        self._pay(part)
+        self._pay(escrow_id, part)
 
     def _pick(self, step: Step) -> str | None:
         return sorted(self.escrows)[step.which % len(self.escrows)] if self.escrows else None
 
-    def _pay(self, gross: int) -> None:
-        self.worker_has += gross - gross // 10
-        self.fees += gross // 10
+    def _pay(self, escrow_id: str, gross: int) -> None:
+        """The fee of all parts together is that of the whole."""
+        before = self.released[escrow_id]
+        self.released[escrow_id] += gross
+        fee = self.released[escrow_id] // 10 - before // 10
+        self.worker_has += gross - fee
+        self.fees += fee
 
     async def _leave(self, step: Step, way: str, by: Principal, to: EscrowStatus) -> int:
         if (escrow_id := self._pick(step)) is None:

@@ -394,3 +394,28 @@ async def test_a_payer_who_complains_is_followed(paying: Payments, server: PayPa
     server.rule(dispute_id, won=won)
     await deliver(paying, server)
     assert await paying.available(hirer, "USD") == (1_050 if won else 0)
+
+
+# --- Its report ---
+
+
+async def test_its_report_agrees_with_the_ledger(paying: Payments, server: PayPalServer, adapter: PayPal) -> None:
+    server.fee = "0.45"
+    who = person()
+    body = {"amount": {"amount": 1_050, "currency": "USD"}, "provider": "paypal"}
+    reply = await paying.post("/wallet/deposits", body, by=who)
+    charge_ref = next(one for one in server.objects if one.startswith("ORDER"))
+    server.approve(charge_ref)
+    await service.requery_deposit(paying.context, reply.data["id"])
+    assert await paying.available(who, "USD") == 1_050
+    now = clock.now()
+    found = [one async for one in adapter.movements(now - timedelta(days=40), now + timedelta(minutes=1))]
+    assert [(one.ours, one.amount, one.fee, one.currency) for one in found] == [(reply.data["id"], 1_050, 45, "USD")]
+    clock.shift(timedelta(hours=25))
+    await service.reconcile(paying.context)
+    rows = paying.context.mongo.collection("exceptions")
+    assert await rows.find_one({"reference": reply.data["id"]}) is None
+    server.booked[0]["transaction_amount"]["value"] = "10.49"
+    await service.reconcile(paying.context)
+    assert (await rows.find_one({"reference": reply.data["id"]}))["amount"] == -1
+    await rows.delete_many({"reference": reply.data["id"]})

@@ -195,3 +195,22 @@ async def test_a_notice_waits_for_a_provider_that_is_away(payments: Payments) ->
         await service.handle_webhook(payments.context, "stripe:evt_away")
     await handle_all(payments)
     assert await status_of(payments, deposit_id) == "succeeded"
+
+
+async def test_notices_are_listed_and_replayed(payments: Payments) -> None:
+    deposit_id, ref = await waiting_deposit(payments)
+    event_id = f"evt_{new_id()}"
+    await deliver(payments, notice("payment_intent.succeeded", ref, event_id=event_id))
+    await handle_all(payments)
+    assert await status_of(payments, deposit_id) == "requires_action"
+    webhook_id = f"stripe:{event_id}"
+    (listed,) = [one for one in await service.list_webhooks(payments.context, is_handled=True) if one.id == webhook_id]
+    assert (listed.type, listed.ref, listed.outcome) == ("payment_intent.succeeded", ref, "requires_action")
+    payments.cards.pass_action(ref)
+    for _ in range(2):
+        assert await service.replay_webhooks(payments.context, [webhook_id, "stripe:none"]) == [webhook_id]
+        waiting = await service.list_webhooks(payments.context, is_handled=False)
+        assert webhook_id in {one.id for one in waiting}
+        await handle_all(payments)
+        assert await status_of(payments, deposit_id) == "succeeded"
+    assert payments.cards.taken[ref] == 1

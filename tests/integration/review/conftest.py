@@ -22,9 +22,16 @@ class Contracts:
         self._contracts: dict[str, ContractFacts] = {}
 
     def make(
-        self, hirer: Principal, worker: Principal, status: MilestoneStatus = MilestoneStatus.RELEASED
+        self,
+        hirer: Principal,
+        worker: Principal,
+        status: MilestoneStatus = MilestoneStatus.RELEASED,
+        *,
+        amount: int = 50_000,
+        trade: str | None = None,
+        region: str | None = None,
     ) -> ContractFacts:
-        milestone = MilestoneFacts(id=new_id(), title="All of it", amount=Money(amount=100), status=status)
+        milestone = MilestoneFacts(id=new_id(), title="All of it", amount=Money(amount=amount), status=status)
         contract = ContractFacts(
             id=new_id(),
             job_id=new_id(),
@@ -32,6 +39,8 @@ class Contracts:
             worker_id=worker.user_id,
             status=ContractStatus.ACTIVE,
             milestones=[milestone],
+            trade=trade,
+            region=region,
         )
         self._contracts[contract.id] = contract
         return contract

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from kelmah.contracts.auth import AccountDeleted
 from kelmah.contracts.common import Role
 from kelmah.contracts.events import decode
 from kelmah.contracts.job import ContractFacts, MilestoneStatus
@@ -16,6 +17,7 @@ from kelmah.kit.events import from_document
 from kelmah.kit.ids import new_id
 from kelmah.services.review import service
 from kelmah.services.review.documents import ReviewDocument
+from tests.fixtures.events import envelope
 from tests.fixtures.service import Reply, Service, person
 from tests.integration.review.conftest import Contracts
 
@@ -252,3 +254,17 @@ async def test_lists_go_on_after_their_cursor(reviews: Service, contracts: Contr
         assert (await reviews.call("GET", f"{REVIEWS}?subjectId=x&limit={limit}")).status == 400
     own = (await reviews.call("GET", "/api/v1/analytics/reviews", by=worker)).data
     assert (own["received"], own["written"], own["months"][0]["meanMilli"]) == (3, 3, 2000)
+
+
+async def test_reviews_of_a_deleted_person_stay_without_the_private_note(
+    reviews: Service, contract: ContractFacts, hirer: Principal, worker: Principal
+) -> None:
+    made = await reviews.call("POST", REVIEWS, body(contract, privateNote="Came late."), by=hirer)
+    event = AccountDeleted(user_id=hirer.user_id)
+    for _ in range(2):
+        await service.on_account_deleted(reviews.context, envelope(event), event)
+    row = await reviews.context.mongo.collection("reviews").find_one({"_id": made.data["id"]})
+    assert (row["private_note"], row["reviewer_id"], row["rating"]) == (None, hirer.user_id, 5)
+    assert (await reviews.call("POST", REVIEWS, body(contract, rating=4), by=worker)).status == 201
+    public = await reviews.call("GET", f"{REVIEWS}/{made.data['id']}")
+    assert (public.status, public.data["text"]) == (200, "Tidy work.")

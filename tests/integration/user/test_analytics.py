@@ -10,7 +10,7 @@ import pytest
 from kelmah.contracts.auth import UserRegistered
 from kelmah.contracts.common import Event, Money, Role
 from kelmah.contracts.events import Envelope
-from kelmah.contracts.job import ApplicationAccepted, ApplicationReceived, ContractCompleted, JobPublished
+from kelmah.contracts.job import ApplicationAccepted, ApplicationReceived, ContractCompleted, JobAlert, JobPublished
 from kelmah.contracts.messaging import MessageSent
 from kelmah.contracts.payment import DisputeResolved, EscrowFunded, EscrowReleased
 from kelmah.kit import clock
@@ -57,6 +57,7 @@ def story(worker: Principal, hirer: Principal) -> list[Told]:
     paid, ruled = new_id(), new_id()
     return [
         told(JobPublished(job_id="j", hirer_id=hirer.user_id)),
+        *(told(JobAlert(job_id="j", because=because, **sides)) for because in ("invitation", "urgent")),
         *(told(ApplicationReceived(application_id=str(n), job_id=str(n), **sides)) for n in range(4)),
         *(
             told(ApplicationAccepted(application_id=str(n), job_id=str(n), contract_id=str(n), **sides))
@@ -93,6 +94,7 @@ async def test_the_figures_tell_the_story(town: Town) -> None:
         "viewsByDay": [],
         "responsiveness": {"contacts": 3, "answered": 2, "ratePercent": 67, "medianS": 20 * 60},
         "jobsPublished": 0,
+        "invitations": 1,
         "applications": 4,
         "wins": 2,
         "winRatePercent": 50,
@@ -103,6 +105,7 @@ async def test_the_figures_tell_the_story(town: Town) -> None:
     }
     theirs = await figures(town, hirer)
     assert theirs["spent"] == [{"amount": 15_000, "currency": "GHS"}, {"amount": 4_000, "currency": "XOF"}]
+    assert theirs["invitations"] == 1
     assert (theirs["jobsPublished"], theirs["applications"], theirs["wins"], theirs["earned"]) == (1, 4, 2, [])
     assert theirs["responsiveness"] == {"contacts": 1, "answered": 0, "ratePercent": 0, "medianS": None}
 
@@ -154,8 +157,8 @@ async def test_the_platforms_figures_count_each_event_once_and_are_for_admins(to
     await hear(town, [*story(worker, hirer), told(UserRegistered(user_id=worker.user_id, role=Role.WORKER))])
     await town.worker("tiling")
     after = await figures()
-    grown = {name: after[name] - before[name] for name in ("registered", "applications", "hires", "jobsPublished")}
-    assert grown == {"registered": 1, "applications": 4, "hires": 2, "jobsPublished": 1}
+    expected = {"registered": 1, "invitations": 1, "applications": 4, "hires": 2, "jobsPublished": 1}
+    assert {name: after[name] - before[name] for name in expected} == expected
     assert after["contractsCompleted"] - before["contractsCompleted"] == 1
     assert after["people"]["worker"] - before["people"]["worker"] == 1
     assert after["listed"]["worker"] - before["listed"]["worker"] == 1
@@ -173,3 +176,38 @@ async def test_days_out_of_bounds_are_refused(town: Town, days: str) -> None:
     reply = await town.call("GET", f"/users/me/analytics?days={days}", by=town.somebody())
     assert (reply.status, reply.data["errors"][0]["field"]) == (400, "days")
     assert (await town.call("GET", "/users/me/analytics")).status == 401
+
+
+async def test_matching_learns_how_often_a_worker_answers(town: Town) -> None:
+    worker, hirer = await town.worker("tiling"), town.somebody(Role.HIRER)
+    day = 24 * 60
+
+    async def rate() -> int | None:
+        reply = await town.service.call("GET", f"/internal/workers/{worker.user_id}", caller="job")
+        assert reply.status == 200, reply.data
+        return reply.data["responseRatePercent"]  # type: ignore[no-any-return]  # JSON
+
+    answered, silent, old, fresh = (new_id() for _ in range(4))
+    asked = [(answered, 3 * day), (silent, 2 * day), (old, 91 * day), (fresh, day - 60)]
+    events = [message(one, 1, hirer, worker, minutes_ago=ago) for one, ago in asked]
+    assert await rate() is None
+    await hear(town, events)
+    assert await rate() == 0
+    events.append(message(answered, 2, worker, hirer, minutes_ago=2 * day))
+    await hear(town, events[::-1])
+    assert await rate() == 50
+    timers = town.context.mongo.collection("timers")
+    due = await timers.find_one({"_id": f"response:{fresh}:{worker.user_id}"})
+    assert due is not None
+    assert (due["actor"], due["args"], due["due"]) == (
+        "user.measure_response",
+        [worker.user_id],
+        events[3][0].time + timedelta(days=1),
+    )
+    clock.shift(timedelta(hours=2))
+    try:
+        await service.measure_response(town.context, worker.user_id)
+    finally:
+        clock.reset()
+    assert await rate() == 33
+    assert (await town.stored(worker))["version"] == 2

@@ -8,11 +8,16 @@ from urllib.parse import urlencode
 import pytest
 from redis.exceptions import ConnectionError as RedisGone
 
+from kelmah.contracts.common import Role
 from kelmah.contracts.user import SearchSort
 from kelmah.kit import clock
+from kelmah.kit.nearest import Circle
+from kelmah.services.user import service
 from kelmah.services.user.documents import search as documents
-from kelmah.services.user.documents.search import Near, Search
+from kelmah.services.user.documents.search import Search
 from tests.integration.user.conftest import Town
+from tests.integration.user.test_certificates import certificate, decide, request
+from tests.integration.user.test_choices import day
 from tests.integration.user.test_search import ACCRA, at, found, rate
 
 
@@ -49,11 +54,16 @@ async def test_language_and_verified_certificates(town: Town, word: str) -> None
     assert await found(town, q=word, language="fr") == [french.user_id]
     assert await found(town, q=word, language="fr-TG") == []
     assert await found(town, q=word, verified="true") == []
-    certificate = {"title": "Tiler", "issuer": "NVTI", "issued_on": "2020-01-01", "verification": "verified"}
-    await town.context.mongo.collection("profiles").update_one(
-        {"_id": twi.user_id}, {"$push": {"certificates": certificate | {"id": "c", "number": None, "expires_on": None}}}
-    )
+    licence = await certificate(town, twi, expiresOn=day(1))
+    assert (await request(town, twi, licence)).status == 200
+    assert await found(town, q=word, verified="true") == []
+    assert (await decide(town, town.somebody(Role.MODERATOR), twi, licence, "verify")).status == 200
     assert await found(town, q=word, verified="true") == [twi.user_id]
+    assert await found(town, q=word, verified="true", language="tw") == [twi.user_id]
+    assert await found(town, q=word, verified="true", language="fr") == []
+    stored = (await town.stored(twi))["certificates"][0]
+    await service.remind_certificate(town.context, twi.user_id, licence, stored["expires_on"], "0")
+    assert await found(town, q=word, verified="true") == []
 
 
 def next_monday() -> date:
@@ -135,6 +145,15 @@ async def test_facets_count_those_of_the_search(town: Town, word: str) -> None:
     assert (await town.call("GET", "/workers/facets?sort=distance")).data["errors"][0]["field"] == "sort"
 
 
+async def test_facets_say_where_they_end(town: Town, word: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(documents, "MAX_COUNTED", 2)
+    for total, is_capped in ((1, False), (2, True), (2, True)):
+        await town.worker("tiling", profile={"headline": word})
+        facets = (await town.call("GET", f"/workers/facets?q={word}")).data
+        skills = [(one["value"], one["count"]) for one in facets["skills"]]
+        assert (facets["total"], facets["isCapped"], skills) == (total, is_capped, [("tiler", total)])
+
+
 async def test_each_hit_says_why_it_is_there(town: Town, word: str) -> None:
     body = {"bio": word, "headline": "Taps", "location": at(ACCRA), "hourlyRate": {"amount": 900}}
     ama = await town.worker("plumbing", profile=body)
@@ -210,7 +229,7 @@ async def test_the_nearest_are_read_only_as_far_as_they_are_needed(town: Town) -
         whole = {"city": "Sea", "region": "Sea", "region_key": "sea", "point": spot}
         rows.append((number // 10, worker.user_id))
         await town.context.mongo.collection("profiles").update_one({"_id": worker.user_id}, {"$set": {"place": whole}})
-    search = Search(near=Near(*place, 100_000))
+    search = Search(near=Circle(*place, 100_000))
     town.commands.kept = []
     got = await documents.run(search, sort=SearchSort.DISTANCE, limit=15)
     kept, town.commands.kept = town.commands.kept, None

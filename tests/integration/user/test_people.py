@@ -1,6 +1,7 @@
 """What other services ask and tell."""
 
 import asyncio
+from datetime import timedelta
 
 import msgspec
 import pytest
@@ -26,6 +27,12 @@ def client(town: Town, caller: str) -> UserClient:
     """The client that the calling service really uses."""
     transport = ASGITransport(town.service.app)
     return UserClient(ServiceCaller(caller=caller, callee="user", transport=transport, keys={"user": [KEY]}))
+
+
+def days(*ahead: int) -> list[str]:
+    """ISO days from today on."""
+    today = clock.now().date()
+    return [(today + timedelta(days=number)).isoformat() for number in ahead]
 
 
 def place(coordinates: list[float]) -> dict[str, object]:
@@ -55,6 +62,8 @@ async def test_facts_of_a_worker(town: Town) -> None:
         "location": {"city": "Town", "region": "Greater Accra", "coordinates": (-0.19, 5.6)},
         "hourlyRate": {"amount": 4500, "currency": "GHS"},
         "isAvailable": True,
+        "freeOn": days(*range(28)),
+        "responseRatePercent": None,
         "ratingMilli": None,
         "reviewCount": 0,
     }
@@ -63,6 +72,25 @@ async def test_facts_of_a_worker(town: Town) -> None:
             await client(town, "job").get_worker(user_id=user_id)
     with pytest.raises(Forbidden):
         await client(town, "review").get_worker(user_id=ama.user_id)
+
+
+async def test_facts_tell_the_days_that_are_worked_and_not_booked(town: Town) -> None:
+    ama = await town.worker("tiling")
+    weekday = clock.now().isoweekday()
+    weekly = [{"day": weekday, "start": "08:00", "end": "12:00"}]
+    exceptions = [{"day": day, "isAvailable": to} for day, to in zip(days(7, 8), (False, True), strict=True)]
+    times = {"weekly": weekly, "exceptions": exceptions, "timeZone": "Africa/Accra"}
+    assert (await town.call("PUT", "/users/me/availability", times, by=ama)).status == 200
+    assert [day.isoformat() for day in (await client(town, "job").get_worker(user_id=ama.user_id)).free_on] == (
+        days(0, 8, 14, 21)
+    )
+    for start, end in ((13, 14), (14, 15)):  # the second one ends where the day after begins
+        body = {"contractId": "c", "startsAt": f"{days(start)[0]}T23:00:00Z", "endsAt": f"{days(end)[0]}T00:00:00Z"}
+        path = f"/internal/workers/{ama.user_id}/bookings/{start}"
+        assert (await town.service.call("PUT", path, body, caller="job")).status == 200
+    facts = await client(town, "job").find_workers(skills=["tiling"], near=None, limit=200)
+    (mine,) = [one for one in facts if one.user_id == ama.user_id]
+    assert [day.isoformat() for day in mine.free_on] == days(0, 8, 21)
 
 
 async def test_available_workers_with_any_skill_nearest_first(town: Town) -> None:

@@ -227,6 +227,12 @@ async def test_hirers_are_for_members(town: Town, word: str) -> None:
     }
     assert (await town.call("GET", "/hirers?q=!!!", by=worker)).data["items"] == []
     assert (await town.call("GET", f"/hirers?q={word}&region=Volta", by=worker)).data["items"] == []
+    (hit,) = (await town.call("GET", f"/hirers?q={word}&region=Greater+Accra&explain=true", by=worker)).data["items"]
+    assert [(one["factor"], one["detail"]) for one in hit["reasons"]] == [
+        ("words", f"{word} is in the headline"),
+        ("region", "works in Greater Accra"),
+        ("sort", "ordered by rating"),
+    ]
 
 
 async def test_skills_are_listed_with_families_and_synonyms(town: Town) -> None:

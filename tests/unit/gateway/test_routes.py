@@ -112,6 +112,6 @@ def test_money_login_and_reset_fail_closed_in_the_packaged_table() -> None:
         for route in packaged.routes
         if route.service == "payment" and "POST" in route.methods and not route.path.endswith(("{provider}", "methods"))
     ]
-    assert len(spends) == 9
+    assert len(spends) == 10
     assert {route.limit for route in spends} == {"money"}
     assert {route.roles is None for route in spends} == {False}

@@ -153,3 +153,26 @@ def test_each_ten_places_show_a_newcomer_if_there_is_one(ranked: str, shown: str
 def test_accra_is_200_km_from_kumasi_and_nothing_is_farther_than_half_the_globe() -> None:
     assert ranking.kilometres(ACCRA, (-1.6244, 6.6885)) == pytest.approx(199.5, abs=0.5)
     assert ranking.kilometres((0, 90), (0, -90)) == pytest.approx(20015.1, abs=0.1)
+
+
+@pytest.mark.parametrize(
+    ("urgent", "days", "value"),
+    [
+        (False, None, ranking.UNKNOWN), (False, [], 0), (False, [0], 200), (False, range(5), 1000),
+        (False, range(28), 1000), (False, [13], 200), (False, [14], 0), (False, [-1], 0), (False, [3, 3], 200),
+        (True, [2], 1000), (True, [3], 0),
+    ],
+)  # fmt: skip
+def test_a_few_free_days_soon_are_enough(urgent: bool, days: list[int] | None, value: int) -> None:
+    today = datetime(2026, 1, 1, tzinfo=UTC).date()
+    free = None if days is None else [today + timedelta(days=one) for one in days]
+    assert ranking.availability(urgent, free, today).value == value
+
+
+@pytest.mark.parametrize(
+    ("percent", "value", "is_told"),
+    [(None, 500, False), (0, 0, False), (79, 790, False), (80, 800, True), (100, 1000, True)],
+)
+def test_who_answers_is_worth_more(percent: int | None, value: int, is_told: bool) -> None:
+    found = ranking.response(percent)
+    assert (found.value, found.reason is not None) == (value, is_told)

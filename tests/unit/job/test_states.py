@@ -21,7 +21,7 @@ TABLES: list[tuple[Any, Any, type[StrEnum], set[StrEnum]]] = [
     (states.INVITATION_TRANSITIONS, InvitationStatus.SENT, InvitationStatus, {InvitationStatus.APPLIED}),
     (
         states.CONTRACT_TRANSITIONS,
-        ContractStatus.AWAITING_SIGNATURES,
+        ContractStatus.OFFERED,
         ContractStatus,
         {ContractStatus.COMPLETED, ContractStatus.CANCELLED},
     ),

@@ -155,7 +155,7 @@ async def _work(show: Performance, contract: ContractView) -> None:
     for milestone in contract.milestones:
         show.scene.after(hours=0.5)
         request = FundEscrow(contract_id=contract.id, milestone_id=milestone.id)
-        escrow = await payment.fund_escrow(context, request, by=show.hirer)
+        escrow, _ = await payment.fund_escrow(context, request, by=show.hirer)
         show.scene.after(hours=20)
         if show.stage not in _PAID:
             await _stop_at(show, contract.id, milestone.id, escrow.id)
@@ -214,7 +214,7 @@ async def _review(show: Performance, contract: ContractView) -> None:
     context = show.services["review"]
     of_worker, of_hirer = show.deal.stars
     show.scene.after(hours=12)
-    text = _pick(words.OF_HIRER[of_hirer], show)
+    text = f"{contract.title}: {_pick(words.OF_HIRER[of_hirer], show)}"
     await reviews.submit_review(context, NewReview(contract_id=contract.id, rating=of_hirer, text=text), by=show.worker)
     if show.stage is Stage.REVIEW_SEALED:
         return
@@ -227,7 +227,7 @@ async def _review(show: Performance, contract: ContractView) -> None:
         NewReview(
             contract_id=contract.id,
             rating=of_worker,
-            text=_pick(words.OF_WORKER[of_worker], show),
+            text=f"{contract.title}: {_pick(words.OF_WORKER[of_worker], show)}",
             criteria=marks,
             would_work_again=of_worker > 3,
         ),

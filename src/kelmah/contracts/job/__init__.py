@@ -8,8 +8,11 @@ from kelmah.contracts.job.events import (
     ApplicationRejected,
     ApplicationShortlisted,
     ApplicationWithdrawn,
+    BookingRefused,
     ContractCancelled,
     ContractCompleted,
+    ContractOfferAnswered,
+    ContractOffered,
     ContractSigned,
     ContractTermsChanged,
     CounterOfferAnswered,
@@ -27,7 +30,22 @@ from kelmah.contracts.job.events import (
     MilestoneChangesRequested,
     MilestoneSubmitted,
 )
-from kelmah.contracts.job.internal import ContractFacts, MilestoneFacts, MilestoneMoney, MilestoneMoneyState
+from kelmah.contracts.job.internal import (
+    ContractFacts,
+    ContractKind,
+    MilestoneFacts,
+    MilestoneMoney,
+    MilestoneMoneyState,
+)
+from kelmah.contracts.job.planning import (
+    Calendar,
+    CalendarEntry,
+    CalendarKind,
+    OfferContract,
+    TemplateList,
+    TemplateView,
+    WriteTemplate,
+)
 from kelmah.contracts.job.public import (
     MAX_MILESTONES,
     AcceptedApplication,
@@ -35,6 +53,8 @@ from kelmah.contracts.job.public import (
     AnswerCounterOffer,
     ApplicationView,
     Apply,
+    BookingView,
+    ChangeTerms,
     ContractView,
     CounterOffer,
     CounterOfferView,
@@ -66,8 +86,17 @@ from kelmah.contracts.job.public import (
     SubmitMilestone,
     UpdateJob,
     Why,
+    WorkPeriod,
+    WorkWindow,
 )
-from kelmah.contracts.job.states import ApplicationStatus, ContractStatus, InvitationStatus, JobStatus, MilestoneStatus
+from kelmah.contracts.job.states import (
+    ApplicationStatus,
+    BookingStatus,
+    ContractStatus,
+    InvitationStatus,
+    JobStatus,
+    MilestoneStatus,
+)
 
 __all__ = [
     "MAX_MILESTONES",
@@ -84,9 +113,19 @@ __all__ = [
     "ApplicationView",
     "ApplicationWithdrawn",
     "Apply",
+    "BookingRefused",
+    "BookingStatus",
+    "BookingView",
+    "Calendar",
+    "CalendarEntry",
+    "CalendarKind",
+    "ChangeTerms",
     "ContractCancelled",
     "ContractCompleted",
     "ContractFacts",
+    "ContractKind",
+    "ContractOfferAnswered",
+    "ContractOffered",
     "ContractSigned",
     "ContractStatus",
     "ContractTermsChanged",
@@ -129,6 +168,7 @@ __all__ = [
     "MilestoneView",
     "NextStep",
     "NextSteps",
+    "OfferContract",
     "ProposeAmendment",
     "ProposedMilestone",
     "Recommendation",
@@ -139,6 +179,11 @@ __all__ = [
     "SignContract",
     "SignatureView",
     "SubmitMilestone",
+    "TemplateList",
+    "TemplateView",
     "UpdateJob",
     "Why",
+    "WorkPeriod",
+    "WorkWindow",
+    "WriteTemplate",
 ]

@@ -222,6 +222,38 @@ class AmendmentClosed(Event, frozen=True, kw_only=True):
     terms_hash: str
 
 
+class ContractOffered(Event, frozen=True, kw_only=True):
+    """A hirer offered a worker a contract directly."""
+
+    TYPE: ClassVar[str] = "job.contract_offered.v1"
+    contract_id: str
+    job_id: str
+    hirer_id: str
+    worker_id: str
+
+
+class ContractOfferAnswered(Event, frozen=True, kw_only=True):
+    """The worker took a direct offer, which both sides now sign, or declined it."""
+
+    TYPE: ClassVar[str] = "job.contract_offer_answered.v1"
+    contract_id: str
+    job_id: str
+    hirer_id: str
+    worker_id: str
+    taken: bool
+
+
+class BookingRefused(Event, frozen=True, kw_only=True):
+    """The worker's time could not be taken for an active contract: `code` says why. Other dates are needed."""
+
+    TYPE: ClassVar[str] = "job.booking_refused.v1"
+    contract_id: str
+    job_id: str
+    hirer_id: str
+    worker_id: str
+    code: str
+
+
 class InvitationDeclined(Event, frozen=True, kw_only=True):
     """A worker said no to an invitation."""
 

@@ -15,8 +15,15 @@ class MilestoneFacts(Response, frozen=True, kw_only=True):
     status: MilestoneStatus
 
 
+class ContractKind(StrEnum):
+    """What a contract's fees may differ by."""
+
+    SINGLE = "single"
+    MILESTONES = "milestones"
+
+
 class ContractFacts(Response, frozen=True, kw_only=True):
-    """A contract as payment and review need it."""
+    """A contract as payment and review need it. Trade (of the taxonomy) and region are those of its job, if any."""
 
     id: str
     job_id: str
@@ -24,6 +31,11 @@ class ContractFacts(Response, frozen=True, kw_only=True):
     worker_id: str
     status: ContractStatus
     milestones: list[MilestoneFacts]
+    trade: str | None = None
+    region: str | None = None
+    kind: ContractKind = ContractKind.SINGLE
+    #: Who brought the worker and is paid for it out of the platform's fee.
+    referrer_id: str | None = None
 
 
 class MilestoneMoneyState(StrEnum):

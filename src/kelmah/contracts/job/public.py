@@ -3,6 +3,7 @@
 from datetime import datetime
 from typing import Annotated
 
+import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from kelmah.contracts.common import (
@@ -17,7 +18,14 @@ from kelmah.contracts.common import (
     Request,
     Response,
 )
-from kelmah.contracts.job.states import ApplicationStatus, ContractStatus, InvitationStatus, JobStatus, MilestoneStatus
+from kelmah.contracts.job.states import (
+    ApplicationStatus,
+    BookingStatus,
+    ContractStatus,
+    InvitationStatus,
+    JobStatus,
+    MilestoneStatus,
+)
 
 #: Milestones that one contract may have.
 MAX_MILESTONES = 20
@@ -31,6 +39,10 @@ Reason = Annotated[str, Meta(min_length=1, max_length=2_000)]
 Deadline = Annotated[
     datetime,
     Meta(tz=True, description="With a time zone; in the future, at most a year.", examples=["2026-12-24T12:00Z"]),
+]
+Instant = Annotated[datetime, Meta(tz=True, description="With a time zone.", examples=["2026-12-24T08:00Z"])]
+AutoApproveAfterDays = Annotated[
+    int, Meta(ge=1, le=30, description="Days of the hirer's silence after which handed in work counts as approved.")
 ]
 MinorUnits = Annotated[int, Meta(ge=1, le=MAX_SAFE_INTEGER, description="Minor units of the rate's currency.")]
 
@@ -122,8 +134,8 @@ class Facet(Response, frozen=True, kw_only=True):
 
 
 class JobFacets(Response, frozen=True, kw_only=True):
-    """How the jobs that fit spread. A job counts for each of its trades. Of very many only the first are counted:
-    `isComplete` is then false and the counts are shares of `count`.
+    """How the jobs that fit spread: exact below 1,000. A job counts for each of its trades. Without `isComplete` there
+    may be more, of which 1,000 were counted, not chosen by chance.
     """
 
     count: int
@@ -234,33 +246,76 @@ class SignatureView(Response, frozen=True, kw_only=True):
     signed_at: datetime
 
 
+class WorkWindow(Request, frozen=True, kw_only=True):
+    """When the work is done: from `startsAt` up to, not including, `endsAt`. The worker is booked for it."""
+
+    starts_at: Instant
+    ends_at: Instant
+
+
+class ChangeTerms(Request, frozen=True, kw_only=True):
+    """Changes to unsigned terms; what is absent stays, and `work` may be null. Both sides then sign the new terms."""
+
+    auto_approve_after_days: AutoApproveAfterDays | UnsetType = UNSET
+    work: WorkWindow | UnsetType | None = UNSET
+
+
 class ProposeAmendment(Request, frozen=True, kw_only=True):
-    """Milestones to add to an active contract, and why. Both sides sign before it holds; proposing signs for one."""
+    """A change of an active contract, and why. Both sides sign before it holds; proposing signs for one.
+
+    At least one of the others is given: milestones to add, other days of silence, or another time of the work.
+    """
 
     reason: Reason
-    milestones: Annotated[list[ProposedMilestone], Meta(min_length=1, max_length=MAX_MILESTONES)]
+    milestones: Annotated[list[ProposedMilestone], Meta(max_length=MAX_MILESTONES)] = msgspec.field(
+        default_factory=list
+    )
+    auto_approve_after_days: AutoApproveAfterDays | None = None
+    work: WorkWindow | None = None
+
+
+class WorkPeriod(Response, frozen=True, kw_only=True):
+    """When the work is done."""
+
+    starts_at: datetime
+    ends_at: datetime
+
+
+class BookingView(Response, frozen=True, kw_only=True):
+    """Whether the worker's time is taken for this contract. `code` says why a booking was refused.
+
+    A refused one leaves the contract as it is: both agree other dates by an amendment, or one cancels.
+    """
+
+    status: BookingStatus
+    code: str | None = None
 
 
 class AmendmentView(Response, frozen=True, kw_only=True):
-    """A change of an active contract that the other side may sign or decline. `termsHash` is that of the new terms."""
+    """A change of an active contract that the other side may sign or decline. `termsHash` is that of the new terms.
+
+    What stays as it is is null.
+    """
 
     proposed_by: str
     proposed_at: datetime
     reason: str
     milestones: list[MilestoneOffer]
+    auto_approve_after_days: int | None
+    work: WorkPeriod | None
     terms: str
     terms_hash: str
 
 
 class ContractView(Response, frozen=True, kw_only=True):
-    """A contract, for its two sides.
+    """A contract, for its two sides. One that was offered directly has no application.
 
     `termsHash` is the SHA-256 of `terms`, which is JSON with sorted keys and no white space.
     """
 
     id: str
     job_id: str
-    application_id: str
+    application_id: str | None
     hirer_id: str
     worker_id: str
     status: ContractStatus
@@ -268,6 +323,9 @@ class ContractView(Response, frozen=True, kw_only=True):
     title: str
     value: Money
     milestones: list[MilestoneView]
+    auto_approve_after_days: int
+    work: WorkPeriod | None
+    booking: BookingView | None
     terms: str
     terms_hash: str
     signatures: list[SignatureView]

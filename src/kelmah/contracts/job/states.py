@@ -28,6 +28,7 @@ class ApplicationStatus(StrEnum):
 class ContractStatus(StrEnum):
     """Where a contract stands; the legal steps are one table in the job service."""
 
+    OFFERED = "offered"
     AWAITING_SIGNATURES = "awaiting_signatures"
     ACTIVE = "active"
     COMPLETED = "completed"
@@ -45,6 +46,14 @@ class MilestoneStatus(StrEnum):
     RELEASED = "released"
     DISPUTED = "disputed"
     REFUNDED = "refunded"
+
+
+class BookingStatus(StrEnum):
+    """Where the booking of the worker's time for a contract stands. A `refused` one waits for other dates."""
+
+    PENDING = "pending"
+    BOOKED = "booked"
+    REFUSED = "refused"
 
 
 class InvitationStatus(StrEnum):

@@ -31,6 +31,27 @@ class NotificationKind(StrEnum):
     MESSAGE_RECEIVED = "message_received"
     DISPUTE_RESOLVED = "dispute_resolved"
     REVIEW_REVEALED = "review_revealed"
+    REVIEW_HELD = "review_held"
+    REVIEW_DECIDED = "review_decided"
+    JOB_INVITATION = "job_invitation"
+    JOB_ALERT = "job_alert"
+    JOB_EXPIRED = "job_expired"
+    INVITATION_DECLINED = "invitation_declined"
+    APPLICATION_SHORTLISTED = "application_shortlisted"
+    APPLICATION_WITHDRAWN = "application_withdrawn"
+    COUNTER_OFFER_MADE = "counter_offer_made"
+    COUNTER_OFFER_TAKEN = "counter_offer_taken"
+    COUNTER_OFFER_LEFT = "counter_offer_left"
+    CONTRACT_TERMS_CHANGED = "contract_terms_changed"
+    CONTRACT_OFFERED = "contract_offered"
+    CONTRACT_OFFER_TAKEN = "contract_offer_taken"
+    CONTRACT_OFFER_DECLINED = "contract_offer_declined"
+    BOOKING_REFUSED = "booking_refused"
+    CONTRACT_CANCELLED = "contract_cancelled"
+    CONTRACT_COMPLETED = "contract_completed"
+    AMENDMENT_PROPOSED = "amendment_proposed"
+    AMENDMENT_SIGNED = "amendment_signed"
+    AMENDMENT_DROPPED = "amendment_dropped"
     PASSWORD_CHANGED = "password_changed"  # noqa: S105  # what happened, not a secret
 
 
@@ -150,7 +171,7 @@ class PhoneToProve(Request, frozen=True, kw_only=True):
 class PhoneCode(Request, frozen=True, kw_only=True):
     """The code that came to the phone."""
 
-    code: Annotated[str, Meta(pattern=r"^[0-9]{6}\Z", examples=["012345"])]
+    code: Annotated[str, Meta(pattern=r"^[0-9]{7}\Z", examples=["0123456"])]
 
 
 class PushKeys(Request, frozen=True, kw_only=True):

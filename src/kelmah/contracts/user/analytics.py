@@ -27,9 +27,10 @@ class Responsiveness(Response, frozen=True, kw_only=True):
 class UserAnalytics(Response, frozen=True, kw_only=True):
     """The figures of the caller in the last `days` days.
 
-    A worker's `applications` are those sent and `wins` those accepted of them; a hirer's are those received and
-    accepted. `winRatePercent` is null without applications. Money is before the platform's fee, one entry a currency:
-    `earned` was paid out to the caller, `spent` was paid out of the caller's escrow.
+    A worker's `invitations` are those received, a hirer's those sent. A worker's `applications` are those sent and
+    `wins` those accepted of them; a hirer's are those received and accepted. `winRatePercent` is null without
+    applications. Money is before the platform's fee, one entry a currency: `earned` was paid out to the caller,
+    `spent` was paid out of the caller's escrow.
     """
 
     user_id: str
@@ -40,6 +41,7 @@ class UserAnalytics(Response, frozen=True, kw_only=True):
     views_by_day: list[DayOfViews]
     responsiveness: Responsiveness
     jobs_published: int
+    invitations: int
     applications: int
     wins: int
     win_rate_percent: int | None
@@ -59,6 +61,7 @@ class PlatformAnalytics(Response, frozen=True, kw_only=True):
     registered: int
     views: int
     jobs_published: int
+    invitations: int
     applications: int
     hires: int
     contracts_completed: int

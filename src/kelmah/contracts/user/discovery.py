@@ -17,7 +17,7 @@ class SearchSort(StrEnum):
 
 
 class HitReason(Response, frozen=True, kw_only=True):
-    """Why a worker is among the found: what was asked for (`factor`), and what of the worker answers it.
+    """Why a person is among the found: what was asked for (`factor`), and what of the person answers it.
 
     `value` is what the order goes by, where the factor is the sort: the rating in thousandths, the rate in minor
     units, the distance in metres.
@@ -69,7 +69,9 @@ class Facet(Response, frozen=True, kw_only=True):
 
 
 class WorkerFacets(Response, frozen=True, kw_only=True):
-    """How the found workers spread. `isCapped` says that there are more than the `total` that were counted."""
+    """How the found workers spread: exact below 1,000. With `isCapped` there may be more, of which 1,000 were counted,
+    not chosen by chance: the counts then show what there is, and not how much of it.
+    """
 
     total: int
     is_capped: bool
@@ -114,3 +116,4 @@ class HirerHit(Response, frozen=True, kw_only=True):
     region: str | None
     rating_milli: int | None
     review_count: int
+    reasons: list[HitReason] | UnsetType = UNSET

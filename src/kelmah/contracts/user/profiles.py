@@ -339,7 +339,9 @@ class Person(Response, frozen=True, kw_only=True):
 class WorkerFacts(Response, frozen=True, kw_only=True):
     """What matching needs to know of a worker. `rating_milli` is the Bayesian mean times 1,000.
 
-    `skills` are ids of the taxonomy; the coordinates are cut to about a kilometre.
+    `skills` are ids of the taxonomy; the coordinates are cut to about a kilometre. `free_on` are the days of the next
+    four weeks, in the worker's time zone, that are worked and have no booking. `response_rate_percent` is how many of
+    those who wrote first in the last 90 days were answered; None while nobody waited for a day.
     """
 
     user_id: str
@@ -348,5 +350,7 @@ class WorkerFacts(Response, frozen=True, kw_only=True):
     location: Location | None = None
     hourly_rate: Money | None = None
     is_available: bool = True
+    free_on: list[date] = field(default_factory=list)
+    response_rate_percent: int | None = None
     rating_milli: int | None = None
     review_count: int = 0

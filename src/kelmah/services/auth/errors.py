@@ -101,3 +101,27 @@ class MfaAlreadyOn(errors.Conflict):
 
 class MfaNotOn(errors.Conflict):
     code, title = "auth.mfa_not_on", "There is no second factor to prove or disable"
+
+
+class PasskeyRefused(errors.Unauthenticated):
+    """One answer for whatever does not fit, from an unknown passkey to a forged signature; the log says which."""
+
+    code, title = "auth.passkey_refused", "The passkey was not accepted; begin again"
+
+
+class PasskeyTaken(errors.Conflict):
+    code, title = "auth.passkey_taken", "This passkey is in use already"
+
+
+class TooManyPasskeys(errors.Conflict):
+    code, title = "auth.too_many_passkeys", "Remove a passkey first: you have as many as one may have"
+
+
+class TooManyKeys(errors.Conflict):
+    code, title = "auth.too_many_keys", "Revoke an API key first: you have as many as one may have"
+
+
+class KeyUnknown(errors.NotFound):
+    """One answer for a forged, revoked and expired key, and for one whose owner's account is at rest."""
+
+    code, title = "auth.api_key_unknown", "There is no such API key"

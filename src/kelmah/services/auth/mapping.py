@@ -1,10 +1,12 @@
 """Documents of the auth service as contracts, with their sealed fields opened."""
 
-from kelmah.contracts.auth import AccountView, Contact, PublicKey, PublicKeys, SessionView
+from kelmah.contracts.auth import AccountView, ApiKeyView, Contact, PasskeyView, PublicKey, PublicKeys, SessionView
 from kelmah.kit.agents import browser_of, device_of, system_of
 from kelmah.kit.crypto import KeyRing
 from kelmah.services.auth.documents.accounts import AccountDocument
+from kelmah.services.auth.documents.api_keys import ApiKeyDocument
 from kelmah.services.auth.documents.keys import SigningKeysDocument
+from kelmah.services.auth.documents.passkeys import PasskeyDocument
 from kelmah.services.auth.documents.sessions import SessionDocument
 
 
@@ -71,3 +73,29 @@ def session_view(session: SessionDocument, ring: KeyRing, *, current_id: str) ->
 
 def public_keys(keys: SigningKeysDocument) -> PublicKeys:
     return PublicKeys(keys=[PublicKey(kid=key.kid, x=key.x) for key in (keys.active, keys.next, *keys.retired)])
+
+
+def passkey_view(passkey: PasskeyDocument) -> PasskeyView:
+    return PasskeyView(
+        id=passkey.id,
+        name=passkey.name,
+        synced=passkey.synced,
+        created_at=passkey.created_at,
+        last_used_at=passkey.last_used_at,
+    )
+
+
+#: What every API key begins with, so that scanners for leaked secrets know one when they see it.
+KEY_MARK = "kelmah_"
+
+
+def api_key_view(key: ApiKeyDocument) -> ApiKeyView:
+    return ApiKeyView(
+        id=key.id,
+        name=key.name,
+        prefix=f"{KEY_MARK}{key.id}",
+        scopes=key.scopes,
+        created_at=key.created_at,
+        expires_at=key.expires_at,
+        last_used_at=key.last_used_at,
+    )

@@ -1,6 +1,7 @@
 """What the auth service is told."""
 
 from typing import Any, ClassVar, Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
@@ -56,6 +57,17 @@ class AuthSettings(ServiceSettings):
         60 * 86_400, ge=3600, le=90 * 86_400, description="Seconds after which any session ends."
     )
     max_sessions: int = Field(50, ge=1, le=100, description="Sessions a person may have; a new one ends the oldest.")
+    max_api_keys: int = Field(10, ge=1, le=100, description="API keys that a person may have at once.")
+    max_passkeys: int = Field(20, ge=1, le=100, description="Passkeys that a person may have.")
+    passkey_challenge_s: int = Field(300, ge=30, le=900, description="Seconds to answer with a passkey.")
+    passkey_rp_id: str | None = Field(
+        None, description="The domain that passkeys belong to; the host of the public address if not given."
+    )
+    passkey_origins: list[str] = Field(
+        default_factory=list,
+        description='Origins of the pages that ask for passkeys: ["https://app.example.com"]; the public address if '
+        "not given.",
+    )
     verification_token_s: int = Field(86_400, ge=600, description="Seconds that a mail's verification token lives.")
     not_me_token_s: int = Field(7 * 86_400, ge=3600, description="Seconds that the link against a new device works.")
     reset_token_s: int = Field(1_800, ge=300, le=86_400, description="Seconds that a mail's reset token lives.")
@@ -80,6 +92,16 @@ class AuthSettings(ServiceSettings):
     register_address_quota: int = Field(300, ge=1, description="Accounts an address may register in an hour.")
     mail_account_quota: int = Field(5, ge=1, description="Mails that may be asked for to one account in an hour.")
     mail_address_quota: int = Field(60, ge=1, description="Mails that an address may ask for in an hour.")
+
+    @property
+    def rp_id(self) -> str:
+        """The domain that passkeys belong to."""
+        return self.passkey_rp_id or urlsplit(self.public_url).hostname or "localhost"
+
+    @property
+    def origins(self) -> list[str]:
+        """Origins from which passkeys are taken."""
+        return self.passkey_origins or [self.public_url.rstrip("/")]
 
     @field_validator("oauth", mode="before")
     @classmethod

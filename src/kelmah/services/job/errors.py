@@ -113,6 +113,10 @@ class InvitationsFull(Conflict):
     code, title = "job.invitations_full", "The job takes no more invitations"
 
 
+class TemplateNotFound(NotFound):
+    code, title = "job.template_not_found", "There is no such contract template"
+
+
 class TooManySaved(Conflict):
     code, title = "job.too_many_saved", "You keep as many as one may"
 

@@ -4,7 +4,9 @@ from kelmah.contracts.common import Location, Money
 from kelmah.contracts.job import (
     AmendmentView,
     ApplicationView,
+    BookingView,
     ContractFacts,
+    ContractKind,
     ContractView,
     CounterOfferView,
     InvitationView,
@@ -14,14 +16,17 @@ from kelmah.contracts.job import (
     MilestoneOffer,
     MilestoneView,
     SignatureView,
+    TemplateView,
     Why,
+    WorkPeriod,
 )
 from kelmah.services.job.documents.applications import ApplicationDocument, Counter
 from kelmah.services.job.documents.base import MoneyValue
-from kelmah.services.job.documents.contracts import Amendment, ContractDocument, Milestone
+from kelmah.services.job.documents.contracts import Amendment, ContractDocument, Milestone, Window
 from kelmah.services.job.documents.interest import InvitationDocument
 from kelmah.services.job.documents.jobs import JobDocument, JobVersionDocument
 from kelmah.services.job.documents.search import JobRow
+from kelmah.services.job.documents.templates import TemplateDocument
 
 
 def money(value: MoneyValue | Money) -> Money:
@@ -64,9 +69,31 @@ def job_version(version: JobVersionDocument) -> JobVersion:
     )
 
 
-def location(job: JobDocument | JobRow) -> Location:
+def location(job: JobDocument | JobRow | TemplateDocument) -> Location:
     """Where the work is."""
     return Location(city=job.location.city, region=job.location.region, coordinates=job.location.point.coordinates)
+
+
+def template_view(template: TemplateDocument) -> TemplateView:
+    """A contract template as its hirer sees it."""
+    return TemplateView(
+        id=template.id,
+        version=template.version,
+        name=template.name,
+        title=template.title,
+        description=template.description,
+        category=template.category,
+        skills=template.skills,
+        budget=money(template.budget),
+        location=location(template),
+        milestones=[
+            MilestoneOffer(title=one.title, amount=Money(amount=one.amount, currency=template.budget.currency))
+            for one in template.milestones
+        ],
+        auto_approve_after_days=template.auto_approve_after_days,
+        created_at=template.created_at,
+        updated_at=template.updated_at,
+    )
 
 
 def application_view(application: ApplicationDocument) -> ApplicationView:
@@ -134,6 +161,11 @@ def contract_view(contract: ContractDocument) -> ContractView:
         title=contract.title,
         value=Money(amount=sum(one.amount for one in contract.milestones), currency=contract.currency),
         milestones=[milestone_view(one, currency=contract.currency) for one in contract.milestones],
+        auto_approve_after_days=contract.auto_approve_after_days,
+        work=_work(contract.work),
+        booking=None
+        if contract.booking is None
+        else BookingView(status=contract.booking.status, code=contract.booking.code),
         terms=contract.terms,
         terms_hash=contract.terms_hash,
         signatures=[
@@ -160,9 +192,15 @@ def amendment_view(amendment: Amendment, currency: str) -> AmendmentView:
             MilestoneOffer(title=one.title, amount=Money(amount=one.amount, currency=currency))
             for one in amendment.milestones
         ],
+        auto_approve_after_days=amendment.auto_approve_after_days,
+        work=_work(amendment.work),
         terms=amendment.terms,
         terms_hash=amendment.terms_hash,
     )
+
+
+def _work(window: Window | None) -> WorkPeriod | None:
+    return None if window is None else WorkPeriod(starts_at=window.starts_at, ends_at=window.ends_at)
 
 
 def milestone_view(milestone: Milestone, *, currency: str) -> MilestoneView:
@@ -184,7 +222,7 @@ def milestone_view(milestone: Milestone, *, currency: str) -> MilestoneView:
     )
 
 
-def contract_facts(contract: ContractDocument) -> ContractFacts:
+def contract_facts(contract: ContractDocument, job: JobDocument | None) -> ContractFacts:
     """A contract as other services need it."""
     return ContractFacts(
         id=contract.id,
@@ -201,4 +239,7 @@ def contract_facts(contract: ContractDocument) -> ContractFacts:
             )
             for one in contract.milestones
         ],
+        trade=job.category if job else None,
+        region=job.location.region if job else None,
+        kind=ContractKind.SINGLE if len(contract.milestones) == 1 else ContractKind.MILESTONES,
     )

@@ -15,9 +15,9 @@ from kelmah.kit.app import service_app
 from kelmah.kit.resources import Apps, Resources, open_resources
 from kelmah.services.payment.controllers import CONTROLLERS, POLICY
 from kelmah.services.payment.documents import DOCUMENTS
-from kelmah.services.payment.providers import paypal, stripe
+from kelmah.services.payment.providers import bank, paypal, stripe
 from kelmah.services.payment.providers.base import PaymentProvider
-from kelmah.services.payment.service import Context, schedule_check
+from kelmah.services.payment.service import Context, schedule_check, schedule_reconciliation
 from kelmah.services.payment.settings import PaymentSettings
 
 log = structlog.get_logger(__name__)
@@ -34,6 +34,9 @@ async def open_context(settings: PaymentSettings, *, apps: Apps | None = None) -
         providers: dict[Provider, PaymentProvider] = {Provider.STRIPE: cards}
         if payers is not None:
             providers[Provider.PAYPAL] = payers
+        own_bank = bank.connect(settings, resources.ring)
+        if own_bank is not None:
+            providers[Provider.BANK] = own_bank
         context = Context(
             **{field.name: getattr(resources, field.name) for field in fields(Resources)},
             settings=settings,
@@ -42,6 +45,7 @@ async def open_context(settings: PaymentSettings, *, apps: Apps | None = None) -
         )
         try:
             await schedule_check(context)
+            await schedule_reconciliation(context)
         except PyMongoError as error:  # it is not ready, and says so
             log.warning("payment.ledger.check_not_set", error=type(error).__name__)
         yield context

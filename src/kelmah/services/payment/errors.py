@@ -15,6 +15,10 @@ class DepositClosed(Conflict):
     code, title = "payment.deposit_closed", "This deposit ended without a payment"
 
 
+class DepositUnresolved(Conflict):
+    code, title = "payment.deposit_unresolved", "A payment of this amount may have been taken; it is being asked about"
+
+
 class StepUpNeeded(Forbidden):
     code, title = "payment.step_up_needed", "Sign in again to move money out"
 
@@ -52,11 +56,15 @@ class EscrowExists(Conflict):
 
 
 class EscrowNotFunded(Conflict):
-    code, title = "payment.escrow_not_funded", "This escrow was released, refunded or settled"
+    code, title = "payment.escrow_not_funded", "This escrow holds no money"
 
 
 class EscrowDisputed(Conflict):
     code, title = "payment.escrow_disputed", "This escrow is frozen by a dispute"
+
+
+class PartyGone(Conflict):
+    code, title = "payment.party_gone", "The account of one side is at rest or deleted; nothing new is begun"
 
 
 class MilestoneNotFundable(Conflict):
@@ -85,6 +93,22 @@ class WebhookRefused(KelmahError):
 
 class WebhookOff(NotFound):
     code, title = "payment.webhook_off", "Notices of this provider are not taken"
+
+
+class BankFileRefused(BadInput):
+    code, title = "payment.bank_file_refused", "This file of a bank cannot be taken"
+
+
+class BankFileKnown(Conflict):
+    code, title = "payment.bank_file_known", "This statement was read before"
+
+
+class EntryNotReversible(Conflict):
+    code, title = "payment.entry_not_reversible", "There is no such entry, or it has another way back"
+
+
+class ExceptionNotFound(NotFound):
+    code, title = "payment.exception_not_found", "There is no such open difference"
 
 
 class ProviderUnavailable(Unavailable):

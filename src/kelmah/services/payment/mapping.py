@@ -2,6 +2,7 @@
 
 from kelmah.contracts.common import Balance, Money
 from kelmah.contracts.payment import (
+    BankAccount,
     DepositView,
     DisputeView,
     EscrowFacts,
@@ -26,7 +27,11 @@ from kelmah.services.payment.documents import (
 
 
 def deposit_view(
-    deposit: DepositDocument, *, client_secret: str | None = None, action_url: str | None = None
+    deposit: DepositDocument,
+    *,
+    client_secret: str | None = None,
+    action_url: str | None = None,
+    pay_to: BankAccount | None = None,
 ) -> DepositView:
     return DepositView(
         id=deposit.id,
@@ -36,6 +41,8 @@ def deposit_view(
         created_at=deposit.created_at,
         client_secret=client_secret,
         action_url=action_url,
+        reference=deposit.provider_ref if deposit.provider == Provider.BANK else None,
+        pay_to=pay_to,
         failure_code=deposit.failure_code,
     )
 
@@ -54,8 +61,8 @@ def withdrawal_view(withdrawal: WithdrawalDocument) -> WithdrawalView:
     )
 
 
-def escrow_view(escrow: EscrowDocument) -> EscrowView:
-    is_paid = escrow.status in (EscrowStatus.RELEASED, EscrowStatus.SETTLED)
+def escrow_view(escrow: EscrowDocument, *, payment: DepositView | None = None) -> EscrowView:
+    is_paid = escrow.released > 0 or escrow.status in (EscrowStatus.RELEASED, EscrowStatus.SETTLED)
     was_refunded = escrow.status in (EscrowStatus.REFUNDED, EscrowStatus.SETTLED)
     return EscrowView(
         id=escrow.id,
@@ -67,8 +74,12 @@ def escrow_view(escrow: EscrowDocument) -> EscrowView:
         amount=Money(amount=escrow.amount, currency=escrow.currency),
         created_at=escrow.created_at,
         updated_at=escrow.updated_at,
+        held=Balance(amount=escrow.held, currency=escrow.currency),
+        released=Balance(amount=escrow.released, currency=escrow.currency),
         net=Balance(amount=escrow.worker_amount, currency=escrow.currency) if is_paid else None,
         fee=Balance(amount=escrow.fee_amount, currency=escrow.currency) if is_paid else None,
+        tax=Balance(amount=escrow.tax_amount, currency=escrow.currency) if is_paid else None,
+        payment=payment,
         refunded=Balance(amount=escrow.refunded_amount, currency=escrow.currency) if was_refunded else None,
     )
 

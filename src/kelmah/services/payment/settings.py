@@ -2,9 +2,22 @@
 
 from typing import ClassVar, Literal
 
-from pydantic import Field, SecretStr
+import msgspec
+from pydantic import BaseModel, ConfigDict, Field, InstanceOf, SecretStr, field_validator
 
+from kelmah.contracts.job import ContractKind
+from kelmah.contracts.payment import BankAccount
 from kelmah.kit.settings import ServiceSettings
+
+
+class FeeTerms(BaseModel):
+    """What is taken of a payment to a worker, in basis points (100 are 1 %); all fractions stay with the worker."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    fee: int = Field(1000, ge=0, le=10_000, description="Of the gross, for the platform.")
+    tax: int = Field(0, ge=0, le=10_000, description="Of what the fee leaves, withheld for the state.")
+    referral: int = Field(0, ge=0, le=10_000, description="Of the fee, for who brought the worker.")
 
 
 class PaymentSettings(ServiceSettings):
@@ -16,6 +29,10 @@ class PaymentSettings(ServiceSettings):
     mongo_database: str = Field("kelmah_payment", description="The service's own database.")
     platform_fee_basis_points: int = Field(
         1000, ge=0, le=10_000, description="The platform's part of what a worker is paid; 1000 is 10 %."
+    )
+    fee_terms: dict[ContractKind, FeeTerms] = Field(
+        default_factory=dict,
+        description='Other terms by kind of contract, in basis points: {"milestones": {"fee": 800, "tax": 750}}.',
     )
     currencies: list[str] = Field(
         ["GHS", "USD", "EUR", "GBP", "NGN"], min_length=1, description="ISO 4217 codes that deposits may be in."
@@ -58,3 +75,22 @@ class PaymentSettings(ServiceSettings):
         description="Hosts from which certificates of PayPal's notices are fetched.",
     )
     paypal_timeout_s: float = Field(8.0, gt=0, le=60, description="Seconds that one call to PayPal may take.")
+    bank_accounts: dict[str, InstanceOf[BankAccount]] = Field(
+        default_factory=dict,
+        description="The platform's accounts by currency, none turns the bank off: "
+        '{"GHS": {"holder": "Kelmah", "bank": "GHCBGHAC", "number": "0123456789012"}}.',
+    )
+    bank_webhook_secrets: list[SecretStr] = Field(
+        default_factory=list,
+        max_length=2,
+        description="Secrets that the bank's notices are signed with, two during a rotation; none turns notices off.",
+    )
+
+    @field_validator("bank_accounts", mode="before")
+    @classmethod
+    def _accounts(cls, value: object) -> object:
+        return msgspec.convert(value, dict[str, BankAccount])
+
+    def terms_of(self, kind: ContractKind) -> FeeTerms:
+        """What is taken of a payment under a contract of this kind."""
+        return self.fee_terms.get(kind, FeeTerms(fee=self.platform_fee_basis_points, tax=0, referral=0))

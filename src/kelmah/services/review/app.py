@@ -11,7 +11,7 @@ from kelmah.kit.app import service_app
 from kelmah.kit.resources import Apps, open_resources
 from kelmah.services.review.controllers import CONTROLLERS, POLICY
 from kelmah.services.review.documents import DOCUMENTS
-from kelmah.services.review.service import Context
+from kelmah.services.review.service.context import Context
 from kelmah.services.review.settings import ReviewSettings
 
 

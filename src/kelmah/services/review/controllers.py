@@ -9,10 +9,12 @@ from litestar.types import ControllerRouterHandler
 
 from kelmah.contracts.common import Page, Role
 from kelmah.contracts.review import (
+    NewAppeal,
     NewDecision,
     NewReply,
     NewReport,
     NewReview,
+    PlatformReviewAnalytics,
     QueuedReview,
     Reputation,
     ReviewAnalytics,
@@ -23,7 +25,7 @@ from kelmah.kit.context import Principal, current_principal
 from kelmah.kit.errors import BadInput, Unauthenticated
 from kelmah.kit.policy import PUBLIC, SIGNED_IN, Policy, roles
 from kelmah.services.review import service
-from kelmah.services.review.service import Context
+from kelmah.services.review.service.context import Context
 
 POLICY: Policy = {
     "SubmitReview": roles(Role.HIRER, Role.WORKER),
@@ -35,7 +37,9 @@ POLICY: Policy = {
     "GetReputation": PUBLIC,
     "ListReviewQueue": roles(Role.MODERATOR, Role.ADMIN),
     "DecideOnReview": roles(Role.MODERATOR, Role.ADMIN),
+    "AppealReviewDecision": SIGNED_IN,
     "GetReviewAnalytics": SIGNED_IN,
+    "GetPlatformReviewAnalytics": roles(Role.MODERATOR, Role.ADMIN),
 }
 
 ContextIn = NamedDependency[Context]
@@ -113,15 +117,15 @@ async def mark_helpful(review_id: FromPath[str], context: ContextIn, principal: 
     tags=["Reputation"],
     summary="A person's standing and the formula behind it",
 )
-async def get_reputation(user_id: FromPath[str], context: ContextIn) -> Reputation:
-    return await service.get_reputation(context, user_id)
+async def get_reputation(user_id: FromPath[str]) -> Reputation:
+    return await service.get_reputation(user_id)
 
 
 @get(
     f"{API_PREFIX}/moderation/reviews",
     operation_id="ListReviewQueue",
     tags=["Moderation"],
-    summary="Reported reviews, oldest first",
+    summary="Reviews that wait for a moderator, oldest first",
 )
 async def list_queue(context: ContextIn, cursor: FromQuery[str | None] = None, limit: Limit = 20) -> Page[QueuedReview]:
     return await service.list_queue(context, cursor=cursor, limit=limit)
@@ -131,7 +135,7 @@ async def list_queue(context: ContextIn, cursor: FromQuery[str | None] = None, l
     f"{API_PREFIX}/moderation/reviews/{{review_id:str}}/decision",
     operation_id="DecideOnReview",
     tags=["Moderation"],
-    summary="Settle a reported review",
+    summary="Settle a review that waits",
     status_code=200,
 )
 async def decide(
@@ -140,14 +144,37 @@ async def decide(
     return await service.decide(context, review_id, data, by=principal)
 
 
+@post(
+    f"{API_PREFIX}/reviews/{{review_id:str}}/appeal",
+    operation_id="AppealReviewDecision",
+    tags=["Reviews"],
+    summary="Ask for another moderator's decision",
+    status_code=200,
+)
+async def appeal(
+    review_id: FromPath[str], data: JSONBody[NewAppeal], context: ContextIn, principal: PrincipalIn
+) -> ReviewView:
+    return await service.appeal(context, review_id, data, by=principal)
+
+
 @get(
     f"{API_PREFIX}/analytics/reviews",
     operation_id="GetReviewAnalytics",
     tags=["Reviews"],
     summary="How one's own reviews develop",
 )
-async def get_analytics(context: ContextIn, principal: PrincipalIn) -> ReviewAnalytics:
-    return await service.get_analytics(context, by=principal)
+async def get_analytics(principal: PrincipalIn) -> ReviewAnalytics:
+    return await service.get_analytics(by=principal)
+
+
+@get(
+    f"{API_PREFIX}/analytics/reviews/platform",
+    operation_id="GetPlatformReviewAnalytics",
+    tags=["Moderation"],
+    summary="The last year's reviews and their moderation",
+)
+async def get_platform_analytics() -> PlatformReviewAnalytics:
+    return await service.get_platform_analytics()
 
 
 CONTROLLERS: list[ControllerRouterHandler] = [
@@ -160,5 +187,7 @@ CONTROLLERS: list[ControllerRouterHandler] = [
     get_reputation,
     list_queue,
     decide,
+    appeal,
     get_analytics,
+    get_platform_analytics,
 ]

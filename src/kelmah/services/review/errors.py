@@ -1,6 +1,6 @@
 """What can go wrong with reviews."""
 
-from kelmah.kit.errors import Conflict, Forbidden, NotFound
+from kelmah.kit.errors import Conflict, Forbidden, KelmahError, NotFound
 
 
 class ReviewNotFound(NotFound):
@@ -33,3 +33,18 @@ class AlreadyReported(Conflict):
 
 class OwnReview(Conflict):
     code, title = "review.own_review", "That is your own review"
+
+
+class TextRefused(KelmahError):
+    status_code, code, title = 400, "review.text_refused", "This text has no place here; please write it differently"
+
+
+class NothingToAppeal(Conflict):
+    code, title = (
+        "review.nothing_to_appeal",
+        "There is no decision of the last 30 days that had no appeal yet",
+    )
+
+
+class OwnDecision(Conflict):
+    code, title = "review.own_decision", "The appeal is against a decision of your own; another moderator decides"

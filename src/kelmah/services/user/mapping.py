@@ -41,7 +41,7 @@ from kelmah.services.user.documents.profiles import (
     ProfileDocument,
     Rate,
 )
-from kelmah.services.user.documents.search import Row
+from kelmah.services.user.documents.search import FactsRow, Row
 
 _TOLD = Channels(in_app=True, email=True, sms=False, push=True)
 _IN_APP = Channels(in_app=True, email=False, sms=False, push=True)
@@ -247,7 +247,7 @@ def hirer_hit(row: Row) -> HirerHit:
     )
 
 
-def worker_facts(worker: ProfileDocument | Row) -> WorkerFacts:
+def worker_facts(worker: FactsRow, *, free_on: list[date]) -> WorkerFacts:
     return WorkerFacts(
         user_id=worker.id,
         display_name=worker.display_name,
@@ -255,6 +255,8 @@ def worker_facts(worker: ProfileDocument | Row) -> WorkerFacts:
         location=_location(worker.place),
         hourly_rate=_money(worker.hourly_rate),
         is_available=worker.availability.status == WorkerStatus.AVAILABLE,
+        free_on=free_on,
+        response_rate_percent=worker.response_rate_percent,
         rating_milli=_rating(worker),
         review_count=worker.review_count,
     )

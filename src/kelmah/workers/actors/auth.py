@@ -6,4 +6,6 @@ from kelmah.workers.registry import on_timer
 on_timer("auth.send_verification", service.send_verification)
 on_timer("auth.resend_verification", service.send_verification_again)
 on_timer("auth.send_password_reset", service.send_password_reset)
+on_timer("auth.send_email_change", service.send_email_change)
+on_timer("auth.send_email_changed", service.send_email_changed)
 on_timer("auth.send_notice", service.send_notice)

@@ -33,10 +33,12 @@ from kelmah.contracts.common import Page, Role
 from kelmah.kit.context import Principal, current_principal
 from kelmah.kit.policy import PUBLIC, SIGNED_IN, Policy, roles, services
 from kelmah.services.auth import service
+from kelmah.services.auth.controllers.api_keys import API_KEY_CONTROLLERS
 from kelmah.services.auth.controllers.client import CLIENT, SECRET
 from kelmah.services.auth.controllers.factors import FACTOR_CONTROLLERS
 from kelmah.services.auth.controllers.lifecycle import LIFECYCLE_CONTROLLERS
 from kelmah.services.auth.controllers.oauth import OAUTH_CONTROLLERS
+from kelmah.services.auth.controllers.passkeys import PASSKEY_CONTROLLERS
 from kelmah.services.auth.service import Client, Context
 
 POLICY: Policy = {
@@ -46,6 +48,8 @@ POLICY: Policy = {
     "Login": PUBLIC,
     "LoginMfa": PUBLIC,
     "NotMe": PUBLIC,
+    "RequestEmailChange": SIGNED_IN,
+    "ConfirmEmailChange": PUBLIC,
     "DeactivateMe": SIGNED_IN,
     "ExportMe": SIGNED_IN,
     "DeleteMe": SIGNED_IN,
@@ -54,6 +58,18 @@ POLICY: Policy = {
     "SetUpMfa": SIGNED_IN,
     "VerifyMfa": SIGNED_IN,
     "DisableMfa": SIGNED_IN,
+    "StartAddingPasskey": SIGNED_IN,
+    "AddPasskey": SIGNED_IN,
+    "StartPasskey": PUBLIC,
+    "LoginPasskey": PUBLIC,
+    "ListPasskeys": SIGNED_IN,
+    "RenamePasskey": SIGNED_IN,
+    "RemovePasskey": SIGNED_IN,
+    "CreateApiKey": SIGNED_IN,
+    "ListApiKeys": SIGNED_IN,
+    "RotateApiKey": SIGNED_IN,
+    "RevokeApiKey": SIGNED_IN,
+    "CheckApiKey": services("gateway"),
     "StartOAuth": PUBLIC,
     "FinishOAuth": PUBLIC,
     "ExchangeOAuth": PUBLIC,
@@ -280,6 +296,8 @@ CONTROLLERS: Sequence[ControllerRouterHandler] = (
     login_mfa,
     step_up,
     *FACTOR_CONTROLLERS,
+    *PASSKEY_CONTROLLERS,
+    *API_KEY_CONTROLLERS,
     *OAUTH_CONTROLLERS,
     *LIFECYCLE_CONTROLLERS,
     refresh_tokens,

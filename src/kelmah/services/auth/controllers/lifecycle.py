@@ -4,11 +4,11 @@ from litestar import delete, get, post, put
 from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody
 
-from kelmah.contracts.auth import AccountExport, ChangeRoleRequest, RoleChange, TokenRequest
+from kelmah.contracts.auth import AccountExport, ChangeEmailRequest, ChangeRoleRequest, RoleChange, TokenRequest
 from kelmah.kit.context import Principal
 from kelmah.services.auth import service
-from kelmah.services.auth.controllers.client import SECRET
-from kelmah.services.auth.service import Context
+from kelmah.services.auth.controllers.client import CLIENT, SECRET
+from kelmah.services.auth.service import Client, Context
 
 ACCOUNT, STAFF = ["Account"], ["Administration"]
 _FRESH = "Needs a fresh authentication (`step_up_required`)."
@@ -25,6 +25,37 @@ _FRESH = "Needs a fresh authentication (`step_up_required`)."
 )
 async def not_me(data: JSONBody[TokenRequest], context: NamedDependency[Context]) -> None:
     await service.not_me(context, data.token)
+
+
+@post(
+    "/api/v1/auth/me/email",
+    operation_id="RequestEmailChange",
+    summary="Ask for another e-mail address",
+    description=_FRESH + " Both addresses get a mail, and both must agree.",
+    tags=ACCOUNT,
+    status_code=204,
+    dependencies=CLIENT,
+)
+async def request_email_change(
+    data: JSONBody[ChangeEmailRequest],
+    context: NamedDependency[Context],
+    principal: NamedDependency[Principal],
+    client: NamedDependency[Client],
+) -> None:
+    await service.request_email_change(context, data.new_email, by=principal, client=client)
+
+
+@post(
+    "/api/v1/auth/email-change/confirm",
+    operation_id="ConfirmEmailChange",
+    summary="Agree to another e-mail address by a mail's token",
+    description="With the second of the two mails the address changes, and other sessions end.",
+    tags=ACCOUNT,
+    status_code=204,
+    opt=SECRET,
+)
+async def confirm_email_change(data: JSONBody[TokenRequest], context: NamedDependency[Context]) -> None:
+    await service.confirm_email_change(context, data.token)
 
 
 @post(
@@ -77,4 +108,12 @@ async def change_role(
     return await service.change_role(context, user_id, data, by=principal)
 
 
-LIFECYCLE_CONTROLLERS = (not_me, deactivate_me, export_me, delete_me, change_role)
+LIFECYCLE_CONTROLLERS = (
+    not_me,
+    request_email_change,
+    confirm_email_change,
+    deactivate_me,
+    export_me,
+    delete_me,
+    change_role,
+)

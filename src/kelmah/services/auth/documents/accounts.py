@@ -33,7 +33,7 @@ class AccountDocument(Document):
     password_hash: str | None
     password_changed_at: datetime
     last_login_at: datetime | None = None
-    identities_changed_at: datetime | None = None
+    touched_at: datetime | None = None
     acted_at: datetime | None = None
     created_at: datetime
     #: At rest: nobody gets in but the person, who wakes it by logging in and saying so.
@@ -81,6 +81,27 @@ async def mark_verified(account_id: str, *, email_index: str, at: datetime) -> b
     return result.modified_count == 1
 
 
+async def change_email(
+    account_id: str, *, old_index: str, new_indexes: Sequence[str], sealed: str, at: datetime
+) -> bool:
+    """Whether the account had the old address, and has the new one now, proven.
+
+    Raises:
+        EmailTaken: an account has the new address, under any of the key ring's indexes.
+    """
+    if await by_email(new_indexes) is not None:
+        raise EmailTaken
+    try:
+        result = await AccountDocument.get_pymongo_collection().update_one(
+            {"_id": account_id, "email_index": old_index},
+            {"$set": {"email_sealed": sealed, "email_index": new_indexes[0], "email_verified_at": at}},
+            session=session(),
+        )
+    except DuplicateKeyError as error:
+        raise EmailTaken from error
+    return result.modified_count == 1
+
+
 async def set_password(account_id: str, *, email_index: str, new_hash: str, at: datetime) -> bool:
     """Whether the account still has this address and has the new password now."""
     result = await AccountDocument.get_pymongo_collection().update_one(
@@ -114,11 +135,12 @@ async def note_login(account_id: str, *, password_hash: str | None, stored_hash:
     return result.matched_count == 1
 
 
-async def touch_identities(account_id: str, *, at: datetime) -> None:
-    """Write to the account, so that two changes of its identities at once conflict and one sees the other."""
-    await AccountDocument.get_pymongo_collection().update_one(
-        {"_id": account_id}, {"$set": {"identities_changed_at": at}}, session=session()
+async def touch(account_id: str, *, at: datetime) -> bool:
+    """Write to the account, so that two changes of what belongs to it conflict, and one sees the other. False: gone."""
+    result = await AccountDocument.get_pymongo_collection().update_one(
+        {"_id": account_id}, {"$set": {"touched_at": at}}, session=session()
     )
+    return result.matched_count == 1
 
 
 async def clear_password(account_id: str, *, at: datetime) -> None:

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from datetime import datetime
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from beanie import Document
 from pymongo import ASCENDING, IndexModel
@@ -53,8 +53,10 @@ async def of_account(account_id: str) -> list[IdentityDocument]:
     return await found.sort("provider").to_list(10)
 
 
-async def remove_all(account_id: str) -> None:
-    await IdentityDocument.get_pymongo_collection().delete_many({"account_id": account_id}, session=session())
+async def remove_all(account_id: str, *, since: datetime | None = None) -> None:
+    """Remove every identity of the person, or those that were linked since."""
+    query: dict[str, Any] = {"account_id": account_id} | ({} if since is None else {"linked_at": {"$gte": since}})
+    await IdentityDocument.get_pymongo_collection().delete_many(query, session=session())
 
 
 async def remove(account_id: str, *, provider: str) -> bool:

@@ -8,13 +8,22 @@ from kelmah.services.auth.service.accounts import (
     resend_verification,
     verify_email,
 )
+from kelmah.services.auth.service.api_keys import check as check_api_key
+from kelmah.services.auth.service.api_keys import create as create_api_key
+from kelmah.services.auth.service.api_keys import list_own as list_api_keys
+from kelmah.services.auth.service.api_keys import revoke as revoke_api_key
+from kelmah.services.auth.service.api_keys import rotate as rotate_api_key
 from kelmah.services.auth.service.context import Client, Context, client_of
+from kelmah.services.auth.service.email_changes import confirm as confirm_email_change
+from kelmah.services.auth.service.email_changes import request as request_email_change
+from kelmah.services.auth.service.email_changes import send as send_email_change
+from kelmah.services.auth.service.email_changes import send_done as send_email_changed
 from kelmah.services.auth.service.hashing import open_hasher
 from kelmah.services.auth.service.lifecycle import change_role, not_me
 from kelmah.services.auth.service.lifecycle import deactivate as deactivate_account
 from kelmah.services.auth.service.lifecycle import delete as delete_account
 from kelmah.services.auth.service.lifecycle import export as export_account
-from kelmah.services.auth.service.logins import login, login_mfa, step_up
+from kelmah.services.auth.service.logins import login, login_mfa, login_passkey, step_up
 from kelmah.services.auth.service.mails import resend_verification as send_verification_again
 from kelmah.services.auth.service.mails import send_notice, send_password_reset, send_verification
 from kelmah.services.auth.service.mfa import confirm as confirm_mfa
@@ -29,6 +38,12 @@ from kelmah.services.auth.service.oauth import start as start_oauth
 from kelmah.services.auth.service.oauth import start_link as start_link
 from kelmah.services.auth.service.oauth import unlink as unlink_identity
 from kelmah.services.auth.service.oidc import open_providers
+from kelmah.services.auth.service.passkeys import add as add_passkey
+from kelmah.services.auth.service.passkeys import list_own as list_passkeys
+from kelmah.services.auth.service.passkeys import remove as remove_passkey
+from kelmah.services.auth.service.passkeys import rename as rename_passkey
+from kelmah.services.auth.service.passkeys import start_adding as start_adding_passkey
+from kelmah.services.auth.service.passkeys import start_using as start_using_passkey
 from kelmah.services.auth.service.passwords import change as change_password
 from kelmah.services.auth.service.passwords import forgot as forgot_password
 from kelmah.services.auth.service.passwords import reset as reset_password
@@ -44,12 +59,16 @@ __all__ = [
     "Client",
     "Context",
     "Signer",
+    "add_passkey",
     "change_password",
     "change_role",
+    "check_api_key",
     "client_of",
+    "confirm_email_change",
     "confirm_mfa",
     "contacts",
     "create_account",
+    "create_api_key",
     "create_staff",
     "deactivate_account",
     "delete_account",
@@ -61,10 +80,13 @@ __all__ = [
     "finish_oauth",
     "forgot_password",
     "link_identity",
+    "list_api_keys",
     "list_identities",
     "list_own",
+    "list_passkeys",
     "login",
     "login_mfa",
+    "login_passkey",
     "logout",
     "me",
     "not_me",
@@ -73,18 +95,27 @@ __all__ = [
     "public_keys",
     "refresh",
     "register",
+    "remove_passkey",
+    "rename_passkey",
+    "request_email_change",
     "reseal",
     "resend_verification",
     "reset_password",
     "revocations_since",
+    "revoke_api_key",
+    "rotate_api_key",
     "rotate_signing_keys",
+    "send_email_change",
+    "send_email_changed",
     "send_notice",
     "send_password_reset",
     "send_verification",
     "send_verification_again",
     "set_up_mfa",
+    "start_adding_passkey",
     "start_link",
     "start_oauth",
+    "start_using_passkey",
     "step_up",
     "unlink_identity",
     "verify_email",

@@ -30,6 +30,13 @@ def subject(account_id: str) -> str:
     return f"user:{account_id}"
 
 
+async def notify(context: Context, account_id: str, notice: str, cause_id: str) -> None:
+    """Have the owner told by a mail (`mails.NOTICES`), in the open transaction; once for each cause."""
+    await context.timers.set(
+        f"auth.send_notice:{notice}:{cause_id}", "auth.send_notice", [account_id, notice, cause_id]
+    )
+
+
 async def register(context: Context, request: RegisterRequest, *, client: Client) -> AccountView:
     """Make a worker's or a hirer's account and send the mail that proves its address.
 
@@ -115,14 +122,14 @@ async def make_account(
     return account
 
 
-def email_indexes(context: Context, email: str) -> list[str]:
+def email_indexes(context: Context, email: str, *, field: str = "email") -> list[str]:
     """Raises:
     BadInput: not a mail address.
     """
     try:
         return context.email_indexes(email.strip())
     except ValueError:
-        raise BadInput.of("email", "This is not a mail address") from None
+        raise BadInput.of(field, "This is not a mail address") from None
 
 
 def _name(field: str, text: str) -> str:

@@ -1,5 +1,7 @@
 """The life of an account: rest, export, deletion, another role, and the owner's "this was not me"."""
 
+from datetime import timedelta
+
 from kelmah.contracts.auth import (
     AccountDeactivated,
     AccountDeleted,
@@ -17,21 +19,34 @@ from kelmah.kit.errors import BadInput, Forbidden, NotFound, Unauthenticated
 from kelmah.kit.ids import new_id
 from kelmah.kit.text import clean_line
 from kelmah.services.auth import mapping
-from kelmah.services.auth.documents import accounts, devices, factors, identities, proofs, role_changes, sessions
+from kelmah.services.auth.documents import (
+    accounts,
+    api_keys,
+    devices,
+    email_changes,
+    factors,
+    identities,
+    passkeys,
+    proofs,
+    role_changes,
+    sessions,
+)
 from kelmah.services.auth.documents.proofs import Purpose
 from kelmah.services.auth.documents.role_changes import RoleChangeDocument
 from kelmah.services.auth.errors import RoleKept, TokenRefused
 from kelmah.services.auth.service import oauth, revocations
-from kelmah.services.auth.service.accounts import own_account, subject
+from kelmah.services.auth.service.accounts import notify, own_account, subject
 from kelmah.services.auth.service.context import Context
-from kelmah.services.auth.service.sessions import end_in_transaction
+from kelmah.services.auth.service.passkeys import list_own as list_passkeys
+from kelmah.services.auth.service.sessions import end_everything
 
 MAX_REASON_CHARS = 500
 
 
 async def not_me(context: Context, token: str) -> None:
     """The owner says that the log-in of a mail was somebody else's: end every session, make the password useless,
-    forget the devices, and send a mail to set a new password.
+    forget the devices, and send a mail to set a new password. Whatever else whoever was in may have made ends
+    as well: API keys, a change of the address that waits, and the passkeys and identities of the last days.
 
     Raises:
         TokenRefused: used, too old, or never made.
@@ -46,10 +61,14 @@ async def not_me(context: Context, token: str) -> None:
             raise TokenRefused
         await accounts.clear_password(account.id, at=now)
         await devices.forget(account.id)
+        await email_changes.drop(account.id)
+        lately = now - timedelta(seconds=context.settings.not_me_token_s)
+        await passkeys.remove_all(account.id, since=lately)
+        await identities.remove_all(account.id, since=lately)
         await context.timers.set(
             f"auth.send_password_reset:{account.email_index}", "auth.send_password_reset", [account.email_index]
         )
-        return await end_in_transaction(context, account.id, None, reason="not_me")
+        return await end_everything(context, account.id, reason="not_me")
 
     await revocations.publish(context, await context.mongo.transact(change))
 
@@ -69,8 +88,8 @@ async def deactivate(context: Context, *, by: Principal) -> None:
         envelope = await context.events.append(
             AccountDeactivated(user_id=by.user_id, by=by.user_id), subject=subject(by.user_id)
         )
-        await _notify(context, by.user_id, "account_deactivated", envelope.id)
-        return await end_in_transaction(context, by.user_id, None, reason="deactivated")
+        await notify(context, by.user_id, "account_deactivated", envelope.id)
+        return await end_everything(context, by.user_id, reason="deactivated")
 
     await revocations.publish(context, await context.mongo.transact(change))
 
@@ -95,6 +114,11 @@ async def export(context: Context, *, by: Principal) -> AccountExport:
             DeviceView(first_seen_at=one.first_seen_at, last_seen_at=one.last_seen_at)
             for one in await devices.of_account(account.id)
         ],
+        passkeys=(await list_passkeys(by)).items,
+        api_keys=[
+            mapping.api_key_view(one)
+            for one in await api_keys.list_live(account.id, now=now, limit=context.settings.max_api_keys + 1)
+        ],
         role_changes=[_role_change(one) for one in await role_changes.of_account(account.id)],
         second_factor=await factors.confirmed(account.id) is not None,
     )
@@ -112,12 +136,15 @@ async def delete(context: Context, *, by: Principal) -> None:
     require_fresh(by, within_s=context.settings.step_up_s)
 
     async def change() -> list[str]:
-        ended = await end_in_transaction(context, by.user_id, None, reason="deleted")
+        ended = await end_everything(context, by.user_id, reason="deleted")
         if not await accounts.remove(by.user_id):
             raise Unauthenticated
         await sessions.remove_all(by.user_id)
+        await api_keys.remove_all(by.user_id)
         await devices.forget(by.user_id)
+        await email_changes.drop(by.user_id)
         await factors.erase(by.user_id)
+        await passkeys.remove_all(by.user_id)
         await identities.remove_all(by.user_id)
         await proofs.drop_all(by.user_id)
         await context.events.append(AccountDeleted(user_id=by.user_id), subject=subject(by.user_id))
@@ -164,18 +191,12 @@ async def change_role(context: Context, account_id: str, request: ChangeRoleRequ
         await role_changes.insert(made)
         event = RoleChanged(user_id=account_id, old_role=before.role, new_role=request.role, by=by.user_id)
         await context.events.append(event, subject=subject(account_id))
-        await _notify(context, account_id, "role_changed", made.id)
-        return made, await end_in_transaction(context, account_id, None, reason="role_changed")
+        await notify(context, account_id, "role_changed", made.id)
+        return made, await end_everything(context, account_id, reason="role_changed")
 
     made, ended = await context.mongo.transact(change)
     await revocations.publish(context, ended)
     return _role_change(made)
-
-
-async def _notify(context: Context, account_id: str, notice: str, cause_id: str) -> None:
-    await context.timers.set(
-        f"auth.send_notice:{notice}:{cause_id}", "auth.send_notice", [account_id, notice, cause_id]
-    )
 
 
 def _role_change(made: RoleChangeDocument) -> RoleChange:

@@ -12,6 +12,7 @@ from kelmah.contracts.auth import (
     LoginRefused,
     LoginRequest,
     MfaChallenge,
+    PasskeyLoginRequest,
     SignedIn,
     StepUp,
     StepUpRequest,
@@ -30,10 +31,11 @@ from kelmah.services.auth.errors import (
     ChallengeRefused,
     EmailNotVerified,
     InvalidCredentials,
+    PasskeyRefused,
     WrongPassword,
 )
-from kelmah.services.auth.service import mfa, revocations, shelf, throttle
-from kelmah.services.auth.service.accounts import email_indexes, own_account, subject
+from kelmah.services.auth.service import mfa, passkeys, revocations, shelf, throttle
+from kelmah.services.auth.service.accounts import email_indexes, notify, own_account, subject
 from kelmah.services.auth.service.context import Client, Context
 from kelmah.services.auth.service.sessions import RefreshToken, access_token, end_these
 
@@ -127,36 +129,65 @@ async def proceed(
     return MfaChallenge(challenge=await shelf.put(context, _CHALLENGE, known, life_s=life_s), expires_in=life_s)
 
 
+async def login_passkey(context: Context, request: PasskeyLoginRequest, *, client: Client) -> SignedIn:
+    """Begin a session by a passkey alone, whoever's it is.
+
+    Raises:
+        PasskeyRefused: for any fault, without saying which.
+        AccountDeactivated: the account is at rest, and was not asked to wake.
+        TooManyAttempts: the network tried too often.
+    """
+    account = await accounts.by_id(await passkeys.prove(context, request.passkey, client=client))
+    if account is None:
+        raise PasskeyRefused
+    if account.deactivated_at is not None and not request.reactivate:
+        raise AccountDeactivated
+    return await _begin(context, account, client, methods=list(passkeys.METHODS))
+
+
 async def login_mfa(context: Context, request: LoginMfaRequest, *, client: Client) -> SignedIn:
-    """Answer a challenge with a one-time code or a recovery code. A wrong code leaves the challenge as it is.
+    """Answer a challenge with a one-time code, a recovery code or a passkey. A wrong one leaves the challenge as it is.
 
     Raises:
         ChallengeRefused: too old, used, never made, or the password was changed since.
+        BadInput: neither code nor passkey, or both.
         MfaRefused: the code is wrong or was used.
+        PasskeyRefused: the passkey is not the account's, or did not answer this challenge.
         TooManyAttempts: too many wrong codes.
     """
     known = await shelf.look(context, _CHALLENGE, request.challenge, _Challenge)
     account = await accounts.by_id(known.account_id) if known else None
     if known is None or account is None or account.password_changed_at != known.password_changed_at:
         raise ChallengeRefused
-    methods = await mfa.prove(context, account.id, request.code, client=client)
+    if request.code is not None and request.passkey is None:
+        methods = await mfa.prove(context, account.id, request.code, client=client)
+    elif request.passkey is not None and request.code is None:
+        await passkeys.prove(context, request.passkey, client=client, account_id=account.id, login=request.challenge)
+        methods = passkeys.METHODS
+    else:
+        raise BadInput.of("code", "Give either a code or a passkey")
     if await shelf.take(context, _CHALLENGE, request.challenge, _Challenge) is None:
         raise ChallengeRefused
     return await _begin(context, account, client, methods=[*known.methods, *methods])
 
 
 async def step_up(context: Context, request: StepUpRequest, *, by: Principal, client: Client) -> StepUp:
-    """Prove once more who one is, within the session: by the second factor where there is one, else by the password.
+    """Prove once more who one is, within the session: by a passkey, by the second factor where there is one, else by
+    the password.
 
     Raises:
         BadInput: the proof that is needed is missing.
+        PasskeyRefused: the passkey is not the account's, or did not answer this session's challenge.
         MfaRefused: the code is wrong or was used.
         WrongPassword: the password is.
         TooManyAttempts: too many wrong ones.
         Unauthenticated: the session or the account is gone.
     """
     account = await own_account(by)
-    if await factors.confirmed(account.id) is not None:
+    if request.passkey is not None:
+        await passkeys.prove(context, request.passkey, client=client, account_id=account.id, session_id=by.session_id)
+        methods = passkeys.METHODS
+    elif await factors.confirmed(account.id) is not None:
         if request.code is None:
             raise BadInput.of("code", "The code of your second factor is needed")
         methods = await mfa.prove(context, account.id, request.code, client=client)
@@ -208,9 +239,7 @@ async def _begin(
         await documents.insert(session)
         is_new = client.device_hash and await devices.remember(account.id, client.device_hash, at=now)
         if is_new and account.last_login_at is not None:
-            await context.timers.set(
-                f"auth.send_notice:new_device:{session.id}", "auth.send_notice", [account.id, "new_device", session.id]
-            )
+            await notify(context, account.id, "new_device", session.id)
         event = LoggedIn(user_id=account.id, session_id=session.id, methods=session.methods)
         await context.events.append(event, subject=f"session:{session.id}", actor=account.id)
         return session, ended

@@ -52,6 +52,20 @@ NOTICES = {
         "An account of another provider cannot sign in to your Kelmah account any more. If this was not you, set a new "
         "password at once:",
     ),
+    "api_key_created": (
+        "A key for your Kelmah account was made",
+        "A program can act for you with an API key that was made for your Kelmah account. If this was not you, set a "
+        "new password, which ends every key:",
+    ),
+    "passkey_added": (
+        "A passkey was added to your Kelmah account",
+        "A device can sign in to your Kelmah account with a passkey. If this was not you, remove it in your account, "
+        "and set a new password at once:",
+    ),
+    "passkey_removed": (
+        "A passkey was removed from your Kelmah account",
+        "A passkey cannot sign in to your Kelmah account any more. If this was not you, set a new password at once:",
+    ),
     "session_reused": (
         "We ended one of your Kelmah sessions",
         "A key of one of your sessions was used twice, so somebody may have copied it. We ended that session. "
@@ -118,19 +132,8 @@ async def _send_new_device(context: Context, account: AccountDocument, *, sessio
     session = await sessions.by_id(session_id)
     if session is None or session.revoked_at is not None:
         return
-    token = random_token()
-    life_s = context.settings.not_me_token_s
-    proof = ProofDocument(
-        id=digest_token(token),
-        account_id=account.id,
-        email_index=account.email_index,
-        purpose=Purpose.NOT_ME,
-        session_id=session_id,
-        expires_at=clock.now() + timedelta(seconds=life_s),
-    )
-    await proofs.insert(proof)
+    token, link = await _not_me(context, account, session_id=session_id)
     view = mapping.session_view(session, context.ring, current_id="")
-    link = f"{context.settings.public_url}/not-me?token={quote(token)}"
     paragraphs = [
         "Somebody signed in to your Kelmah account on a device that we had not seen before: "
         f"{view.device}, at {view.created_at:%Y-%m-%d %H:%M} UTC. If it was you, there is nothing to do.",
@@ -142,6 +145,37 @@ async def _send_new_device(context: Context, account: AccountDocument, *, sessio
     await _send(
         context, account, "A new device signed in to Kelmah", paragraphs, link, mail_id=f"new_device.{session_id}"
     )
+
+
+async def send_email_change_asked(
+    context: Context, account: AccountDocument, *, link: str, token: str, mail_id: str
+) -> None:
+    """Ask the old address for its agreement to another one, with a link that stops it instead."""
+    _, stop = await _not_me(context, account)
+    paragraphs = [
+        "Somebody, hopefully you, wants another e-mail address for your Kelmah account. Open this address to agree:",
+        link,
+        f"Token: {token}",
+        "If this was not you, open this one. It stops the change, ends every session, makes the password useless and "
+        "sends you a mail to set a new one:",
+        stop,
+    ]
+    await _send(context, account, "Another e-mail address for your Kelmah account", paragraphs, link, mail_id=mail_id)
+
+
+async def _not_me(context: Context, account: AccountDocument, *, session_id: str | None = None) -> tuple[str, str]:
+    """A token by which the owner says "this was not me", and the address that has it."""
+    token = random_token()
+    proof = ProofDocument(
+        id=digest_token(token),
+        account_id=account.id,
+        email_index=account.email_index,
+        purpose=Purpose.NOT_ME,
+        session_id=session_id,
+        expires_at=clock.now() + timedelta(seconds=context.settings.not_me_token_s),
+    )
+    await proofs.insert(proof)
+    return token, f"{context.settings.public_url}/not-me?token={quote(token)}"
 
 
 async def _send_token(
@@ -177,18 +211,25 @@ async def _send_token(
 async def _send(
     context: Context, account: AccountDocument, subject: str, paragraphs: list[str], link: str, *, mail_id: str
 ) -> None:
+    await send_to(context, mapping.email_of(account, context.ring), subject, paragraphs, link, mail_id=mail_id)
+    log.info("auth.mail.sent", user_id=account.id, mail=mail_id.partition(".")[0])
+
+
+async def send_to(
+    context: Context, address: str, subject: str, paragraphs: list[str], link: str, *, mail_id: str
+) -> None:
+    """Send a mail of these paragraphs, of which one is the link."""
     lines = ["Hello,", *paragraphs, "Kelmah"]
     anchor = f'<a href="{escape(link)}">{escape(link)}</a>'
     html = "\n".join(f"<p>{anchor if line == link else escape(line)}</p>" for line in lines)
     domain = parseaddr(context.settings.mail_sender)[1].rpartition("@")[2]
     await context.mailer.send(
-        to=mapping.email_of(account, context.ring),
+        to=address,
         subject=subject,
         text="\n\n".join(lines) + "\n",
         html=f'<!doctype html>\n<html lang="en"><body>\n{html}\n</body></html>\n',
         message_id=f"{mail_id}@{domain}",
     )
-    log.info("auth.mail.sent", user_id=account.id, mail=mail_id.partition(".")[0])
 
 
 def _duration(seconds: int) -> str:

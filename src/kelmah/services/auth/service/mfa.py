@@ -17,7 +17,7 @@ from kelmah.services.auth.documents import sessions as session_documents
 from kelmah.services.auth.documents.factors import FactorDocument
 from kelmah.services.auth.errors import MfaAlreadyOn, MfaNotOn, MfaRefused
 from kelmah.services.auth.service import revocations, throttle
-from kelmah.services.auth.service.accounts import own_account, subject
+from kelmah.services.auth.service.accounts import notify, own_account, subject
 from kelmah.services.auth.service.context import Client, Context
 from kelmah.services.auth.service.sessions import end_in_transaction
 
@@ -73,7 +73,7 @@ async def confirm(context: Context, code: str, *, by: Principal, client: Client)
             raise MfaAlreadyOn  # a twin of this request was first
         await session_documents.step_up(by.session_id, account_id=by.user_id, methods=OTP_METHODS, now=now)
         envelope = await context.events.append(MfaEnabled(user_id=by.user_id), subject=subject(by.user_id))
-        await _notify(context, by.user_id, "mfa_enabled", envelope.id)
+        await notify(context, by.user_id, "mfa_enabled", envelope.id)
         return await end_in_transaction(context, by.user_id, None, but=by.session_id, reason="mfa_enabled")
 
     await revocations.publish(context, await context.mongo.transact(change))
@@ -96,7 +96,7 @@ async def disable(context: Context, code: str, *, by: Principal, client: Client)
         if not await factors.remove(by.user_id):
             raise MfaNotOn
         envelope = await context.events.append(MfaDisabled(user_id=by.user_id), subject=subject(by.user_id))
-        await _notify(context, by.user_id, "mfa_disabled", envelope.id)
+        await notify(context, by.user_id, "mfa_disabled", envelope.id)
 
     await context.mongo.transact(change)
 
@@ -152,12 +152,6 @@ async def _checked(context: Context, factor: FactorDocument, code: str, client: 
 def _totp(secret: bytes) -> TOTP:
     # SHA-1 is what authenticator apps know; its collisions do not matter to an HMAC.
     return TOTP(secret, DIGITS, SHA1(), STEP_S)  # noqa: S303
-
-
-async def _notify(context: Context, account_id: str, notice: str, cause_id: str) -> None:
-    await context.timers.set(
-        f"auth.send_notice:{notice}:{cause_id}", "auth.send_notice", [account_id, notice, cause_id]
-    )
 
 
 def _bucket(account_id: str) -> str:

@@ -24,7 +24,7 @@ from kelmah.kit.context import Principal, require_fresh
 from kelmah.kit.crypto import constant_time_equal, digest_token, random_token
 from kelmah.kit.errors import NotFound
 from kelmah.kit.text import clean_line
-from kelmah.services.auth.documents import accounts, identities
+from kelmah.services.auth.documents import accounts, identities, passkeys
 from kelmah.services.auth.documents.accounts import AccountDocument
 from kelmah.services.auth.documents.identities import IdentityDocument
 from kelmah.services.auth.errors import (
@@ -36,7 +36,14 @@ from kelmah.services.auth.errors import (
     RoleNeeded,
 )
 from kelmah.services.auth.service import shelf, throttle
-from kelmah.services.auth.service.accounts import MAX_NAME_CHARS, email_indexes, make_account, own_account, subject
+from kelmah.services.auth.service.accounts import (
+    MAX_NAME_CHARS,
+    email_indexes,
+    make_account,
+    notify,
+    own_account,
+    subject,
+)
 from kelmah.services.auth.service.context import Client, Context
 from kelmah.services.auth.service.logins import proceed
 from kelmah.services.auth.service.oidc import Identity, Provider
@@ -224,7 +231,7 @@ async def link(context: Context, request: LinkRequest, *, by: Principal) -> Iden
 
     async def change() -> IdentityDocument:
         identity = await _link(context, by.user_id, proven)
-        await _notify(context, by.user_id, "identity_linked", identity.id[:32])
+        await notify(context, by.user_id, "identity_linked", identity.id[:32])
         return identity
 
     return _view(await context.mongo.transact(change))
@@ -254,29 +261,24 @@ async def unlink(context: Context, provider: str, *, by: Principal) -> None:
     Raises:
         StepUpRequired: the person did not prove lately who they are.
         NotFound: there is none of this provider.
-        LastWayIn: there is no password and no other identity.
+        LastWayIn: there is no password, no other identity and no passkey.
     """
     require_fresh(by, within_s=context.settings.step_up_s)
     account = await own_account(by)
 
     async def change() -> None:
-        await accounts.touch_identities(account.id, at=clock.now())
+        await accounts.touch(account.id, at=clock.now())
         if not await identities.remove(account.id, provider=provider):
             raise NotFound
-        if account.password_hash is None and not await identities.of_account(account.id):
+        left = await identities.of_account(account.id) or await passkeys.of_account(account.id)
+        if account.password_hash is None and not left:
             raise LastWayIn
         envelope = await context.events.append(
             IdentityUnlinked(user_id=account.id, provider=provider), subject=subject(account.id)
         )
-        await _notify(context, account.id, "identity_unlinked", envelope.id)
+        await notify(context, account.id, "identity_unlinked", envelope.id)
 
     await context.mongo.transact(change)
-
-
-async def _notify(context: Context, account_id: str, notice: str, cause_id: str) -> None:
-    await context.timers.set(
-        f"auth.send_notice:{notice}:{cause_id}", "auth.send_notice", [account_id, notice, cause_id]
-    )
 
 
 def _view(identity: IdentityDocument) -> IdentityView:

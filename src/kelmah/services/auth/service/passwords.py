@@ -10,10 +10,10 @@ from kelmah.services.auth.documents.accounts import AccountDocument
 from kelmah.services.auth.documents.proofs import Purpose
 from kelmah.services.auth.errors import TokenRefused, WrongPassword
 from kelmah.services.auth.service import revocations, strength, throttle
-from kelmah.services.auth.service.accounts import email_indexes, note_verified, own_account, subject
+from kelmah.services.auth.service.accounts import email_indexes, note_verified, notify, own_account, subject
 from kelmah.services.auth.service.context import Client, Context
 from kelmah.services.auth.service.logins import check_password
-from kelmah.services.auth.service.sessions import end_in_transaction
+from kelmah.services.auth.service.sessions import end_everything, end_in_transaction
 
 
 async def forgot(context: Context, email: str, *, client: Client) -> None:
@@ -29,7 +29,7 @@ async def forgot(context: Context, email: str, *, client: Client) -> None:
 
 
 async def reset(context: Context, request: ResetPasswordRequest) -> None:
-    """Set a new password by a mail's token, end every session and tell the owner. Logs nobody in.
+    """Set a new password by a mail's token, end every session and API key, and tell the owner. Logs nobody in.
 
     Raises:
         TokenRefused: used, too old, or never made.
@@ -54,7 +54,7 @@ async def reset(context: Context, request: ResetPasswordRequest) -> None:
             raise TokenRefused
         await note_verified(context, account.id, email_index=used.email_index, at=now)
         await _tell(context, account, how="reset")
-        return await end_in_transaction(context, account.id, None, reason="password_reset")
+        return await end_everything(context, account.id, reason="password_reset")
 
     await revocations.publish(context, await context.mongo.transact(change))
 
@@ -91,8 +91,4 @@ async def _check(context: Context, password: str, account: AccountDocument) -> N
 
 async def _tell(context: Context, account: AccountDocument, *, how: str) -> None:
     envelope = await context.events.append(PasswordChanged(user_id=account.id, how=how), subject=subject(account.id))
-    await context.timers.set(
-        f"auth.send_notice:password_changed:{envelope.id}",
-        "auth.send_notice",
-        [account.id, "password_changed", envelope.id],
-    )
+    await notify(context, account.id, "password_changed", envelope.id)

@@ -1,7 +1,7 @@
-"""Tells gateways of sessions that ended early: at once through Redis, and for good from MongoDB.
+"""Tells gateways of sessions and API keys that ended early: at once through Redis, and for good from MongoDB.
 
-In Redis: a sorted set `<prefix>:auth:revoked` of session ids by the epoch second at which their last access token dies,
-and a message with the session id on the channel `<prefix>:auth:revocations`. Redis may lose either; a gateway that
+In Redis: a sorted set `<prefix>:auth:revoked` of ids by the epoch second at which their last access token dies,
+and a message with the id on the channel `<prefix>:auth:revocations`. Redis may lose either; a gateway that
 starts, reconnects or has not asked for a while catches up with `since`.
 """
 
@@ -14,6 +14,7 @@ from redis.exceptions import RedisError
 from kelmah.contracts.auth import Revocation, Revocations
 from kelmah.kit import clock
 from kelmah.kit.redis import key as redis_key
+from kelmah.services.auth.documents import api_keys
 from kelmah.services.auth.documents import sessions as documents
 from kelmah.services.auth.service.context import Context
 
@@ -57,7 +58,9 @@ async def since(context: Context, since_ms: int) -> Revocations:
     now = clock.now()
     oldest = now - timedelta(seconds=context.settings.access_token_s + LEEWAY_S)
     start = max(oldest, datetime.fromtimestamp(since_ms / 1000, UTC)) if since_ms else oldest
-    rows = await documents.revoked_since(start, limit=PAGE + 1)
+    sessions = await documents.revoked_since(start, limit=PAGE + 1)
+    keys = await api_keys.revoked_since(start, limit=PAGE + 1)
+    rows = sorted([*sessions, *keys], key=lambda row: row[1])
     more, rows = len(rows) > PAGE, rows[:PAGE]
     until = rows[-1][1] if more else now - _LATE
     return Revocations(

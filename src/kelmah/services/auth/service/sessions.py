@@ -18,8 +18,8 @@ from kelmah.services.auth.documents import sessions as documents
 from kelmah.services.auth.documents.accounts import AccountDocument
 from kelmah.services.auth.documents.sessions import SessionDocument
 from kelmah.services.auth.errors import RefreshRefused
-from kelmah.services.auth.service import revocations
-from kelmah.services.auth.service.accounts import subject
+from kelmah.services.auth.service import api_keys, revocations
+from kelmah.services.auth.service.accounts import notify, subject
 from kelmah.services.auth.service.context import Client, Context
 
 log = structlog.get_logger(__name__)
@@ -188,9 +188,7 @@ async def end(
     async def change() -> list[str]:
         ended = await end_in_transaction(context, account_id, session_ids, reason=reason, but=but)
         if ended and notice:
-            await context.timers.set(
-                f"auth.send_notice:{notice}:{ended[0]}", "auth.send_notice", [account_id, notice, ended[0]]
-            )
+            await notify(context, account_id, notice, ended[0])
         return ended
 
     ended = await context.mongo.transact(change)
@@ -205,6 +203,12 @@ async def end_in_transaction(
     if session_ids is None:
         session_ids = await documents.live_ids(account_id, now=clock.now(), but=but)
     return await end_these(context, account_id, session_ids, reason=reason)
+
+
+async def end_everything(context: Context, account_id: str, *, reason: str) -> list[str]:
+    """End all that acts for the person, sessions and API keys, in the open transaction; the caller publishes."""
+    ended = await end_in_transaction(context, account_id, None, reason=reason)
+    return [*ended, *await api_keys.end_all(context, account_id, reason=reason)]
 
 
 async def end_these(context: Context, account_id: str, session_ids: list[str], *, reason: str) -> list[str]:

@@ -58,6 +58,20 @@ async def note_success(context: Context, *, bucket: str) -> None:
     await context.redis.delete(_failures_key(context, bucket), _delay_key(context, bucket))
 
 
+async def charge_passkey(context: Context, client: Client) -> None:
+    """By network only: a signature cannot be guessed, and whose it would be is not known before it is checked.
+
+    Raises:
+        TooManyAttempts: the network, or all together, tried too often.
+    """
+    settings = context.settings
+    await _charge(
+        context,
+        (Limit("login-network", settings.login_address_quota, LOGIN_WINDOW_S), client.network),
+        (Limit("login-all", settings.login_global_quota, LOGIN_WINDOW_S), "all"),
+    )
+
+
 async def charge_registration(context: Context, client: Client) -> None:
     """Raises:
     TooManyAttempts: the network registered too many accounts.

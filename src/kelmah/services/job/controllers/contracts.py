@@ -1,12 +1,13 @@
 """Operations on contracts and their milestones."""
 
-from litestar import delete, get, post
+from litestar import delete, get, patch, post
 from litestar.di import NamedDependency
 from litestar.handlers import BaseRouteHandler
 from litestar.params import FromPath, FromQuery, JSONBody
 
 from kelmah.contracts.common import Page
 from kelmah.contracts.job import (
+    ChangeTerms,
     ContractFacts,
     ContractStatus,
     ContractView,
@@ -63,6 +64,21 @@ async def sign(
     return await contracts.sign(context, contract_id, terms_hash=data.terms_hash if data else None, by=principal)
 
 
+@patch(
+    "/api/v1/contracts/{contract_id:str}/terms",
+    operation_id="ChangeTerms",
+    summary="Change the days of silence or the dates before the contract is signed",
+    tags=["Contracts"],
+)
+async def change_terms(
+    contract_id: FromPath[str],
+    data: JSONBody[ChangeTerms],
+    context: NamedDependency[Context],
+    principal: NamedDependency[Principal],
+) -> ContractView:
+    return await contracts.change_terms(context, contract_id, data, by=principal)
+
+
 @post(
     "/api/v1/contracts/{contract_id:str}/cancel",
     operation_id="CancelContract",
@@ -105,7 +121,7 @@ async def next_steps_of(contract_id: FromPath[str], principal: NamedDependency[P
 @post(
     "/api/v1/contracts/{contract_id:str}/amendment",
     operation_id="ProposeAmendment",
-    summary="Propose more milestones for an active contract",
+    summary="Propose to change an active contract",
     tags=["Contracts"],
 )
 async def propose_amendment(
@@ -251,4 +267,5 @@ async def note_money(
 HANDLERS: list[BaseRouteHandler] = [
     list_contracts, get_contract, sign, cancel, add_milestone, list_milestones, submit, approve, request_changes,
     contract_facts, note_money, end, next_steps_of, propose_amendment, sign_amendment, drop_amendment,
+    change_terms,
 ]  # fmt: skip

@@ -1,12 +1,12 @@
-"""Parameters that several operations take, and the entity tags of jobs."""
+"""Parameters that several operations take, and the entity tags."""
 
 import re
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 from litestar import Response
 from litestar.params import HeaderParameter, QueryParameter
 
-from kelmah.contracts.job import JobView
+from kelmah.contracts.job import JobView, TemplateView
 from kelmah.kit.errors import PreconditionFailed, PreconditionRequired
 from kelmah.kit.pagination import MAX_LIMIT
 
@@ -15,12 +15,13 @@ Cursor = Annotated[str | None, QueryParameter(max_length=1024, description="`nex
 IfMatch = Annotated[
     str | None, HeaderParameter(name="If-Match", max_length=64, description="The ETag of what is to change.")
 ]
+ViewT = TypeVar("ViewT", JobView, TemplateView)
 _TAG = re.compile(r'"(\d{1,15})"\Z')
 
 
-def tagged(job: JobView, *, status_code: int = 200) -> Response[JobView]:
-    """A job with its entity tag."""
-    return Response(job, status_code=status_code, headers={"etag": f'"{job.version}"'})
+def tagged(view: ViewT, *, status_code: int = 200) -> Response[ViewT]:
+    """A job or a template with its entity tag."""
+    return Response(view, status_code=status_code, headers={"etag": f'"{view.version}"'})
 
 
 def expected_version(if_match: str | None) -> int:

@@ -10,12 +10,14 @@ from kelmah.services.job.documents.interest import (
 )
 from kelmah.services.job.documents.jobs import JobDocument, JobVersionDocument
 from kelmah.services.job.documents.lexicon import WordDocument
+from kelmah.services.job.documents.templates import TemplateDocument
 
 DOCUMENTS = (
     JobDocument,
     JobVersionDocument,
     ApplicationDocument,
     ContractDocument,
+    TemplateDocument,
     WordDocument,
     SavedJobDocument,
     SavedSearchDocument,

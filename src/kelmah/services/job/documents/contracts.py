@@ -8,9 +8,9 @@ from beanie import Document
 from pydantic import BaseModel, Field
 from pymongo import ASCENDING, DESCENDING, IndexModel
 
-from kelmah.contracts.job import ContractStatus, MilestoneStatus
+from kelmah.contracts.job import BookingStatus, ContractStatus, MilestoneStatus
 from kelmah.kit.mongo import change, session
-from kelmah.services.job.documents.base import Position, newest
+from kelmah.services.job.documents.base import Position, newest, present
 
 
 class Signature(BaseModel):
@@ -44,13 +44,31 @@ class Milestone(BaseModel):
     escrow_id: str | None = None
 
 
+class Window(BaseModel):
+    """When the work is done, in the precision of the database."""
+
+    starts_at: datetime
+    ends_at: datetime
+
+
+class BookingState(BaseModel):
+    """The booking of the worker's time with the user service. `replaces` is one that is to be released before."""
+
+    id: str
+    status: BookingStatus = BookingStatus.PENDING
+    replaces: str | None = None
+    code: str | None = None
+
+
 class Amendment(BaseModel):
-    """Milestones that one side wants to add to an active contract, and the whole terms as they would then read."""
+    """What one side wants to change of an active contract, and the whole terms as they would then read."""
 
     proposed_by: str
     proposed_at: datetime
     reason: str
     milestones: list[Milestone]
+    auto_approve_after_days: int | None = None
+    work: Window | None = None
     terms: str
     terms_hash: str
 
@@ -63,7 +81,7 @@ class ContractDocument(Document):
 
     id: str  # type: ignore[assignment]  # ours, not an ObjectId
     job_id: str
-    application_id: str
+    application_id: str | None = None
     hirer_id: str
     worker_id: str
     parties: list[str]
@@ -74,6 +92,8 @@ class ContractDocument(Document):
     currency: str
     milestones: list[Milestone]
     auto_approve_after_days: int
+    work: Window | None = None
+    booking: BookingState | None = None
     terms: str
     terms_hash: str
     hirer_signature: Signature | None = None
@@ -91,12 +111,23 @@ class ContractDocument(Document):
         name = "contracts"
         keep_nulls = False
         indexes: ClassVar[list[IndexModel]] = [
-            IndexModel([("application_id", ASCENDING)], unique=True, name="application"),
+            IndexModel(
+                [("application_id", ASCENDING)],
+                unique=True,
+                partialFilterExpression={"application_id": {"$type": "string"}},
+                name="one_per_application",
+            ),
             IndexModel(
                 [("job_id", ASCENDING)],
                 unique=True,
                 partialFilterExpression={
-                    "status": {"$in": [ContractStatus.AWAITING_SIGNATURES.value, ContractStatus.ACTIVE.value]}
+                    "status": {
+                        "$in": [
+                            ContractStatus.OFFERED.value,
+                            ContractStatus.AWAITING_SIGNATURES.value,
+                            ContractStatus.ACTIVE.value,
+                        ]
+                    }
                 },
                 name="one_live_per_job",
             ),
@@ -126,6 +157,11 @@ async def contracts_of(
     """A person's contracts, the last first."""
     query = {"parties": party} | ({"status": status.value} if status else {})
     return await newest(ContractDocument, query, time_field="created_at", after=after, limit=limit)
+
+
+async def active_contracts_of(party: str, *, limit: int) -> list[ContractDocument]:
+    """Up to `limit` active contracts of a person, the last first."""
+    return await contracts_of(party, status=ContractStatus.ACTIVE, after=None, limit=limit)
 
 
 class Workload(NamedTuple):
@@ -167,8 +203,18 @@ async def sign(contract_id: str, *, side: str, user_id: str, terms_hash: str, at
     )
 
 
-async def activate(contract_id: str, *, at: datetime) -> ContractDocument | None:
+async def take_offer(contract_id: str, *, worker_id: str, at: datetime) -> ContractDocument | None:
+    """Take a direct offer; the contract then awaits both signatures."""
+    return await change(
+        ContractDocument,
+        {"_id": contract_id, "worker_id": worker_id, "status": ContractStatus.OFFERED},
+        {"$set": {"status": ContractStatus.AWAITING_SIGNATURES, "updated_at": at}, "$inc": {"version": 1}},
+    )
+
+
+async def activate(contract_id: str, *, at: datetime, booking: BookingState | None) -> ContractDocument | None:
     """Make a contract active that both sides have signed."""
+    changes = {"status": ContractStatus.ACTIVE, "signed_at": at, "updated_at": at}
     return await change(
         ContractDocument,
         {
@@ -177,7 +223,24 @@ async def activate(contract_id: str, *, at: datetime) -> ContractDocument | None
             "hirer_signature": {"$ne": None},
             "worker_signature": {"$ne": None},
         },
-        {"$set": {"status": ContractStatus.ACTIVE, "signed_at": at, "updated_at": at}, "$inc": {"version": 1}},
+        {"$set": changes | ({"booking": _stored(booking)} if booking else {}), "$inc": {"version": 1}},
+    )
+
+
+async def note_booking(
+    contract_id: str, booking_id: str, *, to: BookingStatus, code: str | None, at: datetime
+) -> ContractDocument | None:
+    """Note what came of a booking, if the contract still waits for that."""
+    outcome = present({"booking.status": to, "booking.code": code})
+    return await change(
+        ContractDocument,
+        {
+            "_id": contract_id,
+            "status": ContractStatus.ACTIVE,
+            "booking.id": booking_id,
+            "booking.status": BookingStatus.PENDING,
+        },
+        {"$set": outcome | {"updated_at": at}, "$inc": {"version": 1}},
     )
 
 
@@ -243,13 +306,22 @@ async def propose(contract_id: str, *, version: int, amendment: Amendment, at: d
     )
 
 
-async def adopt(contract: ContractDocument, *, by: str, at: datetime) -> ContractDocument | None:
+async def adopt(
+    contract: ContractDocument, *, by: str, at: datetime, booking: BookingState | None
+) -> ContractDocument | None:
     """Make the amendment that was read part of the contract; both sides' signatures are then under the new terms."""
     amendment = contract.amendment
     assert amendment is not None  # noqa: S101  # the service looked
     signed = {"terms_hash": amendment.terms_hash}
     proposed = signed | {"user_id": amendment.proposed_by, "signed_at": amendment.proposed_at}
     agreed = signed | {"user_id": by, "signed_at": at}
+    other = present(
+        {
+            "auto_approve_after_days": amendment.auto_approve_after_days,
+            "work": None if amendment.work is None else amendment.work.model_dump(),
+            "booking": None if booking is None else _stored(booking),
+        }
+    )
     hirer, worker = (proposed, agreed) if amendment.proposed_by == contract.hirer_id else (agreed, proposed)
     return await change(
         ContractDocument,
@@ -268,7 +340,8 @@ async def adopt(contract: ContractDocument, *, by: str, at: datetime) -> Contrac
                 "hirer_signature": hirer,
                 "worker_signature": worker,
                 "updated_at": at,
-            },
+            }
+            | other,
             "$unset": {"amendment": ""},
             "$inc": {"version": 1},
         },
@@ -303,25 +376,32 @@ async def complete(contract_id: str, *, at: datetime) -> ContractDocument | None
     )
 
 
-async def replace_terms(
-    contract_id: str, *, version: int, party: str, milestone: Milestone, terms: str, terms_hash: str, at: datetime
-) -> ContractDocument | None:
-    """Add a milestone to unsigned terms; signatures under the old ones are gone."""
+async def replace_terms(agreed: ContractDocument, *, party: str, at: datetime) -> ContractDocument | None:
+    """Put other terms in place of unsigned ones of the same version; signatures under the old ones are gone."""
+    gone = {"hirer_signature": "", "worker_signature": ""} | ({"work": ""} if agreed.work is None else {})
+    terms = present(
+        {
+            "milestones": [one.model_dump(exclude_none=True) for one in agreed.milestones],
+            "auto_approve_after_days": agreed.auto_approve_after_days,
+            "work": None if agreed.work is None else agreed.work.model_dump(),
+            "terms": agreed.terms,
+            "terms_hash": agreed.terms_hash,
+        }
+    )
     return await change(
         ContractDocument,
         {
-            "_id": contract_id,
+            "_id": agreed.id,
             "parties": party,
-            "version": version,
+            "version": agreed.version,
             "status": ContractStatus.AWAITING_SIGNATURES,
         },
-        {
-            "$push": {"milestones": milestone.model_dump(exclude_none=True)},
-            "$set": {"terms": terms, "terms_hash": terms_hash, "updated_at": at},
-            "$unset": {"hirer_signature": "", "worker_signature": ""},
-            "$inc": {"version": 1},
-        },
+        {"$set": terms | {"updated_at": at}, "$unset": gone, "$inc": {"version": 1}},
     )
+
+
+def _stored(booking: BookingState) -> dict[str, Any]:
+    return booking.model_dump(exclude_none=True)
 
 
 async def move_milestone(

@@ -121,6 +121,12 @@ async def jobs_by_id(job_ids: Collection[str]) -> dict[str, JobDocument]:
     return {job.id: job for job in found}
 
 
+async def forget_person(worker_id: str) -> None:
+    """Remove the jobs and searches that a worker keeps."""
+    for model in (SavedJobDocument, SavedSearchDocument):
+        await model.get_pymongo_collection().delete_many({"worker_id": worker_id})
+
+
 async def save_search(search: SavedSearchDocument) -> bool:
     """Store a search in its slot. Returns whether the slot was free."""
     try:

@@ -1,6 +1,6 @@
 """Jobs: the documents and their queries."""
 
-from collections.abc import Collection
+from collections.abc import AsyncIterator, Collection
 from datetime import datetime
 from typing import Any, ClassVar, Literal
 
@@ -34,6 +34,13 @@ class Place(BaseModel):
     region: str
     region_key: str
     point: Point
+
+
+def _place_index(name: str, *first: str) -> IndexModel:
+    """By place; budget and urgency come after it, so that what does not fit is left out without being read."""
+    fields = [*first, "location.point", "budget.currency", "budget.amount", "urgent"]
+    order = [(field, GEOSPHERE if field == "location.point" else ASCENDING) for field in fields]
+    return IndexModel([("status", ASCENDING), *order], name=name)
 
 
 class JobDocument(Document):
@@ -84,7 +91,9 @@ class JobDocument(Document):
                 ],
                 name="budget",
             ),
-            IndexModel([("location.point", GEOSPHERE), ("status", ASCENDING)], name="place"),
+            _place_index("near"),
+            _place_index("trade_near", "trades"),
+            _place_index("region_near", "location.region_key"),
         ]
 
 
@@ -114,6 +123,12 @@ async def insert_job(job: JobDocument) -> None:
 async def get_job(job_id: str) -> JobDocument | None:
     """A job in any state."""
     return await JobDocument.find_one({"_id": job_id}, session=session())
+
+
+async def every() -> AsyncIterator[JobDocument]:
+    """All jobs."""
+    async for job in JobDocument.find_all():
+        yield job
 
 
 async def get_visible_job(job_id: str, *, viewer_id: str | None) -> JobDocument | None:

@@ -1,8 +1,10 @@
 """Searches over open jobs. They read raw rows, which costs a fraction of whole documents."""
 
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import chain
 from typing import Any, NamedTuple
 
 import msgspec
@@ -10,15 +12,20 @@ from pymongo import DESCENDING
 
 from kelmah.contracts.common import Money
 from kelmah.contracts.job import JobStatus
+from kelmah.kit.nearest import MAX_TIME_MS, Circle, Places, nearest
 from kelmah.services.job.documents.base import Position, with_position
 from kelmah.services.job.documents.jobs import NEWEST, JobDocument
 
-EARTH_RADIUS_M = 6_378_137.0
-#: Open jobs that facets count; of more the first are counted and the answer says so.
-MAX_COUNTED = 5_000
-_FACET_VALUES = 50
-#: Jobs that are read beyond a page of the nearest, to see the end of a tie.
-_TIES = 10
+#: Open jobs that facets count: below this they are exact, and the answer says whether they are.
+MAX_COUNTED = 1_000
+_PLACES = Places(
+    field="location.point",
+    indexes={
+        "trade_near": frozenset({"status", "trades"}),
+        "region_near": frozenset({"status", "location.region_key"}),
+        "near": frozenset({"status"}),
+    },
+)
 
 
 class JobRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -72,15 +79,7 @@ class JobFilter:
     min_budget: int | None = None
     max_budget: int | None = None
     urgent: bool | None = None
-    near: tuple[float, float] | None = None
-    radius_m: float = 0
-
-
-class Distance(NamedTuple):
-    """Where a page of the nearest ended."""
-
-    distance_m: float
-    id: str
+    near: Circle | None = None
 
 
 class Amount(NamedTuple):
@@ -90,16 +89,12 @@ class Amount(NamedTuple):
     id: str
 
 
-class Facets(msgspec.Struct, frozen=True):
+class Facets(NamedTuple):
     """How many of the open jobs that fit have each value."""
 
-    class Count(msgspec.Struct, frozen=True):
-        value: str = msgspec.field(name="_id")
-        count: int
-
     counted: int
-    trades: list[Count]
-    regions: list[Count]
+    trades: Counter[str]
+    regions: Counter[str]
     urgent: int
 
 
@@ -123,97 +118,61 @@ async def best_paid_open(wanted: JobFilter, *, after: Amount | None, limit: int)
     return await _find(query, [("budget.amount", DESCENDING), ("_id", DESCENDING)], limit)
 
 
-async def nearest_open(wanted: JobFilter, *, after: Distance | None, limit: int) -> list[JobRow]:
-    """Open jobs that fit, the nearest first.
-
-    The server streams them by distance, but equally far ones in no order. So as many more are read as it takes to see
-    the end of the last tie, and the ids decide here; a sort in the server would read everything in the circle.
-    """
-    asked = limit + _TIES
-    while True:
-        rows = await JobDocument.get_pymongo_collection().aggregate(nearest_stages(wanted, after=after, limit=asked))
-        found = msgspec.convert(await rows.to_list(), list[JobRow])
-        found.sort(key=lambda one: (one.distance_m, one.id))
-        if len(found) < asked or found[limit - 1].distance_m != found[-1].distance_m:
-            return found[:limit]
-        asked *= 4
+async def nearest_open(
+    wanted: JobFilter, circle: Circle, *, after: tuple[float, str] | None, limit: int
+) -> list[JobRow]:
+    """Open jobs that fit, the nearest first."""
+    return await _nearest(_conditions(wanted), circle, after=after, limit=limit)
 
 
-def nearest_stages(wanted: JobFilter, *, after: Distance | None, limit: int) -> list[dict[str, Any]]:
-    """The aggregation that finds the nearest, equally far ones in no order."""
-    assert wanted.near is not None  # noqa: S101  # the service asks for a place before it sorts by distance
-    near: dict[str, Any] = {
-        "near": {"type": "Point", "coordinates": list(wanted.near)},
-        "key": "location.point",
-        "distanceField": "distance_m",
-        "maxDistance": wanted.radius_m,
-        "query": _conditions(wanted),
-    }
-    stages: list[dict[str, Any]] = [{"$geoNear": near}]
-    if after is not None:
-        # A metre of slack, because the server's bound is not exact to the last bit; the match below is.
-        near["minDistance"] = max(0.0, after.distance_m - 1)
-        beyond = [{"distance_m": {"$gt": after.distance_m}}, {"distance_m": after.distance_m, "_id": {"$gt": after.id}}]
-        stages.append({"$match": {"$or": beyond}})
-    return [*stages, {"$limit": limit}, {"$project": PROJECTION}]
+async def _nearest(
+    match: dict[str, Any], circle: Circle, *, after: tuple[float, str] | None = None, limit: int
+) -> list[JobRow]:
+    """Ids are found first: in a large town many jobs are looked at for a page."""
+    collection = JobDocument.get_pymongo_collection()
+    found = await nearest(collection, _PLACES, circle, match, after=after, limit=limit)
+    rows = {row.id: row for row in await _find({"_id": {"$in": [one.id for one in found]}}, None, limit)}
+    return [msgspec.structs.replace(rows[one.id], distance_m=one.metres) for one in found if one.id in rows]
 
 
 async def count_facets(wanted: JobFilter) -> Facets:
     """How the open jobs that fit spread over trades and regions."""
-    rows = await JobDocument.get_pymongo_collection().aggregate(facet_stages(wanted))
-    (row,) = await rows.to_list()
-    counted = row["counted"][0]["n"] if row["counted"] else 0
-    urgent = row["urgent"][0]["n"] if row["urgent"] else 0
-    return msgspec.convert(row | {"counted": counted, "urgent": urgent}, Facets)
+    values = {"trades": {"$push": "$trades"}, "regions": {"$push": "$location.region"}}
+    urgent = {"$sum": {"$cond": ["$urgent", 1, 0]}}
+    group = {"$group": {"_id": None, "counted": {"$sum": 1}, "urgent": urgent, **values}}
+    stages: list[dict[str, Any]] = [{"$match": query_of(wanted)}, {"$limit": MAX_COUNTED}, group]
+    rows = await (await JobDocument.get_pymongo_collection().aggregate(stages, maxTimeMS=MAX_TIME_MS)).to_list()
+    found: dict[str, Any] = rows[0] if rows else {"counted": 0, "urgent": 0, "trades": [], "regions": []}
+    return Facets(
+        counted=found["counted"],
+        trades=Counter(chain.from_iterable(found["trades"])),
+        regions=Counter(found["regions"]),
+        urgent=found["urgent"],
+    )
 
 
-def facet_stages(wanted: JobFilter) -> list[dict[str, Any]]:
-    """The aggregation that counts."""
-    most = [{"$sort": {"count": -1, "_id": 1}}, {"$limit": _FACET_VALUES}]
-    return [
-        {"$match": query_of(wanted)},
-        {"$limit": MAX_COUNTED + 1},
-        {"$project": {"trades": 1, "region": "$location.region", "urgent": 1}},
-        {
-            "$facet": {
-                "counted": [{"$count": "n"}],
-                "urgent": [{"$match": {"urgent": True}}, {"$count": "n"}],
-                "trades": [{"$unwind": "$trades"}, {"$group": {"_id": "$trades", "count": {"$sum": 1}}}, *most],
-                "regions": [{"$group": {"_id": "$region", "count": {"$sum": 1}}}, *most],
-            }
-        },
-    ]
-
-
-async def open_for_trades(
-    trades: Collection[str], *, not_of: str, near: tuple[float, float] | None, radius_m: float, limit: int
-) -> list[JobRow]:
+async def open_for_trades(trades: Collection[str], *, not_of: str, near: Circle | None, limit: int) -> list[JobRow]:
     """Open jobs that ask for any of these trades: the nearest, or the newest when no place is given."""
-    query: dict[str, Any] = {
-        "status": JobStatus.OPEN.value,
-        "hirer_id": {"$ne": not_of},
-        "trades": {"$in": sorted(trades)},
-    }
-    if near is None:
-        return await _find(query, NEWEST, limit)
-    place = {"type": "Point", "coordinates": list(near)}
-    query["location.point"] = {"$nearSphere": {"$geometry": place, "$maxDistance": radius_m}}
-    return await _find(query, None, limit)
+    query = {"status": JobStatus.OPEN.value, "trades": {"$in": sorted(trades)}}
+    rows = await _find(query, NEWEST, limit) if near is None else await _nearest(query, near, limit=limit)
+    return [row for row in rows if row.hirer_id != not_of]
 
 
 def query_of(wanted: JobFilter) -> dict[str, Any]:
     """The query for open jobs that fit, the circle included."""
     query = _conditions(wanted)
     if wanted.near is not None:
-        radians = wanted.radius_m / EARTH_RADIUS_M
-        query["location.point"] = {"$geoWithin": {"$centerSphere": [list(wanted.near), radians]}}
+        query[_PLACES.field] = wanted.near.condition()
     return query
 
 
 def _conditions(wanted: JobFilter) -> dict[str, Any]:
     query: dict[str, Any] = {"status": JobStatus.OPEN.value}
-    several: list[dict[str, Any]] = [{"terms": _one_of(group)} for group in wanted.stems]
-    several += [{"trades": _one_of(group)} for group in (wanted.category, wanted.skills) if group]
+    groups = [group for group in (wanted.skills, wanted.category) if group]
+    if groups:
+        query["trades"] = _one_of(groups[0])
+    several = [{"trades": _one_of(group)} for group in groups[1:]]
+    several += [{"terms": _one_of(group)} for group in wanted.stems]
     if several:
         query["$and"] = several
     if wanted.region_key is not None:
@@ -232,5 +191,6 @@ def _one_of(values: Sequence[str]) -> Any:
 
 
 async def _find(query: Mapping[str, Any], sort: Any, limit: int) -> list[JobRow]:
-    rows = JobDocument.get_pymongo_collection().find(query, PROJECTION, sort=sort, limit=limit)
+    jobs = JobDocument.get_pymongo_collection()
+    rows = jobs.find(query, PROJECTION, sort=sort, limit=limit, max_time_ms=MAX_TIME_MS)
     return msgspec.convert(await rows.to_list(), list[JobRow])

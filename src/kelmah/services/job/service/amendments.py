@@ -1,4 +1,4 @@
-"""Amendments: one side proposes more milestones for an active contract, and they hold once the other side signs."""
+"""Amendments: one side proposes to change an active contract, and that holds once the other side signs."""
 
 from kelmah.contracts.common import MAX_SAFE_INTEGER
 from kelmah.contracts.job import (
@@ -15,6 +15,7 @@ from kelmah.kit.errors import BadInput, PreconditionFailed
 from kelmah.kit.ids import new_id
 from kelmah.services.job import mapping
 from kelmah.services.job.documents import contracts as documents
+from kelmah.services.job.documents.base import present
 from kelmah.services.job.documents.contracts import Amendment, ContractDocument, Milestone
 from kelmah.services.job.errors import (
     AmendmentPending,
@@ -26,13 +27,17 @@ from kelmah.services.job.errors import (
 )
 from kelmah.services.job.service import words
 from kelmah.services.job.service.applications import milestone_amount
+from kelmah.services.job.service.bookings import book_later, new_booking
 from kelmah.services.job.service.context import Context
 from kelmah.services.job.service.contracts import own_contract, subject
-from kelmah.services.job.service.drafting import terms_text
+from kelmah.services.job.service.drafting import checked_work, with_terms
 
 
 async def propose(context: Context, contract_id: str, data: ProposeAmendment, *, by: Principal) -> ContractView:
-    """Propose more milestones for an active contract; that signs for one's own side."""
+    """Propose to change an active contract; that signs for one's own side."""
+    if not data.milestones and data.auto_approve_after_days is None and data.work is None:
+        raise BadInput.of("milestones", "there is nothing to change")
+    work = None if data.work is None else checked_work("work", data.work)
     reason = words.lines("reason", data.reason, 2_000)
     titles = [words.line(f"milestones[{at}].title", one.title, 120) for at, one in enumerate(data.milestones)]
 
@@ -54,15 +59,18 @@ async def propose(context: Context, contract_id: str, data: ProposeAmendment, *,
         ]
         if sum(one.amount for one in [*seen.milestones, *added]) > MAX_SAFE_INTEGER:
             raise BadInput.of("milestones", "make the contract's value too large")
-        terms, terms_hash = terms_text(seen, [*seen.milestones, *added])
+        changes = {"auto_approve_after_days": data.auto_approve_after_days, "work": work}
+        agreed = with_terms(seen, milestones=[*seen.milestones, *added], **present(changes))
         now = clock.now()
         amendment = Amendment(
             proposed_by=by.user_id,
             proposed_at=now,
             reason=reason,
             milestones=added,
-            terms=terms,
-            terms_hash=terms_hash,
+            auto_approve_after_days=data.auto_approve_after_days,
+            work=work,
+            terms=agreed.terms,
+            terms_hash=agreed.terms_hash,
         )
         contract = await documents.propose(contract_id, version=seen.version, amendment=amendment, at=now)
         if contract is None:
@@ -72,7 +80,7 @@ async def propose(context: Context, contract_id: str, data: ProposeAmendment, *,
             hirer_id=contract.hirer_id,
             worker_id=contract.worker_id,
             proposed_by=by.user_id,
-            terms_hash=terms_hash,
+            terms_hash=agreed.terms_hash,
         )
         await context.events.append(event, subject=subject(contract_id))
         return mapping.contract_view(contract)
@@ -91,9 +99,11 @@ async def sign(context: Context, contract_id: str, *, terms_hash: str | None, by
             raise OwnAmendment
         if terms_hash not in (None, seen.amendment.terms_hash):
             raise TermsChanged
-        contract = await documents.adopt(seen, by=by.user_id, at=clock.now())
+        booking = new_booking(seen.amendment.work, before=seen.booking)
+        contract = await documents.adopt(seen, by=by.user_id, at=clock.now(), booking=booking)
         if contract is None:
             raise ContractNotActive.of("contract", seen.status)
+        await book_later(context, contract_id, booking)
         await _tell(context, contract, seen.amendment, by=by, signed=True)
         return mapping.contract_view(contract)
 

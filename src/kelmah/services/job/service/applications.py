@@ -1,5 +1,6 @@
 """Applications: workers apply, hirers answer; accepting one makes the contract."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from msgspec.structs import asdict
@@ -15,7 +16,6 @@ from kelmah.contracts.job import (
     ApplicationView,
     ApplicationWithdrawn,
     Apply,
-    CounterOffer,
     InvitationStatus,
     JobStatus,
     ProposedMilestone,
@@ -58,7 +58,7 @@ async def apply(context: Context, job_id: str, data: Apply, *, by: Principal) ->
     """Apply to somebody else's open job."""
     words.check_currency(context.settings, "proposedRate", data.proposed_rate)
     letter = words.lines("coverLetter", data.cover_letter, 5_000)
-    offers = checked_offers(data)
+    offers = checked_offers(data.proposed_rate, data.milestones)
     now = clock.now()
 
     async def change() -> ApplicationView:
@@ -152,7 +152,15 @@ async def accept(context: Context, application_id: str, *, by: Principal) -> Acc
         )
         if application is None:
             raise IllegalStep.of("application", seen.status)
-        contract = await draft_contract(context, contract_id, job, application)
+        contract = await draft_contract(
+            contract_id,
+            job,
+            worker_id=application.worker_id,
+            currency=application.proposed_rate.currency,
+            milestones=application.milestones,
+            auto_approve_after_days=context.settings.auto_approve_after_days,
+            application_id=application.id,
+        )
         await reject_waiting(context, job.id, reason=ANOTHER_ACCEPTED)
         event = ApplicationAccepted(
             application_id=application.id,
@@ -268,18 +276,18 @@ async def _why_not_apply(job_id: str, by: Principal) -> KelmahError:
     return ApplicationsFull()
 
 
-def checked_offers(data: Apply | CounterOffer) -> list[Offer]:
-    """The proposed milestones, if any; they sum to the rate."""
+def checked_offers(whole: Money, milestones: Sequence[ProposedMilestone] | None) -> list[Offer]:
+    """The proposed milestones, if any; they sum to the whole."""
     offers = [
         Offer(
             title=words.line(f"milestones[{position}].title", one.title, 120),
-            amount=milestone_amount(one, currency=data.proposed_rate.currency, field=f"milestones[{position}].amount"),
+            amount=milestone_amount(one, currency=whole.currency, field=f"milestones[{position}].amount"),
         )
-        for position, one in enumerate(data.milestones or [])
+        for position, one in enumerate(milestones or [])
     ]
     total = sum(offer.amount for offer in offers)
-    if offers and total != data.proposed_rate.amount:
-        raise BadInput.of("milestones", f"sum to {total}, not to the proposed rate of {data.proposed_rate.amount}")
+    if offers and total != whole.amount:
+        raise BadInput.of("milestones", f"sum to {total}, not to the whole of {whole.amount}")
     return offers
 
 

@@ -20,13 +20,16 @@ async def on_escrow_funded(context: Context, envelope: Envelope, event: EscrowFu
 
 
 async def on_escrow_released(context: Context, envelope: Envelope, event: EscrowReleased) -> None:
-    """The worker was paid."""
+    """The worker was paid: in part, which changes nothing yet, or all of it."""
+    if event.held_amount:
+        return
     await _note(context, "job.note_escrow_released", envelope, event, MilestoneMoneyState.RELEASED)
 
 
 async def on_escrow_refunded(context: Context, envelope: Envelope, event: EscrowRefunded) -> None:
-    """The hirer has the money back."""
-    await _note(context, "job.note_escrow_refunded", envelope, event, MilestoneMoneyState.REFUNDED)
+    """The hirer has the money back; of a milestone that was paid in part, the rest."""
+    state = MilestoneMoneyState.RELEASED if event.released_amount else MilestoneMoneyState.REFUNDED
+    await _note(context, "job.note_escrow_refunded", envelope, event, state)
 
 
 async def on_dispute_raised(context: Context, envelope: Envelope, event: DisputeRaised) -> None:

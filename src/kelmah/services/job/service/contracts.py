@@ -1,11 +1,18 @@
 """Contracts: reading, signing, cancelling, and their terms while they are unsigned."""
 
+from collections.abc import Collection
+from typing import Any
+
+from msgspec import UNSET
+
 from kelmah.contracts.common import MAX_SAFE_INTEGER, Page
 from kelmah.contracts.job import (
     MAX_MILESTONES,
+    ChangeTerms,
     ContractCancelled,
     ContractCompleted,
     ContractFacts,
+    ContractOfferAnswered,
     ContractSigned,
     ContractStatus,
     ContractTermsChanged,
@@ -38,8 +45,9 @@ from kelmah.services.job.errors import (
 )
 from kelmah.services.job.service import jobs, words
 from kelmah.services.job.service.applications import milestone_amount
+from kelmah.services.job.service.bookings import book_later, new_booking
 from kelmah.services.job.service.context import Context
-from kelmah.services.job.service.drafting import terms_text
+from kelmah.services.job.service.drafting import checked_work, with_terms
 from kelmah.services.job.service.paging import position
 from kelmah.services.job.service.states import CONTRACT_TRANSITIONS, JOB_TRANSITIONS, WITH_MONEY, sources
 
@@ -54,7 +62,7 @@ async def contract_facts(contract_id: str) -> ContractFacts:
     contract = await documents.get_contract(contract_id)
     if contract is None:
         raise ContractNotFound
-    return mapping.contract_facts(contract)
+    return mapping.contract_facts(contract, await job_documents.get_job(contract.job_id))
 
 
 async def list_contracts(
@@ -82,7 +90,10 @@ async def sign(context: Context, contract_id: str, *, terms_hash: str | None, by
         )
         if contract is None:
             raise _why_not_sign(seen, by, terms_hash)
-        active = await documents.activate(contract_id, at=now)
+        booking = new_booking(contract.work)
+        active = await documents.activate(contract_id, at=now, booking=booking)
+        if active is not None:
+            await book_later(context, contract_id, booking)
         event = ContractSigned(
             contract_id=contract_id,
             job_id=seen.job_id,
@@ -99,6 +110,41 @@ async def sign(context: Context, contract_id: str, *, terms_hash: str | None, by
 
 async def cancel(context: Context, contract_id: str, *, reason: str | None, by: Principal) -> ContractView:
     """End a contract of which no money is held or paid out; its job is paused until the hirer publishes it again."""
+    return await _cancel(context, contract_id, CONTRACT_TRANSITIONS.keys(), reason=reason, by=by)
+
+
+async def take_offer(context: Context, contract_id: str, *, by: Principal) -> ContractView:
+    """Take a direct offer; both sides then sign."""
+
+    async def change() -> ContractView:
+        contract = await documents.take_offer(contract_id, worker_id=by.user_id, at=clock.now())
+        if contract is None:
+            raise IllegalStep.of("contract", (await own_contract(contract_id, by)).status)
+        await _tell_answered(context, contract, taken=True)
+        return mapping.contract_view(contract)
+
+    return await context.mongo.transact(change)
+
+
+async def decline_offer(context: Context, contract_id: str, *, reason: str | None, by: Principal) -> ContractView:
+    """Decline a direct offer; its job is paused, and the hirer may publish it for all."""
+    return await _cancel(context, contract_id, {ContractStatus.OFFERED}, reason=reason, by=by)
+
+
+async def _tell_answered(context: Context, contract: ContractDocument, *, taken: bool) -> None:
+    event = ContractOfferAnswered(
+        contract_id=contract.id,
+        job_id=contract.job_id,
+        hirer_id=contract.hirer_id,
+        worker_id=contract.worker_id,
+        taken=taken,
+    )
+    await context.events.append(event, subject=subject(contract.id))
+
+
+async def _cancel(
+    context: Context, contract_id: str, states: Collection[ContractStatus], *, reason: str | None, by: Principal
+) -> ContractView:
     reason = words.optional_lines("reason", reason, 2_000)
 
     async def change() -> ContractView:
@@ -106,21 +152,24 @@ async def cancel(context: Context, contract_id: str, *, reason: str | None, by: 
         contract = await documents.cancel(
             contract_id,
             party=by.user_id,
-            sources=sources(CONTRACT_TRANSITIONS, ContractStatus.CANCELLED),
+            sources=sources(CONTRACT_TRANSITIONS, ContractStatus.CANCELLED).intersection(states),
             without=WITH_MONEY,
             at=now,
             reason=reason,
         )
         if contract is None:
-            raise await _why_not_cancel(contract_id, by)
-        event = ContractCancelled(
-            contract_id=contract_id,
-            job_id=contract.job_id,
-            hirer_id=contract.hirer_id,
-            worker_id=contract.worker_id,
-            cancelled_by=by.user_id,
-        )
-        await context.events.append(event, subject=subject(contract_id))
+            raise await _why_not_cancel(contract_id, states, by)
+        if states == {ContractStatus.OFFERED}:
+            await _tell_answered(context, contract, taken=False)
+        else:
+            event = ContractCancelled(
+                contract_id=contract_id,
+                job_id=contract.job_id,
+                hirer_id=contract.hirer_id,
+                worker_id=contract.worker_id,
+                cancelled_by=by.user_id,
+            )
+            await context.events.append(event, subject=subject(contract_id))
         job = await job_documents.move_job(
             contract.job_id,
             sources=sources(JOB_TRANSITIONS, JobStatus.PAUSED) & {JobStatus.IN_PROGRESS},
@@ -177,30 +226,45 @@ async def add_milestone(context: Context, contract_id: str, data: ProposedMilest
         if amount + sum(one.amount for one in seen.milestones) > MAX_SAFE_INTEGER:
             raise BadInput.of("amount", "makes the contract's value too large")
         milestone = Milestone(id=new_id(), title=title, amount=amount)
-        terms, terms_hash = terms_text(seen, [*seen.milestones, milestone])
-        contract = await documents.replace_terms(
-            contract_id,
-            version=seen.version,
-            party=by.user_id,
-            milestone=milestone,
-            terms=terms,
-            terms_hash=terms_hash,
-            at=clock.now(),
-        )
-        if contract is None:
-            raise PreconditionFailed
-        event = ContractTermsChanged(
-            contract_id=contract_id,
-            job_id=contract.job_id,
-            hirer_id=contract.hirer_id,
-            worker_id=contract.worker_id,
-            changed_by=by.user_id,
-            terms_hash=terms_hash,
-        )
-        await context.events.append(event, subject=subject(contract_id))
-        return mapping.milestone_view(milestone, currency=contract.currency)
+        await _replace_terms(context, with_terms(seen, milestones=[*seen.milestones, milestone]), by=by)
+        return mapping.milestone_view(milestone, currency=seen.currency)
 
     return await context.mongo.transact(change)
+
+
+async def change_terms(context: Context, contract_id: str, data: ChangeTerms, *, by: Principal) -> ContractView:
+    """Change the days of silence or the dates while signatures are awaited. Both sides then sign the new terms."""
+    changes: dict[str, Any] = {}
+    if data.auto_approve_after_days is not UNSET:
+        changes["auto_approve_after_days"] = data.auto_approve_after_days
+    if data.work is not UNSET:
+        changes["work"] = None if data.work is None else checked_work("work", data.work)
+    if not changes:
+        raise BadInput("There is nothing to change.")
+
+    async def change() -> ContractView:
+        seen = await own_contract(contract_id, by)
+        if seen.status is not ContractStatus.AWAITING_SIGNATURES:
+            raise IllegalStep.of("contract", seen.status)
+        return mapping.contract_view(await _replace_terms(context, with_terms(seen, **changes), by=by))
+
+    return await context.mongo.transact(change)
+
+
+async def _replace_terms(context: Context, agreed: ContractDocument, *, by: Principal) -> ContractDocument:
+    contract = await documents.replace_terms(agreed, party=by.user_id, at=clock.now())
+    if contract is None:
+        raise PreconditionFailed
+    event = ContractTermsChanged(
+        contract_id=contract.id,
+        job_id=contract.job_id,
+        hirer_id=contract.hirer_id,
+        worker_id=contract.worker_id,
+        changed_by=by.user_id,
+        terms_hash=contract.terms_hash,
+    )
+    await context.events.append(event, subject=subject(contract.id))
+    return contract
 
 
 async def own_contract(contract_id: str, by: Principal) -> ContractDocument:
@@ -238,8 +302,8 @@ async def _why_not_end(contract_id: str, by: Principal) -> KelmahError:
     return NothingPaid()
 
 
-async def _why_not_cancel(contract_id: str, by: Principal) -> KelmahError:
+async def _why_not_cancel(contract_id: str, states: Collection[ContractStatus], by: Principal) -> KelmahError:
     contract = await own_contract(contract_id, by)
-    if contract.status not in sources(CONTRACT_TRANSITIONS, ContractStatus.CANCELLED):
+    if contract.status not in sources(CONTRACT_TRANSITIONS, ContractStatus.CANCELLED).intersection(states):
         return IllegalStep.of("contract", contract.status)
     return ContractHasMoney()

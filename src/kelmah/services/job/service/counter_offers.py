@@ -19,7 +19,7 @@ async def offer(context: Context, application_id: str, data: CounterOffer, *, by
     """Offer other terms for a live application, in place of those offered before."""
     words.check_currency(context.settings, "proposedRate", data.proposed_rate)
     note = words.optional_lines("note", data.note, 2_000)
-    offers = checked_offers(data)
+    offers = checked_offers(data.proposed_rate, data.milestones)
 
     async def change() -> ApplicationView:
         seen = await _seen(application_id, by)

@@ -2,18 +2,25 @@
 
 import hashlib
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import msgspec
 
 from kelmah.contracts.common import Contract, Money
+from kelmah.contracts.job import ContractStatus, WorkWindow
 from kelmah.kit import clock
+from kelmah.kit.errors import BadInput
 from kelmah.kit.ids import new_id
 from kelmah.services.job.documents import contracts as documents
-from kelmah.services.job.documents.applications import ApplicationDocument
-from kelmah.services.job.documents.contracts import ContractDocument, Milestone
+from kelmah.services.job.documents.applications import Offer
+from kelmah.services.job.documents.contracts import ContractDocument, Milestone, Window
 from kelmah.services.job.documents.jobs import JobDocument
-from kelmah.services.job.service.context import Context
+
+#: How far ahead work may start.
+MAX_AHEAD = timedelta(days=365)
+#: How long it may last; the user service books no more at once.
+MAX_WORK = timedelta(days=366)
 
 
 class MilestoneTerms(Contract, frozen=True, kw_only=True):
@@ -22,6 +29,13 @@ class MilestoneTerms(Contract, frozen=True, kw_only=True):
     id: str
     title: str
     amount: Money
+
+
+class WorkTerms(Contract, frozen=True, kw_only=True):
+    """When the work is done, as it is signed."""
+
+    starts_at: datetime
+    ends_at: datetime
 
 
 class Terms(Contract, frozen=True, kw_only=True):
@@ -35,11 +49,20 @@ class Terms(Contract, frozen=True, kw_only=True):
     description: str
     milestones: list[MilestoneTerms]
     auto_approve_after_days: int
+    work: WorkTerms | None
     drafted_at: datetime
 
 
-def terms_text(contract: ContractDocument, milestones: Sequence[Milestone]) -> tuple[str, str]:
-    """The canonical JSON of a contract with these milestones (sorted keys, no white space), and its SHA-256."""
+def with_terms(contract: ContractDocument, **changes: Any) -> ContractDocument:
+    """A copy of the contract with these changes, and the terms as they then read."""
+    agreed: ContractDocument = contract.model_copy(update=changes)
+    agreed.terms, agreed.terms_hash = terms_text(agreed)
+    return agreed
+
+
+def terms_text(contract: ContractDocument) -> tuple[str, str]:
+    """The canonical JSON of what a contract says (sorted keys, no white space), and its SHA-256."""
+    work = contract.work
     terms = Terms(
         contract_id=contract.id,
         job_id=contract.job_id,
@@ -49,9 +72,10 @@ def terms_text(contract: ContractDocument, milestones: Sequence[Milestone]) -> t
         description=contract.description,
         milestones=[
             MilestoneTerms(id=one.id, title=one.title, amount=Money(amount=one.amount, currency=contract.currency))
-            for one in milestones
+            for one in contract.milestones
         ],
         auto_approve_after_days=contract.auto_approve_after_days,
+        work=None if work is None else WorkTerms(starts_at=work.starts_at, ends_at=work.ends_at),
         drafted_at=contract.created_at,
     )
     text = msgspec.json.encode(terms, order="sorted")
@@ -59,27 +83,58 @@ def terms_text(contract: ContractDocument, milestones: Sequence[Milestone]) -> t
 
 
 async def draft_contract(
-    context: Context, contract_id: str, job: JobDocument, application: ApplicationDocument
+    contract_id: str,
+    job: JobDocument,
+    *,
+    worker_id: str,
+    currency: str,
+    milestones: Sequence[Offer],
+    auto_approve_after_days: int,
+    status: ContractStatus = ContractStatus.AWAITING_SIGNATURES,
+    application_id: str | None = None,
+    work: Window | None = None,
 ) -> ContractDocument:
-    """Store the contract of an accepted application; it awaits both signatures. In the open transaction."""
+    """Store the contract for a job. In the open transaction."""
     now = clock.now()
     contract = ContractDocument(
         id=contract_id,
         job_id=job.id,
-        application_id=application.id,
+        application_id=application_id,
         hirer_id=job.hirer_id,
-        worker_id=application.worker_id,
-        parties=[job.hirer_id, application.worker_id],
+        worker_id=worker_id,
+        parties=[job.hirer_id, worker_id],
+        status=status,
         title=job.title,
         description=job.description,
-        currency=application.proposed_rate.currency,
-        milestones=[Milestone(id=new_id(), title=one.title, amount=one.amount) for one in application.milestones],
-        auto_approve_after_days=context.settings.auto_approve_after_days,
+        currency=currency,
+        milestones=[Milestone(id=new_id(), title=one.title, amount=one.amount) for one in milestones],
+        auto_approve_after_days=auto_approve_after_days,
+        work=work,
         terms="",
         terms_hash="",
         created_at=now,
         updated_at=now,
     )
-    contract.terms, contract.terms_hash = terms_text(contract, contract.milestones)
+    contract = with_terms(contract)
     await documents.insert_contract(contract)
     return contract
+
+
+def checked_work(field: str, window: WorkWindow) -> Window:
+    """When the work is done, in the precision of the database.
+
+    Raises:
+        BadInput: it is over before it starts, starts in the past or more than a year ahead, or lasts too long.
+    """
+    now = clock.now()
+    starts_at, ends_at = (_stored(one) for one in (window.starts_at, window.ends_at))
+    if not now < starts_at <= now + MAX_AHEAD:
+        raise BadInput.of(f"{field}.startsAt", f"must be in the future, at most {MAX_AHEAD.days} days")
+    if not starts_at < ends_at <= starts_at + MAX_WORK:
+        raise BadInput.of(f"{field}.endsAt", f"must be after startsAt, by at most {MAX_WORK.days} days")
+    return Window(starts_at=starts_at, ends_at=ends_at)
+
+
+def _stored(instant: datetime) -> datetime:
+    instant = instant.astimezone(UTC)
+    return instant.replace(microsecond=instant.microsecond // 1000 * 1000)

@@ -44,7 +44,7 @@ class LabelledJob(Contract, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 
 class LabelledWorker(Contract, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A worker; trades by any of their words."""
+    """A worker; trades by any of their words. `freeInDays` counts from today, which is 0."""
 
     id: str
     headline: str
@@ -55,6 +55,8 @@ class LabelledWorker(Contract, frozen=True, kw_only=True, forbid_unknown_fields=
     review_count: Count = 0
     completed: Count = 0
     active: Count = 0
+    free_in_days: list[Count] | None = None
+    response_rate_percent: Annotated[int, Meta(ge=0, le=100)] | None = None
 
 
 class Candidate(Contract, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -195,4 +197,8 @@ def _offer(worker: LabelledWorker) -> Offer:
         review_count=worker.review_count,
         completed=worker.completed,
         active=worker.active,
+        free_on=None
+        if worker.free_in_days is None
+        else [(NOW + timedelta(days=one)).date() for one in worker.free_in_days],
+        response_rate_percent=worker.response_rate_percent,
     )

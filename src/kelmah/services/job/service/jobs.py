@@ -51,10 +51,7 @@ CLOSED_REASON = "The job was closed."
 
 async def create_job(context: Context, data: CreateJob, *, by: Principal) -> JobView:
     """Write a job; it is a draft."""
-    content = _content(context, msgspec.structs.asdict(data))
-    now = clock.now()
-    job = JobDocument(id=new_id(), hirer_id=by.user_id, created_at=now, updated_at=now, trades=[], terms=[], **content)
-    job.trades, job.terms = _trades(job), _terms(job)
+    job = new_job(checked_content(context, msgspec.structs.asdict(data)), by=by)
 
     async def change() -> JobView:
         await documents.insert_job(job)
@@ -62,6 +59,14 @@ async def create_job(context: Context, data: CreateJob, *, by: Principal) -> Job
         return mapping.job_view(job)
 
     return await context.mongo.transact(change)
+
+
+def new_job(content: dict[str, Any], *, by: Principal) -> JobDocument:
+    """A draft with this checked content, not stored yet."""
+    now = clock.now()
+    job = JobDocument(id=new_id(), hirer_id=by.user_id, created_at=now, updated_at=now, trades=[], terms=[], **content)
+    found: JobDocument = job.model_copy(update=search_fields(job))
+    return found
 
 
 async def get_job(job_id: str, *, viewer_id: str | None) -> JobView:
@@ -83,7 +88,7 @@ async def update_job(context: Context, job_id: str, data: UpdateJob, *, version:
     given = {name: value for name, value in msgspec.structs.asdict(data).items() if value is not UNSET}
     if not given:
         raise BadInput("There is nothing to change.")
-    content = _content(context, given)
+    content = checked_content(context, given)
 
     async def change() -> JobDocument:
         found = await documents.get_own_job(job_id, hirer_id=by.user_id)
@@ -96,7 +101,7 @@ async def update_job(context: Context, job_id: str, data: UpdateJob, *, version:
         now = clock.now()
         after = found.model_copy(update=content)
         changes = {name: _plain(value) for name, value in content.items()}
-        changes |= {"terms": _terms(after), "trades": _trades(after), "updated_at": now}
+        changes |= {**search_fields(after), "updated_at": now}
         if after.status is JobStatus.OPEN and "application_deadline" in given:
             changes["expires_at"] = _expiry(context, after, now=now)
         job = await documents.update_job(
@@ -246,7 +251,7 @@ async def _why_not(job_id: str, by: Principal) -> KelmahError:
     return JobNotFound() if job is None else IllegalStep.of("job", job.status)
 
 
-def _content(context: Context, given: dict[str, Any]) -> dict[str, Any]:
+def checked_content(context: Context, given: dict[str, Any]) -> dict[str, Any]:
     """The checked fields of a job, as they are stored."""
     content: dict[str, Any] = {}
     if "title" in given:
@@ -294,6 +299,11 @@ def _place(given: Location) -> Place:
         region_key=words.region_key(region, field="location.region"),
         point=Point(coordinates=given.coordinates),
     )
+
+
+def search_fields(job: JobDocument) -> dict[str, list[str]]:
+    """What searches go by."""
+    return {"terms": _terms(job), "trades": _trades(job)}
 
 
 def _terms(job: JobDocument) -> list[str]:

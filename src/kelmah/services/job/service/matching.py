@@ -9,6 +9,7 @@ from kelmah.contracts.user import WorkerFacts
 from kelmah.kit import clock
 from kelmah.kit.context import Principal
 from kelmah.kit.errors import NotFound
+from kelmah.kit.nearest import Circle
 from kelmah.services.job import mapping
 from kelmah.services.job.documents import applications as application_documents
 from kelmah.services.job.documents import contracts as contract_documents
@@ -45,8 +46,7 @@ async def recommend_jobs(context: Context, *, by: Principal, limit: int) -> Page
     rows = await search_documents.open_for_trades(
         {one for trade in offered.skills for one in ranking.related(trade)},
         not_of=by.user_id,
-        near=offered.place,
-        radius_m=MAX_RADIUS_KM * 1000,
+        near=None if offered.place is None else Circle(*offered.place, MAX_RADIUS_KM * 1000),
         limit=CANDIDATES,
     )
     applied = await application_documents.jobs_applied_to([row.id for row in rows], worker_id=by.user_id)
@@ -106,6 +106,8 @@ def _offer(worker: WorkerFacts, load: Workload) -> Offer:
         completed=load.completed,
         active=load.active,
         is_available=worker.is_available,
+        free_on=worker.free_on,
+        response_rate_percent=worker.response_rate_percent,
     )
 
 

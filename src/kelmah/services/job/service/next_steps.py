@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from kelmah.contracts.job import ContractStatus, MilestoneStatus, NextStep, NextSteps
+from kelmah.contracts.job import BookingStatus, ContractStatus, MilestoneStatus, NextStep, NextSteps
 from kelmah.kit.context import Principal
 from kelmah.services.job.documents.contracts import ContractDocument, Milestone
 from kelmah.services.job.service.contracts import own_contract
@@ -18,6 +18,9 @@ _STEPS = {
 }
 
 
+_REFUSED = "The worker is not free at the agreed time: agree another time by an amendment, or cancel."
+
+
 async def next_steps(contract_id: str, *, by: Principal) -> NextSteps:
     """What happens next, for either side of the contract."""
     contract = await own_contract(contract_id, by)
@@ -26,6 +29,8 @@ async def next_steps(contract_id: str, *, by: Principal) -> NextSteps:
 
 
 def _steps(contract: ContractDocument) -> Iterator[NextStep]:
+    if contract.status is ContractStatus.OFFERED:
+        yield NextStep(by="worker", action="answer_offer", text="The worker accepts or declines the offer.")
     if contract.status is ContractStatus.AWAITING_SIGNATURES:
         for side, signature in (("hirer", contract.hirer_signature), ("worker", contract.worker_signature)):
             if signature is None:
@@ -35,6 +40,9 @@ def _steps(contract: ContractDocument) -> Iterator[NextStep]:
     if contract.amendment is not None:
         other = "worker" if contract.amendment.proposed_by == contract.hirer_id else "hirer"
         yield NextStep(by=other, action="answer_amendment", text=f"The {other} signs or declines the amendment.")
+    if contract.booking is not None and contract.booking.status is BookingStatus.REFUSED:
+        for side in ("hirer", "worker"):
+            yield NextStep(by=side, action="agree_dates", text=_REFUSED)
     for milestone in contract.milestones:
         yield from _of_milestone(milestone)
 

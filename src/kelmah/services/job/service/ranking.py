@@ -7,7 +7,7 @@ mean, so that neither side makes up for the other. Who offers nothing of the tra
 import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import NamedTuple, TypeVar
 
 from kelmah.contracts import taxonomy
@@ -15,7 +15,14 @@ from kelmah.contracts.common import Money
 
 #: Side → feature → weight. The weights of a side sum to 1000; docs/matching.md says why each is what it is.
 WEIGHTS: Mapping[str, Mapping[str, int]] = {
-    "hirer": {"skills": 450, "reputation": 250, "distance": 150, "experience": 150},
+    "hirer": {
+        "skills": 400,
+        "reputation": 225,
+        "distance": 125,
+        "experience": 100,
+        "availability": 100,
+        "response": 50,
+    },
     "worker": {"budget": 400, "distance": 350, "load": 150, "recency": 100},
 }
 #: The value of a feature that nothing is known of: neither a reward nor a punishment.
@@ -34,6 +41,11 @@ HOURS_OF_A_DAY = 8
 FRESH_DAYS = 30
 #: What newcomers without a review are taken for, in thousandths of five stars: about 3.5.
 NEWCOMER_REPUTATION = 700
+#: Days from today that are looked at for free ones, and how many of them are enough: for a job, and for an urgent one.
+SOON, ENOUGH_DAYS = 14, 5
+SOON_IF_URGENT, ENOUGH_DAYS_IF_URGENT = 3, 1
+#: Percent of answered messages from which on it is worth a word.
+ANSWERS_WELL = 80
 #: Contracts at the same time at which a worker has no hand free.
 FULL_LOAD = 4
 #: In each ten places of a list, the one that the best newcomer gets if the ten would show none.
@@ -69,6 +81,8 @@ class Offer:
     completed: int = 0
     active: int = 0
     is_available: bool = True
+    free_on: Collection[date] | None = None
+    response_rate_percent: int | None = None
 
 
 class Feature(NamedTuple):
@@ -99,6 +113,8 @@ def fit(need: Need, offer: Offer, *, now: datetime) -> Score | None:
             "distance": distance(km),
             "reputation": reputation(offer.rating_milli, offer.review_count),
             "experience": experience(offer.completed),
+            "availability": availability(need.urgent, offer.free_on, now.date()),
+            "response": response(offer.response_rate_percent),
             "budget": budget(need.budget, offer.hourly_rate),
             "load": load(offer.active),
             "recency": recency(need, offer, km, now),
@@ -195,6 +211,22 @@ def experience(completed: int) -> Feature:
     """Work done on Kelmah; each further contract says less than the one before."""
     noun = "contract" if completed == 1 else "contracts"
     return Feature(1000 * (completed + 3) // (completed + 8), f"Completed {completed} {noun}" if completed else None)
+
+
+def availability(urgent: bool, free_on: Collection[date] | None, today: date) -> Feature:
+    """Free days soon; a few are enough, and an urgent job needs one at once."""
+    if free_on is None:
+        return Feature(UNKNOWN)
+    soon, enough = (SOON_IF_URGENT, ENOUGH_DAYS_IF_URGENT) if urgent else (SOON, ENOUGH_DAYS)
+    free = sum(0 <= (day - today).days < soon for day in set(free_on))
+    return Feature(1000 * min(free, enough) // enough, f"Free on {free} of the next {soon} days" if free else None)
+
+
+def response(rate_percent: int | None) -> Feature:
+    """How many of those who write first are answered."""
+    if rate_percent is None:
+        return Feature(UNKNOWN)
+    return Feature(10 * rate_percent, f"Answers {rate_percent} % of messages" if rate_percent >= ANSWERS_WELL else None)
 
 
 def load(active: int) -> Feature:

@@ -1,5 +1,6 @@
 """Search of open jobs: by words, trades, place, region and budget; with the reasons for each hit, and counts."""
 
+from collections import Counter
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -9,10 +10,11 @@ from kelmah.contracts import taxonomy
 from kelmah.contracts.common import Latitude, Longitude, Page
 from kelmah.contracts.job import Facet, JobFacets, JobSuggestions, JobView, Why
 from kelmah.kit.errors import BadInput
+from kelmah.kit.nearest import Circle
 from kelmah.kit.pagination import page, read_cursor
 from kelmah.services.job import mapping
 from kelmah.services.job.documents import search as documents
-from kelmah.services.job.documents.search import MAX_COUNTED, Amount, Distance, JobFilter, JobRow
+from kelmah.services.job.documents.search import Amount, JobFilter, JobRow
 from kelmah.services.job.service import lexicon, words
 from kelmah.services.job.service.lexicon import Wanted
 from kelmah.services.job.service.paging import position
@@ -24,6 +26,7 @@ MAX_RADIUS_KM = 500.0
 #: Words of a query that are looked at; more are refused.
 MAX_WORDS = 10
 _SUGGESTIONS = 10
+_FACET_VALUES = 50
 #: What a word of the query counts by where a job has it.
 _POINTS = {"title": 500, "trade": 300, "place": 100, "description": 100}
 
@@ -63,10 +66,9 @@ async def search_jobs(settings: JobSettings, asked: JobSearch, *, cursor: str | 
     def view(row: JobRow) -> JobView:
         return mapping.job_view(row, distance_m=row.distance_m, why=why(row, wanted, fits) if asked.explain else None)
 
-    if asked.sort is Sort.NEAREST:
-        values = read_cursor(cursor, (float, str))
-        after = None if values is None else Distance(*values)
-        found = await documents.nearest_open(fits, after=after, limit=limit + 1)
+    if asked.sort is Sort.NEAREST and fits.near is not None:
+        after = read_cursor(cursor, (int, str))
+        found = await documents.nearest_open(fits, fits.near, after=after, limit=limit + 1)
         return page(found, limit, view=view, last=lambda one: (one.distance_m, one.id))
     if asked.sort is Sort.BUDGET:
         values = read_cursor(cursor, (int, str))
@@ -83,16 +85,21 @@ async def count_jobs(settings: JobSettings, asked: JobSearch) -> JobFacets:
     counts = await documents.count_facets(job_filter(asked, await _wanted_words(asked.q)))
     names = taxonomy.skills()
     return JobFacets(
-        count=min(counts.counted, MAX_COUNTED),
-        is_complete=counts.counted <= MAX_COUNTED,
+        count=counts.counted,
+        is_complete=counts.counted < documents.MAX_COUNTED,
         urgent=counts.urgent,
         trades=[
-            Facet(value=one.value, name=names[one.value].name, count=one.count)
-            for one in counts.trades
-            if one.value in names
+            Facet(value=value, name=names[value].name, count=count)
+            for value, count in _most(counts.trades)
+            if value in names
         ],
-        regions=[Facet(value=one.value, name=one.value, count=one.count) for one in counts.regions],
+        regions=[Facet(value=value, name=value, count=count) for value, count in _most(counts.regions)],
     )
+
+
+def _most(counts: Counter[str]) -> list[tuple[str, int]]:
+    """The most frequent values, twins in the order of the alphabet."""
+    return sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))[:_FACET_VALUES]
 
 
 async def suggest(typed: str) -> JobSuggestions:
@@ -129,6 +136,7 @@ def job_filter(asked: JobSearch, wanted: list[Wanted]) -> JobFilter:
     Raises:
         BadInput: a trade is unknown or a place is none; names it.
     """
+    place = _place(asked.near)
     skills = {words.trade("skill", one) for one in asked.skill}
     return JobFilter(
         stems=[one.stems for one in wanted],
@@ -139,8 +147,7 @@ def job_filter(asked: JobSearch, wanted: list[Wanted]) -> JobFilter:
         min_budget=asked.min_budget,
         max_budget=asked.max_budget,
         urgent=asked.urgent,
-        near=_place(asked.near),
-        radius_m=(asked.radius_km or DEFAULT_RADIUS_KM) * 1000,
+        near=None if place is None else Circle(*place, (asked.radius_km or DEFAULT_RADIUS_KM) * 1000),
     )
 
 

@@ -16,7 +16,8 @@ from kelmah.contracts.job import (
 StatusT = TypeVar("StatusT", bound=StrEnum)
 
 JOB_TRANSITIONS: Mapping[JobStatus, frozenset[JobStatus]] = {
-    JobStatus.DRAFT: frozenset({JobStatus.OPEN}),
+    # The job of a direct offer is never open: it is in progress as soon as it is there.
+    JobStatus.DRAFT: frozenset({JobStatus.OPEN, JobStatus.IN_PROGRESS}),
     JobStatus.OPEN: frozenset({JobStatus.PAUSED, JobStatus.EXPIRED, JobStatus.IN_PROGRESS, JobStatus.CANCELLED}),
     JobStatus.PAUSED: frozenset({JobStatus.OPEN, JobStatus.CANCELLED}),
     # Those who applied in time can still be accepted.
@@ -54,6 +55,8 @@ INVITATION_TRANSITIONS: Mapping[InvitationStatus, frozenset[InvitationStatus]] =
 }
 
 CONTRACT_TRANSITIONS: Mapping[ContractStatus, frozenset[ContractStatus]] = {
+    # Made from a template for one worker; an accepted application starts at the next.
+    ContractStatus.OFFERED: frozenset({ContractStatus.AWAITING_SIGNATURES, ContractStatus.CANCELLED}),
     ContractStatus.AWAITING_SIGNATURES: frozenset({ContractStatus.ACTIVE, ContractStatus.CANCELLED}),
     ContractStatus.ACTIVE: frozenset({ContractStatus.COMPLETED, ContractStatus.CANCELLED}),
     ContractStatus.COMPLETED: frozenset(),

@@ -3,7 +3,7 @@
 A conversation of two holds everything a list shows in one document; shard key `_id`.
 """
 
-from collections.abc import Collection
+from collections.abc import AsyncIterator, Collection
 from datetime import datetime
 from typing import Any, ClassVar
 
@@ -15,6 +15,7 @@ from pymongo.errors import DuplicateKeyError
 from kelmah.contracts.messaging import ConversationKind
 from kelmah.kit.ids import new_id
 from kelmah.kit.mongo import change, session
+from kelmah.kit.projections import Difference, Row
 
 _EPOCH = "epoch"
 
@@ -237,3 +238,35 @@ async def known_among(user_ids: Collection[str], *, user_id: str) -> set[str]:
     ]
     cursor = await ConversationDocument.get_pymongo_collection().aggregate(pipeline)
     return {row["_id"] for row in await cursor.to_list()} | (wanted & {user_id})
+
+
+async def counts() -> AsyncIterator[tuple[str, Row]]:
+    """What unread counts are made of, by conversation: its last message, and own messages after the mark."""
+    rows = ConversationDocument.get_pymongo_collection().find({}, {"last_sequence": 1, "participants": 1})
+    async for row in rows.sort("_id", ASCENDING):
+        own = {one["user_id"]: one["own_unread"] for one in row["participants"] if one.get("own_unread")}
+        yield row["_id"], {"last_sequence": row["last_sequence"], "own_unread": own}
+
+
+async def read_mark(conversation_id: str, *, user_id: str) -> int:
+    """How far a participant has read."""
+    row = await ConversationDocument.get_pymongo_collection().find_one(
+        {"_id": conversation_id}, {"participants": {"$elemMatch": {"user_id": user_id}}}
+    )
+    return int(row["participants"][0].get("read_up_to", 0)) if row and row.get("participants") else 0
+
+
+async def set_counts(difference: Difference) -> bool:
+    """Mend what `counts` gives. False when somebody wrote or read meanwhile, or the conversation is not there."""
+    due = difference.due or {"last_sequence": 0}
+    conversation = await ConversationDocument.find_one({"_id": difference.key})
+    if conversation is None or difference.found is None:
+        return False
+    before = conversation.model_dump()["participants"]
+    own = due.get("own_unread") or {}
+    after = [one | {"own_unread": own.get(one["user_id"], 0)} for one in before]
+    written = await ConversationDocument.get_pymongo_collection().update_one(
+        {"_id": difference.key, "last_sequence": difference.found["last_sequence"], "participants": before},
+        {"$set": {"last_sequence": due["last_sequence"], "participants": after}},
+    )
+    return written.modified_count == 1

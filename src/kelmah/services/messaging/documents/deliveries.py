@@ -179,6 +179,13 @@ async def subscriptions_of(user_id: str) -> list[PushSubscriptionDocument]:
     return await PushSubscriptionDocument.find({"user_id": user_id}).sort("-created_at").to_list()
 
 
+async def forget_person(user_id: str) -> None:
+    """Remove a person's settings, phone, browsers and the log of what went out."""
+    await DeliverySettingsDocument.get_pymongo_collection().delete_one({"_id": user_id})
+    for model in (PushSubscriptionDocument, DeliveryDocument):
+        await model.get_pymongo_collection().delete_many({"user_id": user_id})
+
+
 async def drop_subscriptions(*, user_id: str, ids: Collection[str] | None = None, session_id: str | None = None) -> int:
     """Forget browsers of a person: these, or those of one session."""
     query: dict[str, Any] = {"user_id": user_id}

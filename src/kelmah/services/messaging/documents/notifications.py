@@ -112,6 +112,11 @@ async def list_for(
     return await NotificationDocument.find(query).sort("-at", "-_id").limit(limit).to_list()
 
 
+async def forget_person(user_id: str) -> None:
+    """Remove a person's notifications."""
+    await NotificationDocument.get_pymongo_collection().delete_many({"user_id": user_id})
+
+
 async def count_unread(user_id: str) -> int:
     """How many the person has not read."""
     return await NotificationDocument.get_pymongo_collection().count_documents(

@@ -87,6 +87,11 @@ async def unblock(user_id: str, blocked_id: str) -> bool:
     return result.deleted_count == 1
 
 
+async def forget_blocks(user_id: str) -> None:
+    """Remove the blocks that a person made."""
+    await BlockDocument.get_pymongo_collection().delete_many({"user_id": user_id})
+
+
 async def list_blocks(user_id: str, *, after: tuple[datetime, str] | None, limit: int) -> list[BlockDocument]:
     """Whom a person blocked, newest first."""
     query: dict[str, Any] = {"user_id": user_id}

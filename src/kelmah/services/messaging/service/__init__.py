@@ -6,6 +6,7 @@ from kelmah.services.messaging.service.attachments import (
     open_attachment,
     upload_attachment,
 )
+from kelmah.services.messaging.service.audience import NOTICES
 from kelmah.services.messaging.service.changes import (
     delete_message,
     edit_message,
@@ -23,6 +24,7 @@ from kelmah.services.messaging.service.conversations import (
     note_typing,
 )
 from kelmah.services.messaging.service.deliveries import send_delivery, send_digest
+from kelmah.services.messaging.service.lifecycle import on_account_deleted
 from kelmah.services.messaging.service.links import unsubscribe
 from kelmah.services.messaging.service.messages import (
     Missing,
@@ -32,22 +34,10 @@ from kelmah.services.messaging.service.messages import (
     send_message,
 )
 from kelmah.services.messaging.service.notices import (
-    on_application_accepted,
+    notify,
     on_application_received,
-    on_application_rejected,
     on_contract_signed,
-    on_dispute_raised,
-    on_dispute_resolved,
-    on_escrow_funded,
-    on_escrow_refunded,
-    on_escrow_released,
     on_message_sent,
-    on_milestone_approved,
-    on_milestone_changes_requested,
-    on_milestone_submitted,
-    on_password_changed,
-    on_payment_processed,
-    on_review_revealed,
     on_session_revoked,
 )
 from kelmah.services.messaging.service.notifications import (
@@ -66,6 +56,7 @@ from kelmah.services.messaging.service.presence import (
     note_activity,
     refresh_presence,
 )
+from kelmah.services.messaging.service.projections import projections
 from kelmah.services.messaging.service.rooms import join_support, list_support
 from kelmah.services.messaging.service.safety import (
     block,
@@ -98,6 +89,7 @@ from kelmah.services.messaging.service.uploads import (
 )
 
 __all__ = [
+    "NOTICES",
     "REFRESH_S",
     "Context",
     "Download",
@@ -138,25 +130,15 @@ __all__ = [
     "missing_since",
     "note_activity",
     "note_typing",
-    "on_application_accepted",
+    "notify",
+    "on_account_deleted",
     "on_application_received",
-    "on_application_rejected",
     "on_contract_signed",
-    "on_dispute_raised",
-    "on_dispute_resolved",
-    "on_escrow_funded",
-    "on_escrow_refunded",
-    "on_escrow_released",
     "on_message_sent",
-    "on_milestone_approved",
-    "on_milestone_changes_requested",
-    "on_milestone_submitted",
-    "on_password_changed",
-    "on_payment_processed",
-    "on_review_revealed",
     "on_session_revoked",
     "open_attachment",
     "page_for",
+    "projections",
     "prove_phone",
     "purge_message",
     "push_key",

@@ -20,6 +20,7 @@ from kelmah.kit import clock
 from kelmah.kit.context import Principal
 from kelmah.kit.errors import BadInput
 from kelmah.kit.ids import new_id
+from kelmah.kit.leaks import flags_of
 from kelmah.kit.pagination import page, read_cursor
 from kelmah.kit.text import clean_text
 from kelmah.services.messaging import mapping
@@ -43,7 +44,6 @@ from kelmah.services.messaging.errors import (
     WritingRestricted,
 )
 from kelmah.services.messaging.service.context import Context
-from kelmah.services.messaging.service.leaks import flags_of
 
 #: Between two people who may have no contract.
 PRIVATE = frozenset({ConversationKind.DIRECT, ConversationKind.JOB})

@@ -29,8 +29,12 @@ from kelmah.services.messaging.service.context import Context, charge
 
 #: Text messages cost money, and a code sent to somebody else's number is a nuisance.
 CODES = Limit("phone-codes", quota=5, window_s=86_400, burst=3)
+#: By whomever: one number gets no more than this.
+CODES_TO_A_NUMBER = Limit("phone-codes-number", quota=5, window_s=86_400, burst=3)
 CODE_LASTS = timedelta(minutes=10)
 CODE_TRIES = 5
+#: 23 bits.
+CODE_DIGITS = 7
 MAX_BROWSERS = 20
 
 
@@ -76,7 +80,8 @@ async def send_phone_code(context: Context, new: PhoneToProve, *, by: Principal)
     except ValueError as error:
         raise BadInput.of("phone", str(error)) from None
     await charge(context, CODES, by.user_id)
-    code = f"{secrets.randbelow(1_000_000):06}"
+    await charge(context, CODES_TO_A_NUMBER, context.ring.blind_index(phone, context=b"messaging.phone"))
+    code = f"{secrets.randbelow(10**CODE_DIGITS):0{CODE_DIGITS}}"
     proof = PhoneProof(
         phone=context.ring.seal(phone, context=_phone_context(by.user_id)),
         code=_code_digest(context, by.user_id, code),

@@ -33,6 +33,82 @@ TEXTS: dict[str, dict[str, Text]] = {
         "en": Text("Application not chosen", "The hirer decided on somebody else this time."),
         "fr": Text("Candidature non retenue", "Le client a choisi quelqu'un d'autre cette fois-ci."),
     },
+    Kind.APPLICATION_SHORTLISTED: {
+        "en": Text("Application shortlisted", "The hirer put your application on the short list."),
+        "fr": Text("Candidature présélectionnée", "Le client a retenu votre candidature dans sa présélection."),
+    },
+    Kind.APPLICATION_WITHDRAWN: {
+        "en": Text("Application withdrawn", "A worker took an application to your job back."),
+        "fr": Text("Candidature retirée", "Un artisan a retiré sa candidature à votre offre."),
+    },
+    Kind.COUNTER_OFFER_MADE: {
+        "en": Text("Counter-offer", "The hirer offers you other terms. Take them or leave them."),
+        "fr": Text("Contre-proposition", "Le client vous propose d'autres conditions. Acceptez-les ou refusez-les."),
+    },
+    Kind.COUNTER_OFFER_TAKEN: {
+        "en": Text("Counter-offer taken", "The worker took your terms. You can accept the application now."),
+        "fr": Text("Contre-proposition acceptée", "L'artisan accepte vos conditions. Acceptez sa candidature."),
+    },
+    Kind.COUNTER_OFFER_LEFT: {
+        "en": Text("Counter-offer declined", "The worker did not take your terms. The application stands as it was."),
+        "fr": Text("Contre-proposition refusée", "L'artisan refuse vos conditions. Sa candidature reste inchangée."),
+    },
+    Kind.JOB_INVITATION: {
+        "en": Text("You are invited", "A hirer asks you to apply to a job."),
+        "fr": Text("Vous êtes invité", "Un client vous invite à postuler à une offre."),
+    },
+    Kind.INVITATION_DECLINED: {
+        "en": Text("Invitation declined", "A worker that you invited does not want the job."),
+        "fr": Text("Invitation refusée", "Un artisan que vous avez invité a décliné l'offre."),
+    },
+    Kind.JOB_ALERT: {
+        "en": Text("A job for you", "A new job may be something for you."),
+        "fr": Text("Une offre pour vous", "Une nouvelle offre pourrait vous convenir."),
+    },
+    Kind.JOB_EXPIRED: {
+        "en": Text("Time for applications is over", "Accept one of the applications or publish the job again."),
+        "fr": Text("Fin des candidatures", "Choisissez une candidature ou republiez votre offre."),
+    },
+    Kind.CONTRACT_TERMS_CHANGED: {
+        "en": Text("Contract terms changed", "The other side changed the terms. Read them and sign again."),
+        "fr": Text("Contrat modifié", "L'autre partie a modifié le contrat. Relisez-le et signez-le à nouveau."),
+    },
+    Kind.CONTRACT_OFFERED: {
+        "en": Text("A contract is offered to you", "A hirer offers you work. Read the contract, accept or decline."),
+        "fr": Text("Un contrat vous est proposé", "Un client vous propose un travail. Acceptez ou refusez."),
+    },
+    Kind.CONTRACT_OFFER_TAKEN: {
+        "en": Text("Offer accepted", "The worker accepted your offer. Both sides sign now."),
+        "fr": Text("Offre acceptée", "L'artisan a accepté votre offre. Les deux parties signent maintenant."),
+    },
+    Kind.CONTRACT_OFFER_DECLINED: {
+        "en": Text("Offer declined", "The worker declined your offer. You can publish the job for all."),
+        "fr": Text("Offre refusée", "L'artisan a refusé votre offre. Vous pouvez la publier pour tous."),
+    },
+    Kind.BOOKING_REFUSED: {
+        "en": Text("Other dates needed", "The worker is not free at the agreed time. Agree another time, or cancel."),
+        "fr": Text("Autres dates nécessaires", "L'artisan n'est pas libre. Convenez d'autres dates ou annulez."),
+    },
+    Kind.CONTRACT_CANCELLED: {
+        "en": Text("Contract cancelled", "The other side cancelled the contract."),
+        "fr": Text("Contrat annulé", "L'autre partie a annulé le contrat."),
+    },
+    Kind.CONTRACT_COMPLETED: {
+        "en": Text("Contract completed", "The contract is completed. You can review each other now."),
+        "fr": Text("Contrat terminé", "Le contrat est terminé. Vous pouvez maintenant laisser un avis."),
+    },
+    Kind.AMENDMENT_PROPOSED: {
+        "en": Text("Change proposed", "The other side proposes to change the contract. Sign or decline."),
+        "fr": Text("Avenant proposé", "L'autre partie propose de modifier le contrat. Signez ou refusez."),
+    },
+    Kind.AMENDMENT_SIGNED: {
+        "en": Text("Change signed", "The other side signed the change. It is part of the contract now."),
+        "fr": Text("Avenant signé", "L'autre partie a signé l'avenant. Il fait désormais partie du contrat."),
+    },
+    Kind.AMENDMENT_DROPPED: {
+        "en": Text("Change dropped", "The other side dropped the change. The contract stands as it was."),
+        "fr": Text("Avenant abandonné", "L'autre partie a renoncé à l'avenant. Le contrat reste inchangé."),
+    },
     Kind.CONTRACT_SIGNED: {
         "en": Text("Contract signed by the other side", "The other side signed the contract. It waits for you."),
         "fr": Text("Contrat signé par l'autre partie", "L'autre partie a signé le contrat. Il attend votre signature."),
@@ -97,12 +173,28 @@ TEXTS: dict[str, dict[str, Text]] = {
         "en": Text("You were reviewed", "A review of you is public now."),
         "fr": Text("Vous avez reçu un avis", "Un avis sur vous est maintenant public."),
     },
+    Kind.REVIEW_HELD: {
+        "en": Text("Your review is being checked", "A moderator reads your review before it becomes public."),
+        "fr": Text("Votre avis est vérifié", "Un modérateur lit votre avis avant sa publication."),
+    },
+    Kind.REVIEW_DECIDED: {
+        "en": Text("A moderator decided on a review", "See the decision and why. You can appeal within 30 days."),
+        "fr": Text("Un modérateur s'est prononcé sur un avis", "Voyez la décision et sa raison. Recours : 30 jours."),
+    },
 }  # fmt: skip
 
 _WHY_ROLES: dict[str, dict[str, str]] = {
     Topic.APPLICATIONS: {
         "en": "it is about a job of yours or one that you applied to",
         "fr": "il s'agit de votre offre ou de votre candidature",
+    },
+    Topic.INVITATIONS: {
+        "en": "a hirer invited you, or you invited a worker",
+        "fr": "un client vous a invité, ou vous avez invité un artisan",
+    },
+    Topic.RECOMMENDATIONS: {
+        "en": "the job is urgent and near you, or fits a search that you saved",
+        "fr": "l'offre est urgente et proche de vous, ou correspond à une recherche enregistrée",
     },
     Topic.CONTRACTS: {"en": "you are a side of the contract", "fr": "vous êtes partie au contrat"},
     Topic.MILESTONES: {"en": "you are a side of the contract", "fr": "vous êtes partie au contrat"},
@@ -112,7 +204,7 @@ _WHY_ROLES: dict[str, dict[str, str]] = {
         "en": "somebody wrote to you and it is unread",
         "fr": "quelqu'un vous a écrit et le message n'est pas lu",
     },
-    Topic.REVIEWS: {"en": "the review is about you", "fr": "l'avis vous concerne"},
+    Topic.REVIEWS: {"en": "the review is by you or about you", "fr": "l'avis est de vous ou vous concerne"},
     Topic.SECURITY: {"en": "it is about your account's security", "fr": "il s'agit de la sécurité de votre compte"},
 }
 _FOOTER = {"en": "You get this because {why}. Kelmah: {url}", "fr": "Vous recevez ceci car {why}. Kelmah : {url}"}

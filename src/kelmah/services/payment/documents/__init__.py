@@ -1,10 +1,18 @@
 """The payment service's collections and every query over them."""
 
+from kelmah.services.payment.documents.bank import (
+    BankExportDocument,
+    BankLineDocument,
+    BankPayoutDocument,
+    BankStatementDocument,
+)
 from kelmah.services.payment.documents.chargebacks import ChargebackDocument
 from kelmah.services.payment.documents.deposits import DepositDocument
 from kelmah.services.payment.documents.escrows import DisputeDocument, EscrowDocument
+from kelmah.services.payment.documents.exceptions import ExceptionDocument
 from kelmah.services.payment.documents.ledger import AccountDocument, EntryDocument, Halt
 from kelmah.services.payment.documents.methods import MethodDocument
+from kelmah.services.payment.documents.parties import PartyDocument
 from kelmah.services.payment.documents.webhooks import WebhookDocument
 from kelmah.services.payment.documents.withdrawals import WithdrawalDocument
 
@@ -15,9 +23,15 @@ DOCUMENTS = (
     EscrowDocument,
     DisputeDocument,
     MethodDocument,
+    PartyDocument,
     WebhookDocument,
     WithdrawalDocument,
     ChargebackDocument,
+    BankStatementDocument,
+    BankLineDocument,
+    BankPayoutDocument,
+    BankExportDocument,
+    ExceptionDocument,
     Halt,
 )
 

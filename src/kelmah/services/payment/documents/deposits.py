@@ -52,7 +52,7 @@ OPEN = frozenset({DepositStatus.PENDING, DepositStatus.REQUIRES_ACTION, DepositS
 class DepositDocument(Document):
     """A payment into a wallet. `provider_ref` is stored before the provider is told to charge.
 
-    `method` and `customer` are the provider's names, encrypted.
+    `method` and `customer` are the provider's names, encrypted. `escrow_id` is what it is meant to fund.
     """
 
     id: str  # type: ignore[assignment]  # ours, not an ObjectId
@@ -62,6 +62,7 @@ class DepositDocument(Document):
     amount: int
     currency: str
     method_id: str | None
+    escrow_id: str | None = None
     method: str
     customer: str | None
     status: DepositStatus
@@ -107,6 +108,12 @@ async def find_by_request(request_id: str) -> DepositDocument | None:
 async def find_by_provider_ref(provider: str, provider_ref: str) -> DepositDocument | None:
     """The deposit that a provider's payment belongs to."""
     return await DepositDocument.find_one({"provider": provider, "provider_ref": provider_ref}, session=session())
+
+
+async def has_unknown(user_id: str, amount: int, currency: str) -> bool:
+    """Whether a person may have paid such an amount without our knowing yet."""
+    query = {"user_id": user_id, "status": DepositStatus.UNKNOWN, "amount": amount, "currency": currency}
+    return await _collection().find_one(query, session=session()) is not None
 
 
 async def set_provider_ref(deposit_id: str, provider_ref: str) -> bool:

@@ -8,24 +8,40 @@ from pymongo import ASCENDING, DESCENDING, IndexModel, ReturnDocument
 from pymongo.errors import DuplicateKeyError
 
 from kelmah.contracts.payment import DisputeStatus, EscrowStatus
-from kelmah.kit import clock
+from kelmah.kit import clock, mongo
 from kelmah.kit.mongo import session
 from kelmah.services.payment.errors import EscrowExists
 
-#: The legal steps. Money leaves an escrow by release, refund or ruling, once.
+#: The legal steps. A payment that is under way funds it, or does not; money leaves by release, refund or ruling.
 TRANSITIONS: dict[EscrowStatus, frozenset[EscrowStatus]] = {
-    EscrowStatus.FUNDED: frozenset({EscrowStatus.RELEASED, EscrowStatus.REFUNDED, EscrowStatus.DISPUTED}),
+    EscrowStatus.PENDING: frozenset({EscrowStatus.FUNDED, EscrowStatus.VOIDED, EscrowStatus.EXPIRED}),
+    EscrowStatus.FUNDED: frozenset(
+        {EscrowStatus.RELEASED, EscrowStatus.REFUNDED, EscrowStatus.DISPUTED, EscrowStatus.SETTLED}
+    ),
     EscrowStatus.DISPUTED: frozenset({EscrowStatus.SETTLED}),
     EscrowStatus.RELEASED: frozenset(),
     EscrowStatus.REFUNDED: frozenset(),
     EscrowStatus.SETTLED: frozenset(),
+    EscrowStatus.VOIDED: frozenset(),
+    EscrowStatus.EXPIRED: frozenset(),
 }
 #: Money is still inside.
 HOLDING = (EscrowStatus.FUNDED, EscrowStatus.DISPUTED)
+#: It came to nothing, so that the milestone can be funded anew.
+FREE = (EscrowStatus.REFUNDED, EscrowStatus.VOIDED, EscrowStatus.EXPIRED)
+
+
+#: Nothing was released yet, or something was; SETTLED is otherwise reached from a dispute alone.
+WHOLE: dict[str, Any] = {"released": {"$in": [0, None]}}
+STARTED: dict[str, Any] = {"released": {"$gt": 0}, "status": EscrowStatus.FUNDED}
 
 
 class EscrowDocument(Document):
-    """Money held for a milestone. `claims_milestone` until it is refunded: the milestone is not funded twice."""
+    """Money held for a milestone. `claims_milestone` unless it came to nothing: no milestone is funded twice.
+
+    `released` is what was paid out so far before fee and tax, in `releases` parts; `deposit_id` the payment that
+    funds it, if it does not come from the wallet.
+    """
 
     id: str  # type: ignore[assignment]  # ours, not an ObjectId
     contract_id: str
@@ -37,11 +53,23 @@ class EscrowDocument(Document):
     status: EscrowStatus
     claims_milestone: bool = True
     fee_basis_points: int
+    tax_basis_points: int = 0
+    referral_basis_points: int = 0
+    referrer_id: str | None = None
+    deposit_id: str | None = None
+    released: int = 0
+    releases: int = 0
     worker_amount: int = 0
     fee_amount: int = 0
+    tax_amount: int = 0
     refunded_amount: int = 0
     created_at: datetime
     updated_at: datetime
+
+    @property
+    def held(self) -> int:
+        """What is still inside."""
+        return self.amount - self.released if self.status in HOLDING else 0
 
     class Settings:
         name = "escrows"
@@ -134,19 +162,25 @@ async def list_escrows(
     return await EscrowDocument.find(query).sort("-_id").limit(limit).to_list()
 
 
-async def list_funded(contract_id: str) -> list[EscrowDocument]:
-    """Escrows of a contract that hold money nobody quarrels over."""
+async def list_undisputed(contract_id: str) -> list[EscrowDocument]:
+    """Escrows of a contract that hold money nobody quarrels over, or wait for it."""
+    statuses = [EscrowStatus.FUNDED.value, EscrowStatus.PENDING.value]
     return await EscrowDocument.find(
-        {"contract_id": contract_id, "status": EscrowStatus.FUNDED.value}, session=session()
+        {"contract_id": contract_id, "status": {"$in": statuses}}, session=session()
     ).to_list()
 
 
+def holding_exactly(amount: int) -> dict[str, Any]:
+    """The condition that this much of an escrow is not released yet."""
+    return {"$expr": {"$eq": ["$amount", {"$add": [{"$ifNull": ["$released", 0]}, amount]}]}}
+
+
 async def move_escrow(
-    escrow_id: str, to: EscrowStatus, *, where: dict[str, str] | None = None
+    escrow_id: str, to: EscrowStatus, *, where: dict[str, Any] | None = None
 ) -> EscrowDocument | None:
     """Take a legal step of the escrow that is `where`. None when there is no such escrow in such a state.
 
-    A refund frees the milestone, so that it can be funded again.
+    What comes to nothing frees the milestone, so that it can be funded again.
     """
     sources = [status for status, targets in TRANSITIONS.items() if to in targets]
     row = await EscrowDocument.get_pymongo_collection().find_one_and_update(
@@ -155,7 +189,7 @@ async def move_escrow(
             "$set": {
                 "status": to,
                 "updated_at": clock.now(),
-                "claims_milestone": to is not EscrowStatus.REFUNDED,
+                "claims_milestone": to not in FREE,
             }
         },
         return_document=ReturnDocument.AFTER,
@@ -164,20 +198,44 @@ async def move_escrow(
     return EscrowDocument.model_validate(row) if row else None
 
 
-async def note_parts(escrow: EscrowDocument, *, worker: int, fee: int, hirer: int) -> EscrowDocument:
-    """Keep who got what of an escrow that was just moved, in the same transaction."""
-    parts = {"worker_amount": worker, "fee_amount": fee, "refunded_amount": hirer}
-    await EscrowDocument.get_pymongo_collection().update_one({"_id": escrow.id}, {"$set": parts}, session=session())
-    done: EscrowDocument = escrow.model_copy(update=parts)
+async def take_part(escrow_id: str, amount: int, *, where: dict[str, str]) -> EscrowDocument | None:
+    """Have a part of a funded escrow released, with a rest. None when there is no such escrow that holds more."""
+    return await mongo.change(
+        EscrowDocument,
+        {
+            "_id": escrow_id,
+            "status": EscrowStatus.FUNDED,
+            "$expr": {"$gt": ["$amount", {"$add": [{"$ifNull": ["$released", 0]}, amount]}]},
+        }
+        | where,
+        {"$set": {"updated_at": clock.now()}},
+    )
+
+
+async def note_parts(escrow: EscrowDocument, *, worker: int, fee: int, tax: int, hirer: int) -> EscrowDocument:
+    """Add who got what of an escrow that was just changed, in the same transaction."""
+    gross = worker + fee + tax
+    parts = {
+        "released": gross,
+        "releases": 1 if gross else 0,
+        "worker_amount": worker,
+        "fee_amount": fee,
+        "tax_amount": tax,
+        "refunded_amount": hirer,
+    }
+    await EscrowDocument.get_pymongo_collection().update_one({"_id": escrow.id}, {"$inc": parts}, session=session())
+    done: EscrowDocument = escrow.model_copy(
+        update={name: getattr(escrow, name) + value for name, value in parts.items()}
+    )
     return done
 
 
 async def held_by_escrow() -> dict[str, int]:
     """What each escrow that still holds money should hold, by its account."""
     rows = EscrowDocument.get_pymongo_collection().find(
-        {"status": {"$in": list(HOLDING)}}, {"amount": 1, "currency": 1}, session=session()
+        {"status": {"$in": list(HOLDING)}}, {"amount": 1, "currency": 1, "released": 1}, session=session()
     )
-    return {f"escrow:{row['_id']}:{row['currency']}": row["amount"] async for row in rows}
+    return {f"escrow:{row['_id']}:{row['currency']}": row["amount"] - row.get("released", 0) async for row in rows}
 
 
 async def insert_dispute(dispute: DisputeDocument) -> None:

@@ -33,7 +33,7 @@ from kelmah.services.payment.errors import AlreadyPosted, Halted, InsufficientFu
 #: Kinds of accounts that belong to one person or one escrow and may not be overdrawn.
 BOUNDED = frozenset({"wallet", "escrow"})
 #: Kinds of accounts of the platform itself.
-SYSTEM = frozenset({"fees", "clearing", "suspense", "transit", "chargebacks", "losses"})
+SYSTEM = frozenset({"fees", "clearing", "suspense", "transit", "chargebacks", "losses", "tax", "costs"})
 SLOTS = 16
 
 
@@ -105,6 +105,7 @@ class EntryDocument(Document):
             IndexModel([("reference", ASCENDING)], unique=True, name="reference"),
             IndexModel([("postings.account", ASCENDING), ("_id", DESCENDING)], name="account"),
             IndexModel([("postings.account", ASCENDING), ("at", ASCENDING)], name="account_at"),
+            IndexModel([("at", ASCENDING)], name="at"),
         ]
 
 
@@ -283,6 +284,12 @@ async def wallet_entries(accounts: list[str], *, before: str | None, limit: int)
     return await EntryDocument.find(query).sort("-_id").limit(limit).to_list()
 
 
+async def postings_between(account: str, since: datetime, until: datetime, *, limit: int) -> list[EntryDocument]:
+    """Entries that touch an account from an instant on and before another, the earliest first."""
+    query = {"postings.account": account, "at": {"$gte": since, "$lt": until}}
+    return await EntryDocument.find(query, session=session()).sort("at", "_id").limit(limit).to_list()
+
+
 async def balance(account: str) -> int:
     """What an account holds now."""
     rows = AccountDocument.get_pymongo_collection().find({"account": account}, session=session())
@@ -325,6 +332,35 @@ async def replay() -> dict[str, Replayed]:
     return {row["_id"]: Replayed(row["sum"], row["count"], row["highest"]) for row in await _aggregate(pipeline)}
 
 
+async def made_anew() -> AsyncIterator[tuple[str, dict[str, Any]]]:
+    """Every account document as its entries alone would make it, by its id."""
+    pipeline: list[dict[str, Any]] = [
+        {"$unwind": "$postings"},
+        {
+            "$group": {
+                "_id": "$postings.key",
+                "account": {"$first": "$postings.account"},
+                "currency": {"$first": "$postings.currency"},
+                "balance": {"$sum": "$postings.amount"},
+                # The greatest of pairs is the one with the greatest sequence, which no other has.
+                "last": {"$max": {"sequence": "$postings.sequence", "hash": "$hash"}},
+            }
+        },
+    ]
+    async for row in await EntryDocument.get_pymongo_collection().aggregate(pipeline, allowDiskUse=True):
+        yield (
+            row["_id"],
+            {
+                "account": row["account"],
+                "kind": row["account"].partition(":")[0],
+                "currency": row["currency"],
+                "balance": row["balance"],
+                "sequence": row["last"]["sequence"],
+                "head": row["last"]["hash"],
+            },
+        )
+
+
 async def unbalanced(limit: int = 100) -> list[str]:
     """References of entries whose postings do not sum to zero in some currency."""
     pipeline: list[dict[str, Any]] = [
@@ -344,6 +380,16 @@ async def unbalanced(limit: int = 100) -> list[str]:
 async def every_entry() -> AsyncIterator[EntryDocument]:
     """All entries, the earliest first."""
     async for entry in EntryDocument.find_all(session=session()).sort("_id"):
+        yield entry
+
+
+async def clearing_between(provider: str, since: datetime, until: datetime) -> AsyncIterator[EntryDocument]:
+    """Entries between two instants that touch what a provider owes us or took back, the earliest first."""
+    query = {
+        "at": {"$gte": since, "$lt": until},
+        "postings.account": {"$regex": f"^(clearing|chargebacks):{provider}:"},
+    }
+    async for entry in EntryDocument.find(query, session=session()).sort("_id"):
         yield entry
 
 

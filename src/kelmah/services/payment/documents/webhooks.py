@@ -1,7 +1,7 @@
 """Notices of providers, stored once each, as they came."""
 
 from datetime import datetime
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from beanie import Document
 from pymongo import ASCENDING, IndexModel
@@ -50,6 +50,26 @@ async def insert_webhook(webhook: WebhookDocument) -> None:
 async def find_webhook(webhook_id: str) -> WebhookDocument | None:
     """A stored notice."""
     return await WebhookDocument.get(webhook_id, session=session())
+
+
+async def list_webhooks(
+    *, provider: str | None, is_handled: bool | None, since: datetime | None, limit: int
+) -> list[WebhookDocument]:
+    """Stored notices, the latest first."""
+    query: dict[str, Any] = {} if provider is None else {"provider": provider}
+    if is_handled is not None:
+        query["handled_at"] = {"$ne": None} if is_handled else None
+    if since is not None:
+        query["received_at"] = {"$gte": since}
+    return await WebhookDocument.find(query).sort("-received_at").limit(limit).to_list()
+
+
+async def reopen_webhook(webhook_id: str) -> bool:
+    """Have a notice handled once more. Whether there is one."""
+    done = await WebhookDocument.get_pymongo_collection().update_one(
+        {"_id": webhook_id}, {"$set": {"handled_at": None, "outcome": None}}, session=session()
+    )
+    return bool(done.matched_count)
 
 
 async def finish_webhook(webhook_id: str, outcome: str) -> None:

@@ -4,12 +4,13 @@ A charge is made in two steps: `create` names it and moves nothing, `confirm` ta
 is stored, so that whatever happens during `confirm` can be asked about by name and is never tried under another.
 """
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from datetime import datetime
 from enum import StrEnum
 from typing import NamedTuple, Protocol
 
 from kelmah.contracts.common import Money
-from kelmah.contracts.payment import MethodKind
+from kelmah.contracts.payment import BankAccount, MethodKind
 
 
 class ChargeState(StrEnum):
@@ -36,6 +37,7 @@ class Charge(NamedTuple):
     client_secret: str | None = None
     failure_code: str | None = None
     action_url: str | None = None
+    pay_to: BankAccount | None = None
 
 
 class PayoutState(StrEnum):
@@ -103,6 +105,7 @@ class About(StrEnum):
     CHARGE = "charge"
     PAYOUT = "payout"
     CHARGEBACK = "chargeback"
+    FILE = "file"
     NOTHING = "nothing"
 
 
@@ -115,11 +118,33 @@ class Notice(NamedTuple):
     ref: str = ""
 
 
+class Movement(NamedTuple):
+    """What a provider booked of our money: `amount` more that it owes us, or less; it kept `fee` for itself.
+
+    `ours` is our name for what it is about, if the provider kept it, `ref` the provider's. A settlement is what it
+    sent to our own bank account.
+    """
+
+    id: str
+    ref: str
+    amount: int
+    currency: str
+    at: datetime
+    fee: int = 0
+    ours: str | None = None
+    is_settlement: bool = False
+
+
 class Terms(NamedTuple):
-    """What a provider takes: by currency, the least that it pays in and out, in minor units."""
+    """What a provider takes: by currency, the least that it pays in and out, in minor units.
+
+    Its fee on a payment in is at most `fee_basis_points` of it and `fee_fixed` minor units.
+    """
 
     pay_in: Mapping[str, int]
     pay_out: Mapping[str, int]
+    fee_basis_points: int = 0
+    fee_fixed: int = 0
 
 
 class ProviderRefusedError(Exception):
@@ -167,6 +192,9 @@ class PaymentProvider(Protocol):
 
     async def retrieve_chargeback(self, ref: str) -> Chargeback:
         """Where a chargeback stands now. Raises `ProviderRefusedError`: there is no such chargeback."""
+
+    def movements(self, since: datetime, until: datetime) -> AsyncIterator[Movement]:
+        """What the provider booked of our money between two instants, by its own report."""
 
     async def save_method(self, *, user_id: str, method_id: str, token: str) -> SavedMethod:
         """Keep a method for a person. Raises `ProviderRefusedError`."""

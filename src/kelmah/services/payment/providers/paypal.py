@@ -8,8 +8,10 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, TypeVar
+from urllib.parse import urlencode
 
 import msgspec
 import paypalrestsdk
@@ -17,7 +19,7 @@ import requests
 from paypalrestsdk import exceptions
 
 from kelmah.contracts.common import MINOR_UNIT_EXPONENTS, Money
-from kelmah.contracts.payment import MethodKind
+from kelmah.contracts.payment import MethodKind, Provider
 from kelmah.kit.mongo import in_transaction
 from kelmah.services.payment.errors import ProviderUnavailable, WebhookRefused
 from kelmah.services.payment.providers.base import (
@@ -26,6 +28,7 @@ from kelmah.services.payment.providers.base import (
     Chargeback,
     ChargebackState,
     ChargeState,
+    Movement,
     Notice,
     Payout,
     PayoutOrder,
@@ -33,16 +36,14 @@ from kelmah.services.payment.providers.base import (
     ProviderRefusedError,
     ProviderUnsureError,
     SavedMethod,
-    Terms,
 )
 from kelmah.services.payment.providers.paypal_api import MAX_CALLS, PayPalApi
 from kelmah.services.payment.providers.paypal_notices import Certificates, is_signed
+from kelmah.services.payment.providers.terms import TERMS
 from kelmah.services.payment.settings import PaymentSettings
 
 ResultT = TypeVar("ResultT")
 Row = dict[str, Any]
-#: https://developer.paypal.com/reference/currency-codes/, those of ours that are among them.
-TERMS = Terms(pay_in={"USD": 1, "EUR": 1, "GBP": 1}, pay_out={"USD": 1, "EUR": 1, "GBP": 1})
 ORDER_STATES = {
     "CREATED": ChargeState.ACTION,
     "SAVED": ChargeState.ACTION,
@@ -73,6 +74,11 @@ PAYOUT_STATES = {
 BATCH, REFUND = "batch:", "refund:"
 
 
+#: The longest time that one report covers, and how it wants instants.
+REPORT_SPAN = timedelta(days=31)
+TIME = "%Y-%m-%dT%H:%M:%SZ"
+
+
 class _Batch(paypalrestsdk.Payout):  # type: ignore[misc]  # the SDK has no types
     """The SDK's payout. Its own path ends with a slash, at which its joining of paths doubles the id."""
 
@@ -88,7 +94,7 @@ class _Notice(msgspec.Struct):
 class PayPal:
     """A `PaymentProvider`. Made by `connect`."""
 
-    terms = TERMS
+    terms = TERMS[Provider.PAYPAL]
     needs_method = False
 
     def __init__(
@@ -194,6 +200,25 @@ class PayPal:
             state = ChargebackState.LOST if lost else ChargebackState.WON
         order_id = capture["supplementary_data"]["related_ids"]["order_id"]
         return Chargeback(dispute["dispute_id"], state, order_id, amount.amount, amount.currency)
+
+    async def movements(self, since: datetime, until: datetime) -> AsyncIterator[Movement]:
+        start = since
+        while start < until:  # one report spans at most 31 days
+            end = min(start + REPORT_SPAN, until)
+            page = pages = 1
+            while page <= pages:
+                query = {
+                    "start_date": start.strftime(TIME),
+                    "end_date": end.strftime(TIME),
+                    "fields": "transaction_info",
+                    "page_size": 500,
+                    "page": page,
+                }
+                report = await self._get(f"v1/reporting/transactions?{urlencode(query)}")
+                for one in report["transaction_details"]:
+                    yield _movement(one["transaction_info"])
+                page, pages = page + 1, report["total_pages"]
+            start = end
 
     async def save_method(self, *, user_id: str, method_id: str, token: str) -> SavedMethod:
         if "_" in token:
@@ -346,6 +371,21 @@ def _payout(batch: Row) -> Payout:
     )
 
 
+def _movement(row: Row) -> Movement:
+    amount, fee = row["transaction_amount"], row.get("fee_amount")
+    kind = row["transaction_event_code"]
+    return Movement(
+        id=row["transaction_id"],
+        ref=row["transaction_id"],
+        amount=_minor(amount),
+        currency=amount["currency_code"],
+        at=datetime.fromisoformat(row["transaction_initiation_date"]),
+        fee=-_minor(fee) if fee else 0,  # PayPal writes what it keeps with a minus
+        ours=row.get("custom_field") or None,
+        is_settlement=kind.startswith("T04"),
+    )
+
+
 def _subject(notice: _Notice) -> tuple[About, str]:
     """What a notice is about; everything that is not told here is stored and left alone."""
     kind, thing = notice.event_type, notice.resource
@@ -373,8 +413,11 @@ def _payout_value(money: Money) -> dict[str, str]:
 
 
 def _money(value: Mapping[str, str]) -> Money:
-    currency = value["currency_code"]
-    minor = Decimal(value["value"]).scaleb(MINOR_UNIT_EXPONENTS.get(currency, 2))
+    return Money(amount=_minor(value), currency=value["currency_code"])
+
+
+def _minor(value: Mapping[str, str]) -> int:
+    minor = Decimal(value["value"]).scaleb(MINOR_UNIT_EXPONENTS.get(value["currency_code"], 2))
     if minor != minor.to_integral_value():
         raise ProviderUnsureError
-    return Money(amount=int(minor), currency=currency)
+    return int(minor)

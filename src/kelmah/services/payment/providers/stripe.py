@@ -2,13 +2,14 @@
 
 from collections.abc import AsyncIterator, Coroutine, Mapping
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 import msgspec
 import stripe
 
 from kelmah.contracts.common import Money
-from kelmah.contracts.payment import MethodKind
+from kelmah.contracts.payment import MethodKind, Provider
 from kelmah.kit.mongo import in_transaction
 from kelmah.services.payment.errors import ProviderUnavailable, WebhookRefused
 from kelmah.services.payment.providers.base import (
@@ -17,6 +18,7 @@ from kelmah.services.payment.providers.base import (
     Chargeback,
     ChargebackState,
     ChargeState,
+    Movement,
     Notice,
     Payout,
     PayoutOrder,
@@ -24,8 +26,8 @@ from kelmah.services.payment.providers.base import (
     ProviderRefusedError,
     ProviderUnsureError,
     SavedMethod,
-    Terms,
 )
+from kelmah.services.payment.providers.terms import TERMS
 from kelmah.services.payment.settings import PaymentSettings
 
 ResultT = TypeVar("ResultT")
@@ -59,11 +61,6 @@ NOTICES = {
     "charge.dispute.updated": About.CHARGEBACK,
     "charge.dispute.closed": About.CHARGEBACK,
 }
-#: https://docs.stripe.com/currencies#minimum-and-maximum-charge-amounts; transfers have none of their own.
-TERMS = Terms(
-    pay_in={"GHS": 100, "USD": 50, "EUR": 50, "GBP": 30, "NGN": 50_000},
-    pay_out={"GHS": 1, "USD": 1, "EUR": 1, "GBP": 1, "NGN": 1},
-)
 REFUND_STATES = {
     "succeeded": PayoutState.PAID,
     "failed": PayoutState.FAILED,
@@ -94,7 +91,7 @@ class _Notice(msgspec.Struct):
 class StripeCards:
     """A `PaymentProvider`. Made by `connect`."""
 
-    terms = TERMS
+    terms = TERMS[Provider.STRIPE]
     needs_method = True
 
     def __init__(self, client: stripe.StripeClient, *, webhook_secrets: list[str]) -> None:
@@ -178,6 +175,20 @@ class StripeCards:
             amount=dispute.amount,
             currency=dispute.currency.upper(),
         )
+
+    async def movements(self, since: datetime, until: datetime) -> AsyncIterator[Movement]:
+        params: Any = {
+            "created": {"gte": int(since.timestamp()), "lt": int(until.timestamp())},
+            "expand": ["data.source"],
+            "limit": 100,
+        }
+        while True:
+            page = await _ask(self._client.v1.balance_transactions.list_async(params))
+            for one in page.data:
+                yield _movement(one)
+            if not page.has_more:
+                return
+            params = params | {"starting_after": page.data[-1].id}
 
     async def save_method(self, *, user_id: str, method_id: str, token: str) -> SavedMethod:
         if token.startswith("acct_"):
@@ -302,6 +313,22 @@ def _refund(refund: stripe.Refund) -> Payout:
         currency=refund.currency.upper(),
         withdrawal_id=metadata.to_dict().get("withdrawal_id") if metadata else None,
         failure_code=getattr(refund, "failure_reason", None) or ("failed" if state is PayoutState.FAILED else None),
+    )
+
+
+def _movement(transaction: stripe.BalanceTransaction) -> Movement:
+    source: Any = transaction.source
+    found: dict[str, Any] = source.to_dict() if source is not None and not isinstance(source, str) else {}
+    # A charge belongs to its intent, and a reversal to what it reverses; all else is known by itself.
+    ref = found.get("payment_intent") if found.get("object") == "charge" else found.get("transfer")
+    return Movement(
+        id=transaction.id,
+        ref=str(ref or found.get("id") or source or transaction.id),
+        amount=transaction.amount,
+        currency=transaction.currency.upper(),
+        at=datetime.fromtimestamp(transaction.created, UTC),
+        fee=transaction.fee,
+        is_settlement=transaction.type in ("payout", "payout_failure", "payout_cancel"),
     )
 
 

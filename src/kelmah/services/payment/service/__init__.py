@@ -1,5 +1,6 @@
 """The rules of the payment service."""
 
+from kelmah.services.payment.service.bank import export_payouts, import_file
 from kelmah.services.payment.service.checks import (
     LedgerFault,
     LedgerReport,
@@ -15,7 +16,6 @@ from kelmah.services.payment.service.deposits import create_deposit, get_deposit
 from kelmah.services.payment.service.deposits import requery as requery_deposit
 from kelmah.services.payment.service.disputes import get_dispute, list_disputes, raise_dispute, resolve_dispute
 from kelmah.services.payment.service.escrows import (
-    fund_escrow,
     get_escrow,
     list_escrows,
     on_contract_cancelled,
@@ -24,9 +24,26 @@ from kelmah.services.payment.service.escrows import (
     release_escrow,
     release_milestone,
 )
+from kelmah.services.payment.service.exceptions import list_exceptions, resolve_exception
+from kelmah.services.payment.service.funding import fund_escrow
+from kelmah.services.payment.service.lifecycle import (
+    on_account_deactivated,
+    on_account_deleted,
+    on_account_reactivated,
+)
 from kelmah.services.payment.service.methods import delete_method, forget_method, list_methods, save_method
+from kelmah.services.payment.service.projections import projections
+from kelmah.services.payment.service.reconciliation import (
+    Reconciliation,
+    reconcile,
+    reconcile_daily,
+    schedule_reconciliation,
+    unreconciled,
+)
+from kelmah.services.payment.service.reversals import reverse_entry
+from kelmah.services.payment.service.statements import as_csv, as_pdf, read_statement
 from kelmah.services.payment.service.wallets import get_wallet, list_transactions
-from kelmah.services.payment.service.webhooks import handle_webhook, receive_webhook
+from kelmah.services.payment.service.webhooks import handle_webhook, list_webhooks, receive_webhook, replay_webhooks
 from kelmah.services.payment.service.withdrawals import (
     cancel_withdrawal,
     create_withdrawal,
@@ -34,6 +51,7 @@ from kelmah.services.payment.service.withdrawals import (
     list_withdrawals,
     refund_deposit,
     requery_withdrawal,
+    require_step_up,
     send_withdrawal,
 )
 
@@ -41,12 +59,16 @@ __all__ = [
     "Context",
     "LedgerFault",
     "LedgerReport",
+    "Reconciliation",
+    "as_csv",
+    "as_pdf",
     "balance_at",
     "cancel_withdrawal",
     "check_ledger",
     "create_deposit",
     "create_withdrawal",
     "delete_method",
+    "export_payouts",
     "forget_method",
     "fund_escrow",
     "get_deposit",
@@ -55,27 +77,43 @@ __all__ = [
     "get_wallet",
     "get_withdrawal",
     "handle_webhook",
+    "import_file",
     "list_disputes",
     "list_escrows",
+    "list_exceptions",
     "list_methods",
     "list_transactions",
+    "list_webhooks",
     "list_withdrawals",
+    "on_account_deactivated",
+    "on_account_deleted",
+    "on_account_reactivated",
     "on_contract_cancelled",
     "on_milestone_approved",
+    "projections",
     "raise_dispute",
+    "read_statement",
     "receive_webhook",
+    "reconcile",
+    "reconcile_daily",
     "refund_deposit",
     "refund_escrow",
     "release_escrow",
     "release_milestone",
+    "replay_webhooks",
     "requery_deposit",
     "requery_withdrawal",
+    "require_step_up",
     "resolve_dispute",
+    "resolve_exception",
     "resume_ledger",
+    "reverse_entry",
     "save_method",
     "schedule_check",
+    "schedule_reconciliation",
     "send_withdrawal",
     "settle",
     "show_account",
+    "unreconciled",
     "verify_ledger",
 ]

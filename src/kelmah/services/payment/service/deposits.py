@@ -1,24 +1,41 @@
 """Deposits: money from a card into a wallet, once, whatever fails on the way."""
 
+from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
+from typing import TypeVar
 
 import structlog
 
-from kelmah.contracts.common import Money
-from kelmah.contracts.payment import CreateDeposit, DepositStatus, DepositView, MethodKind, PaymentProcessed, Provider
+from kelmah.contracts.common import Money, Response
+from kelmah.contracts.payment import (
+    CreateDeposit,
+    DepositStatus,
+    DepositView,
+    EscrowStatus,
+    MethodKind,
+    PaymentProcessed,
+    Provider,
+)
 from kelmah.kit import clock, idempotency
 from kelmah.kit.context import Principal
 from kelmah.kit.errors import BadInput, IdempotencyKeyReused, NotFound
 from kelmah.kit.ids import new_id
 from kelmah.services.payment import mapping
-from kelmah.services.payment.documents import DepositDocument, methods
+from kelmah.services.payment.documents import DepositDocument, EscrowDocument, escrows, methods
 from kelmah.services.payment.documents import deposits as documents
 from kelmah.services.payment.documents import ledger as ledger_documents
-from kelmah.services.payment.errors import Declined, DepositClosed, MethodNotFound, ProviderUnavailable
+from kelmah.services.payment.errors import (
+    Declined,
+    DepositClosed,
+    DepositUnresolved,
+    MethodNotFound,
+    ProviderUnavailable,
+)
 from kelmah.services.payment.providers.base import Charge, ChargeState, ProviderRefusedError, ProviderUnsureError
-from kelmah.services.payment.service import ledger
+from kelmah.services.payment.service import holdings, ledger
 from kelmah.services.payment.service.context import Context, find_provider
 
+ViewT = TypeVar("ViewT", bound=Response)
 log = structlog.get_logger(__name__)
 
 #: When the provider is asked again about a deposit that is not settled, counted from its making.
@@ -35,28 +52,41 @@ _STATUS_OF = {
 
 
 async def create_deposit(context: Context, request: CreateDeposit, *, by: Principal) -> tuple[DepositView, int]:
-    """Charge a card and credit the wallet. Returns the deposit and the HTTP status that fits it.
+    """Charge a card and credit the wallet. Returns the deposit and the HTTP status that fits it."""
 
-    A retry of the same request goes on with the same deposit and the same charge at the provider.
+    async def answer(deposit: DepositDocument, charge: Charge | None) -> DepositView:
+        return deposit_view(deposit, charge)
+
+    return await pay(context, request, by=by, answer=answer)
+
+
+async def pay(
+    context: Context,
+    request: CreateDeposit,
+    *,
+    by: Principal,
+    answer: Callable[[DepositDocument, Charge | None], Awaitable[ViewT]],
+    escrow: EscrowDocument | None = None,
+) -> tuple[ViewT, int]:
+    """Charge a payer for a deposit, which funds the escrow that waits for it.
+
+    A retry of the same request goes on with the same deposit and the same charge at the provider. `answer` makes
+    what is told, in the transaction.
     """
     _check(context, request)
     await ledger_documents.refuse_if_halted()  # before anybody is charged
     request_id = idempotency.current_id() or new_id()
     deposit = await documents.find_by_request(request_id)
     if deposit is None:
-        deposit = await _open(context, request, request_id=request_id, by=by)
+        deposit = await _open(context, request, request_id=request_id, by=by, escrow=escrow)
     elif not _is_same(context, deposit, request):
         raise IdempotencyKeyReused
     _refuse_closed(deposit)
     charge = None if deposit.status is DepositStatus.SUCCEEDED else await _charge(context, deposit)
 
-    async def change() -> tuple[DepositDocument, DepositView, int]:
+    async def change() -> tuple[DepositDocument, ViewT, int]:
         settled = deposit if charge is None else await settle(context, deposit.id, charge)
-        view = mapping.deposit_view(
-            settled,
-            client_secret=charge.client_secret if charge else None,
-            action_url=charge.action_url if charge else None,
-        )
+        view = await answer(settled, charge)
         status = 201 if settled.status is DepositStatus.SUCCEEDED else 202
         if settled.status in documents.OPEN or settled.status is DepositStatus.SUCCEEDED:
             await context.idempotency.remember(view, status=status)
@@ -66,6 +96,16 @@ async def create_deposit(context: Context, request: CreateDeposit, *, by: Princi
         settled, view, status = await context.mongo.transact(change)
     _refuse_closed(settled)
     return view, status
+
+
+def deposit_view(deposit: DepositDocument, charge: Charge | None) -> DepositView:
+    """A deposit with what its payer needs to go on."""
+    return mapping.deposit_view(
+        deposit,
+        client_secret=charge.client_secret if charge else None,
+        action_url=charge.action_url if charge else None,
+        pay_to=charge.pay_to if charge else None,
+    )
 
 
 async def get_deposit(context: Context, deposit_id: str, *, by: Principal) -> DepositView:
@@ -82,9 +122,7 @@ async def settle(context: Context, deposit_id: str, charge: Charge) -> DepositDo
     async def change() -> DepositDocument:
         if charge.state is ChargeState.SUCCEEDED:
             return await _receive(context, deposit_id, charge)
-        moved = await documents.move_deposit(
-            deposit_id, _STATUS_OF[charge.state], failure_code=charge.failure_code, where={"provider_ref": charge.ref}
-        )
+        moved = await _move(deposit_id, _STATUS_OF[charge.state], code=charge.failure_code, ref=charge.ref)
         return moved or await _current(deposit_id)
 
     return await context.mongo.transact(change)
@@ -98,9 +136,7 @@ async def requery(context: Context, deposit_id: str) -> None:
     is_last = deposit.requeries + 1 >= len(REQUERY_AFTER)
     if deposit.provider_ref is None:
         # The charge was never named here, so it was never confirmed: no money can have moved.
-        await documents.move_deposit(
-            deposit.id, DepositStatus.CANCELED, failure_code="abandoned", where={"provider_ref": None}
-        )
+        await context.mongo.transact(lambda: _move(deposit_id, DepositStatus.CANCELED, code="abandoned", ref=None))
         return
     try:
         charge = await _find_out(context, deposit, deposit.provider_ref, is_last=is_last)
@@ -140,8 +176,16 @@ def _check(context: Context, request: CreateDeposit) -> None:
         raise BadInput.of("paymentMethod", f"{request.provider} asks the payer itself")
 
 
-async def _open(context: Context, request: CreateDeposit, *, request_id: str, by: Principal) -> DepositDocument:
-    """Write the deposit before anybody is asked for money."""
+async def _open(
+    context: Context, request: CreateDeposit, *, request_id: str, by: Principal, escrow: EscrowDocument | None
+) -> DepositDocument:
+    """Write the deposit before anybody is asked for money.
+
+    Raises:
+        DepositUnresolved: an earlier one may have been paid; somebody who tries again must not pay twice.
+    """
+    if await documents.has_unknown(by.user_id, request.amount.amount, request.amount.currency):
+        raise DepositUnresolved
     deposit_id, now = new_id(), clock.now()
     token, customer = request.payment_method, None
     if request.method_id is not None:
@@ -158,6 +202,7 @@ async def _open(context: Context, request: CreateDeposit, *, request_id: str, by
         amount=request.amount.amount,
         currency=request.amount.currency,
         method_id=request.method_id,
+        escrow_id=escrow.id if escrow else None,
         method=context.ring.seal(token or "", context=deposit_id.encode()),
         customer=context.ring.seal(customer, context=deposit_id.encode()) if customer else None,
         status=DepositStatus.PENDING,
@@ -167,6 +212,8 @@ async def _open(context: Context, request: CreateDeposit, *, request_id: str, by
 
     async def change() -> None:
         await documents.insert_deposit(deposit)
+        if escrow is not None:
+            await escrows.insert_escrow(escrow)
         await _set_timer(context, deposit_id, now + REQUERY_AFTER[0])
 
     await context.mongo.transact(change)
@@ -223,9 +270,8 @@ async def _name_charge(context: Context, deposit: DepositDocument) -> Charge:
             customer=context.ring.open(deposit.customer, context=place) if deposit.customer else None,
         )
     except ProviderRefusedError as refusal:
-        await documents.move_deposit(
-            deposit.id, DepositStatus.DECLINED, failure_code=refusal.code, where={"provider_ref": None}
-        )
+        code = refusal.code  # the name ends with this block
+        await context.mongo.transact(lambda: _move(deposit.id, DepositStatus.DECLINED, code=code, ref=None))
         raise Declined(f"The provider refused this payment ({refusal.code}).") from refusal
     if not await documents.set_provider_ref(deposit.id, charge.ref):
         raise DepositClosed
@@ -248,6 +294,8 @@ async def _receive(context: Context, deposit_id: str, charge: Charge) -> Deposit
             subject=f"deposit:{deposit.id}",
         )
         await context.timers.cancel(_timer_key(deposit.id))
+        if deposit.escrow_id is not None:
+            await holdings.fund_pending(context, deposit.escrow_id)
         return deposit
     current = await _current(deposit_id)
     if current.status is DepositStatus.SUCCEEDED and current.provider_ref == charge.ref:
@@ -264,7 +312,18 @@ async def _receive(context: Context, deposit_id: str, charge: Charge) -> Deposit
         )
     )
     log.error("payment.deposit.mismatch", deposit_id=deposit_id, alert=True)
-    return await documents.move_deposit(deposit_id, DepositStatus.MISMATCHED) or current
+    return await _move(deposit_id, DepositStatus.MISMATCHED, code=None, ref=charge.ref) or current
+
+
+async def _move(deposit_id: str, to: DepositStatus, *, code: str | None, ref: str | None) -> DepositDocument | None:
+    """In the open transaction, take a step in which no money comes in; an escrow that waits for it comes to nothing."""
+    # Money of another charge than ours is a mismatch of this deposit as well.
+    where = {} if to is DepositStatus.MISMATCHED else {"provider_ref": ref}
+    deposit = await documents.move_deposit(deposit_id, to, failure_code=code, where=where)
+    if deposit is not None and deposit.escrow_id is not None and to not in documents.OPEN:
+        ending = EscrowStatus.EXPIRED if to is DepositStatus.CANCELED else EscrowStatus.VOIDED
+        await escrows.move_escrow(deposit.escrow_id, ending)
+    return deposit
 
 
 async def _find_out(context: Context, deposit: DepositDocument, ref: str, *, is_last: bool) -> Charge:

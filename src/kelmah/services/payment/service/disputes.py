@@ -28,7 +28,8 @@ from kelmah.services.payment.errors import (
 )
 from kelmah.services.payment.service import ledger, pages
 from kelmah.services.payment.service.context import Context
-from kelmah.services.payment.service.escrows import sees, subject, tell_job, why_not
+from kelmah.services.payment.service.escrows import sees, tell_job, why_not
+from kelmah.services.payment.service.holdings import subject
 
 MAX_TEXT_CHARS = 2000
 
@@ -51,7 +52,7 @@ async def raise_dispute(context: Context, request: RaiseDispute, *, by: Principa
             worker_id=escrow.worker_id,
             raised_by=by.user_id,
             reason=reason,
-            amount=escrow.amount,
+            amount=escrow.held,
             currency=escrow.currency,
             created_at=clock.now(),
         )
@@ -105,15 +106,19 @@ async def resolve_dispute(context: Context, dispute_id: str, request: ResolveDis
         )
         if dispute is None:
             raise await _why_unresolved(dispute_id)
-        escrow = await documents.move_escrow(dispute.escrow_id, EscrowStatus.SETTLED)
+        escrow = await documents.move_escrow(
+            dispute.escrow_id, EscrowStatus.SETTLED, where={"status": EscrowStatus.DISPUTED}
+        )
         if escrow is None:
             raise LedgerError("an open dispute without a disputed escrow", dispute_id=dispute_id)
-        net, fee = ledger.split(request.worker_amount, escrow.fee_basis_points)
-        escrow = await documents.note_parts(escrow, worker=net, fee=fee, hirer=request.hirer_amount)
+        share = ledger.split_part(escrow.released, request.worker_amount, ledger.terms_of(escrow))
         await ledger_documents.post(
             ledger.ruling_entry(
                 escrow, dispute_id=dispute.id, worker_gross=request.worker_amount, hirer=request.hirer_amount
             )
+        )
+        escrow = await documents.note_parts(
+            escrow, worker=share.net, fee=share.fee, tax=share.tax, hirer=request.hirer_amount
         )
         await context.events.append(
             DisputeResolved(
@@ -125,6 +130,8 @@ async def resolve_dispute(context: Context, dispute_id: str, request: ResolveDis
                 worker_id=escrow.worker_id,
                 worker_amount=request.worker_amount,
                 hirer_amount=request.hirer_amount,
+                fee_amount=share.fee,
+                tax_amount=share.tax,
             ),
             subject=subject(escrow),
         )

@@ -8,31 +8,22 @@ from kelmah.contracts.common import Money, Page, Role
 from kelmah.contracts.events import Envelope
 from kelmah.contracts.job import (
     ContractCancelled,
-    ContractStatus,
     MilestoneApproved,
-    MilestoneFacts,
     MilestoneMoneyState,
-    MilestoneStatus,
 )
 from kelmah.contracts.payment import (
     EscrowFacts,
-    EscrowFunded,
-    EscrowRefunded,
-    EscrowReleased,
     EscrowStatus,
     EscrowView,
-    FundEscrow,
+    ReleaseEscrow,
 )
-from kelmah.kit import clock
 from kelmah.kit.context import Principal
-from kelmah.kit.errors import Forbidden, KelmahError, NotFound
-from kelmah.kit.ids import new_id
+from kelmah.kit.errors import BadInput, Forbidden, KelmahError
 from kelmah.services.payment import mapping
 from kelmah.services.payment.documents import EscrowDocument
 from kelmah.services.payment.documents import escrows as documents
-from kelmah.services.payment.documents import ledger as ledger_documents
-from kelmah.services.payment.errors import EscrowDisputed, EscrowNotFound, EscrowNotFunded, MilestoneNotFundable
-from kelmah.services.payment.service import ledger, pages
+from kelmah.services.payment.errors import EscrowDisputed, EscrowNotFound, EscrowNotFunded
+from kelmah.services.payment.service import holdings, pages
 from kelmah.services.payment.service.context import Context
 
 log = structlog.get_logger(__name__)
@@ -40,54 +31,6 @@ log = structlog.get_logger(__name__)
 STAFF = frozenset({Role.SUPPORT, Role.ADMIN})
 RELEASE_CONSUMER = "payment.release_escrow"
 REFUND_CONSUMER = "payment.refund_contract"
-
-
-async def fund_escrow(context: Context, request: FundEscrow, *, by: Principal) -> EscrowView:
-    """Move a milestone's amount from the hirer's wallet into escrow."""
-    contract = await context.job.get_contract(contract_id=request.contract_id)
-    if contract.hirer_id != by.user_id:
-        raise NotFound
-    milestone = next((one for one in contract.milestones if one.id == request.milestone_id), None)
-    if milestone is None:
-        raise NotFound
-    _check_fundable(contract.status, milestone)
-    now = clock.now()
-    escrow = EscrowDocument(
-        id=new_id(),
-        contract_id=contract.id,
-        milestone_id=milestone.id,
-        hirer_id=contract.hirer_id,
-        worker_id=contract.worker_id,
-        amount=milestone.amount.amount,
-        currency=milestone.amount.currency,
-        status=EscrowStatus.FUNDED,
-        fee_basis_points=context.settings.platform_fee_basis_points,
-        created_at=now,
-        updated_at=now,
-    )
-
-    async def change() -> EscrowView:
-        await documents.insert_escrow(escrow)
-        await ledger_documents.post(ledger.funding_entry(escrow))
-        await context.events.append(
-            EscrowFunded(
-                escrow_id=escrow.id,
-                contract_id=escrow.contract_id,
-                milestone_id=escrow.milestone_id,
-                hirer_id=escrow.hirer_id,
-                worker_id=escrow.worker_id,
-                amount=milestone.amount,
-            ),
-            subject=subject(escrow),
-        )
-        view = mapping.escrow_view(escrow)
-        await context.idempotency.remember(view)
-        return view
-
-    async with context.lanes.hold(by.user_id):
-        view = await context.mongo.transact(change)
-    await tell_job(context, escrow, MilestoneMoneyState.FUNDED)
-    return view
 
 
 async def get_escrow(context: Context, escrow_id: str, *, by: Principal) -> EscrowView:
@@ -107,39 +50,42 @@ async def list_escrows(
     return pages.page(found, limit, mapping.escrow_view)
 
 
-async def release_escrow(context: Context, escrow_id: str, *, by: Principal) -> EscrowView:
-    """Pay an escrow out to the worker; for its hirer."""
+async def release_escrow(context: Context, escrow_id: str, request: ReleaseEscrow, *, by: Principal) -> EscrowView:
+    """Pay an escrow, or a part of it, out to the worker; for its hirer."""
+    amount = request.amount
 
     async def change() -> EscrowDocument:
-        escrow = await _release(context, escrow_id, where={"hirer_id": by.user_id})
+        where = {"hirer_id": by.user_id} | ({"currency": amount.currency} if amount else {})
+        escrow = await holdings.release(context, escrow_id, amount=amount.amount if amount else None, where=where)
         if escrow is None:
-            raise await why_not(escrow_id, by, may=lambda one: one.hirer_id == by.user_id)
+            raise await _why_not_released(escrow_id, amount, by=by)
         await context.idempotency.remember(mapping.escrow_view(escrow), status=200)
         return escrow
 
     seen = await documents.find_escrow(escrow_id, seen_by=by.user_id)
     async with context.lanes.hold(seen.worker_id if seen else by.user_id):
         escrow = await context.mongo.transact(change)
-    await tell_job(context, escrow, MilestoneMoneyState.RELEASED)
+    if escrow.status is EscrowStatus.RELEASED:
+        await tell_job(context, escrow, MilestoneMoneyState.RELEASED)
     return mapping.escrow_view(escrow)
 
 
 async def refund_escrow(context: Context, escrow_id: str, *, by: Principal) -> EscrowView:
-    """Give an escrow back to the hirer; for its worker, or for support."""
+    """Give what an escrow still holds back to the hirer; for its worker, or for support."""
     where = {} if by.role in STAFF else {"worker_id": by.user_id}
 
     async def change() -> EscrowDocument:
-        escrow = await documents.move_escrow(escrow_id, EscrowStatus.REFUNDED, where=where)
+        escrow = await holdings.give_back(context, escrow_id, where=where)
         if escrow is None:
             raise await why_not(escrow_id, by, may=lambda one: by.role in STAFF or one.worker_id == by.user_id)
-        escrow = await _give_back(context, escrow)
         await context.idempotency.remember(mapping.escrow_view(escrow), status=200)
         return escrow
 
     seen = await documents.find_escrow(escrow_id, seen_by=sees(by))
     async with context.lanes.hold(seen.hirer_id if seen else by.user_id):
         escrow = await context.mongo.transact(change)
-    await tell_job(context, escrow, MilestoneMoneyState.REFUNDED)
+    is_part_paid = escrow.status is EscrowStatus.SETTLED
+    await tell_job(context, escrow, MilestoneMoneyState.RELEASED if is_part_paid else MilestoneMoneyState.REFUNDED)
     return mapping.escrow_view(escrow)
 
 
@@ -152,7 +98,7 @@ async def release_milestone(context: Context, *, contract_id: str, milestone_id:
             raise EscrowNotFound
         if escrow.status is EscrowStatus.RELEASED:
             return escrow
-        released = await _release(context, escrow.id)
+        released = await holdings.release(context, escrow.id)
         if released is None:
             raise _closed(escrow)
         return released
@@ -177,17 +123,13 @@ async def on_contract_cancelled(context: Context, envelope: Envelope, event: Con
     """Give back what a cancelled contract still holds. What is disputed waits for its ruling."""
 
     async def effect() -> None:
-        for escrow in await documents.list_funded(event.contract_id):
-            refunded = await documents.move_escrow(escrow.id, EscrowStatus.REFUNDED)
-            if refunded is not None:
-                await _give_back(context, refunded)
+        for escrow in await documents.list_undisputed(event.contract_id):
+            if escrow.status is EscrowStatus.PENDING:
+                await documents.move_escrow(escrow.id, EscrowStatus.VOIDED)
+            else:
+                await holdings.give_back(context, escrow.id)
 
     await context.events.consume(REFUND_CONSUMER, envelope.id, effect)
-
-
-def subject(escrow: EscrowDocument) -> str:
-    """The stream of an escrow's events."""
-    return f"escrow:{escrow.id}"
 
 
 def sees(by: Principal) -> str | None:
@@ -215,53 +157,15 @@ async def tell_job(context: Context, escrow: EscrowDocument, state: MilestoneMon
         log.warning("payment.escrow.job_not_told", escrow_id=escrow.id, state=state, code=error.code)
 
 
-def _check_fundable(status: ContractStatus, milestone: MilestoneFacts) -> None:
-    if status is not ContractStatus.ACTIVE:
-        raise MilestoneNotFundable("The contract is not active.")
-    if milestone.status is not MilestoneStatus.AGREED:
-        raise MilestoneNotFundable(f"The milestone is {milestone.status}.")
+async def _why_not_released(escrow_id: str, amount: Money | None, *, by: Principal) -> KelmahError:
+    reason = await why_not(escrow_id, by, may=lambda one: one.hirer_id == by.user_id)
+    escrow = await documents.find_escrow(escrow_id, seen_by=by.user_id)
+    if amount is None or escrow is None or escrow.hirer_id != by.user_id or escrow.status is not EscrowStatus.FUNDED:
+        return reason
+    if amount.currency != escrow.currency:
+        return BadInput.of("amount.currency", f"this escrow is in {escrow.currency}")
+    return BadInput.of("amount.amount", f"1 to {escrow.held}, which is what this escrow holds")
 
 
 def _closed(escrow: EscrowDocument) -> KelmahError:
     return EscrowDisputed() if escrow.status is EscrowStatus.DISPUTED else EscrowNotFunded()
-
-
-async def _give_back(context: Context, escrow: EscrowDocument) -> EscrowDocument:
-    """In the open transaction, post a refund that was just decided."""
-    escrow = await documents.note_parts(escrow, worker=0, fee=0, hirer=escrow.amount)
-    await ledger_documents.post(ledger.refund_entry(escrow))
-    await context.events.append(
-        EscrowRefunded(
-            escrow_id=escrow.id,
-            contract_id=escrow.contract_id,
-            milestone_id=escrow.milestone_id,
-            hirer_id=escrow.hirer_id,
-            worker_id=escrow.worker_id,
-            amount=Money(amount=escrow.amount, currency=escrow.currency),
-        ),
-        subject=subject(escrow),
-    )
-    return escrow
-
-
-async def _release(context: Context, escrow_id: str, *, where: dict[str, str] | None = None) -> EscrowDocument | None:
-    """In the open transaction, pay a funded escrow out. None when there is no such escrow in that state."""
-    escrow = await documents.move_escrow(escrow_id, EscrowStatus.RELEASED, where=where)
-    if escrow is None:
-        return None
-    net, fee = ledger.split(escrow.amount, escrow.fee_basis_points)
-    escrow = await documents.note_parts(escrow, worker=net, fee=fee, hirer=0)
-    await ledger_documents.post(ledger.release_entry(escrow))
-    await context.events.append(
-        EscrowReleased(
-            escrow_id=escrow.id,
-            contract_id=escrow.contract_id,
-            milestone_id=escrow.milestone_id,
-            hirer_id=escrow.hirer_id,
-            worker_id=escrow.worker_id,
-            amount=Money(amount=escrow.amount, currency=escrow.currency),
-            fee_amount=escrow.fee_amount,
-        ),
-        subject=subject(escrow),
-    )
-    return escrow

@@ -1,28 +1,57 @@
 """The rules of posting: which entry each movement of money makes. Pure; `documents.ledger` stores them."""
 
+from collections import Counter
 from typing import NamedTuple
 
-from kelmah.contracts.payment import TransactionKind
+from kelmah.contracts.payment import Provider, TransactionKind
 from kelmah.services.payment.documents.chargebacks import ChargebackDocument
 from kelmah.services.payment.documents.deposits import DepositDocument
 from kelmah.services.payment.documents.escrows import EscrowDocument
-from kelmah.services.payment.documents.ledger import Entry, Posting, wallet
+from kelmah.services.payment.documents.exceptions import ExceptionDocument
+from kelmah.services.payment.documents.ledger import Entry, EntryDocument, Posting, wallet
 from kelmah.services.payment.documents.withdrawals import WithdrawalDocument
+from kelmah.services.payment.providers.base import Movement
 
 BASIS_POINTS = 10_000
 
 
+class Terms(NamedTuple):
+    """What is taken of a gross amount, in basis points: of the gross, of what is left of it, of the fee."""
+
+    fee: int
+    tax: int = 0
+    referral: int = 0
+
+
 class Split(NamedTuple):
-    """How a gross amount is shared; the parts add up to it exactly."""
+    """How a gross amount is shared: `net + fee + tax` is the gross exactly; `referral` is a part of the fee."""
 
     net: int
     fee: int
+    tax: int = 0
+    referral: int = 0
 
 
-def split(gross: int, basis_points: int) -> Split:
-    """Take the platform's fee from `gross` minor units. A fraction of a minor unit stays with the worker."""
-    fee = gross * basis_points // BASIS_POINTS
-    return Split(gross - fee, fee)
+def split(gross: int, terms: Terms) -> Split:
+    """Take fee and tax from `gross` minor units. Each is rounded down, so that fractions stay with the worker."""
+    fee = gross * terms.fee // BASIS_POINTS
+    tax = (gross - fee) * terms.tax // BASIS_POINTS
+    return Split(gross - fee - tax, fee, tax, fee * terms.referral // BASIS_POINTS)
+
+
+def split_part(before: int, gross: int, terms: Terms) -> Split:
+    """The share of `gross` more after `before` was released: parts cost together what the whole costs.
+
+    No share is negative: each of `split` grows with the gross, and by no more than it.
+    """
+    later, earlier = split(before + gross, terms), split(before, terms)
+    return Split(*(one - other for one, other in zip(later, earlier, strict=True)))
+
+
+def terms_of(escrow: EscrowDocument) -> Terms:
+    """The terms that an escrow was funded under; without somebody who brought the worker, nobody shares the fee."""
+    referral = escrow.referral_basis_points if escrow.referrer_id else 0
+    return Terms(escrow.fee_basis_points, escrow.tax_basis_points, referral)
 
 
 def deposit_entry(deposit: DepositDocument) -> Entry:
@@ -42,8 +71,8 @@ def suspense_reference(provider: str, ref: str) -> str:
     return f"suspense:{provider}:{ref}"
 
 
-def suspense_entry(*, provider: str, ref: str, amount: int, currency: str, deposit_id: str) -> Entry:
-    """The provider received money that fits no deposit: it is nobody's until a person looks into it."""
+def suspense_entry(*, provider: str, ref: str, amount: int, currency: str, deposit_id: str | None = None) -> Entry:
+    """Money came in at the provider, or out of it, that fits nothing: nobody's until a person looks into it."""
     return Entry(
         reference=suspense_reference(provider, ref),
         kind=TransactionKind.SUSPENSE,
@@ -51,7 +80,46 @@ def suspense_entry(*, provider: str, ref: str, amount: int, currency: str, depos
             Posting(f"clearing:{provider}:{currency}", -amount),
             Posting(f"suspense:{provider}:{currency}", amount),
         ),
-        facts={"deposit_id": deposit_id},
+        facts={"deposit_id": deposit_id} if deposit_id else {},
+    )
+
+
+def cleared_entry(exception: ExceptionDocument, user_id: str) -> Entry:
+    """Somebody found out whose money in suspense is."""
+    return Entry(
+        reference=f"exception:{exception.id}:cleared",
+        kind=TransactionKind.SUSPENSE_CLEARED,
+        postings=(
+            Posting(f"suspense:{exception.provider}:{exception.currency}", -exception.amount),
+            Posting(wallet(user_id, exception.currency), exception.amount),
+        ),
+        facts={"exception_id": exception.id},
+    )
+
+
+def fee_entry(*, provider: str, movement: Movement) -> Entry:
+    """What a provider kept for itself is our cost, and it owes us that much less."""
+    return Entry(
+        reference=f"provider_fee:{provider}:{movement.id}",
+        kind=TransactionKind.PROVIDER_FEE,
+        postings=(
+            Posting(f"clearing:{provider}:{movement.currency}", movement.fee),
+            Posting(f"costs:{movement.currency}", -movement.fee),
+        ),
+        facts={"movement_id": movement.id},
+    )
+
+
+def settlement_entry(*, provider: str, movement: Movement) -> Entry:
+    """What a provider sent to our bank lies there in suspense, until it is known to come from it."""
+    return Entry(
+        reference=f"settlement:{provider}:{movement.id}",
+        kind=TransactionKind.SETTLEMENT,
+        postings=(
+            Posting(f"clearing:{provider}:{movement.currency}", -movement.amount),
+            Posting(f"suspense:{Provider.BANK}:{movement.currency}", movement.amount),
+        ),
+        facts={"movement_id": movement.id},
     )
 
 
@@ -68,33 +136,43 @@ def funding_entry(escrow: EscrowDocument) -> Entry:
     )
 
 
-def release_entry(escrow: EscrowDocument) -> Entry:
-    """All of an escrow to the worker, less the fee."""
+def release_entry(escrow: EscrowDocument, gross: int) -> Entry:
+    """Part of an escrow, or the rest of it, to the worker, less fee and tax. `escrow` is as it was before."""
     return Entry(
-        reference=_leaving(escrow),
+        reference=_leaving(escrow) if gross == escrow.amount - escrow.released else _part(escrow),
         kind=TransactionKind.ESCROW_RELEASE,
-        postings=_payout(escrow, worker_gross=escrow.amount, hirer=0),
+        postings=_payout(escrow, worker_gross=gross, hirer=0),
         facts={"escrow_id": escrow.id},
     )
 
 
 def refund_entry(escrow: EscrowDocument) -> Entry:
-    """All of an escrow back to the hirer; no fee."""
+    """All that an escrow still holds back to the hirer; no fee."""
     return Entry(
         reference=_leaving(escrow),
         kind=TransactionKind.ESCROW_REFUND,
-        postings=_payout(escrow, worker_gross=0, hirer=escrow.amount),
+        postings=_payout(escrow, worker_gross=0, hirer=escrow.amount - escrow.released),
         facts={"escrow_id": escrow.id},
     )
 
 
 def ruling_entry(escrow: EscrowDocument, *, dispute_id: str, worker_gross: int, hirer: int) -> Entry:
-    """An escrow shared out by a ruling. The fee is taken from the worker's part."""
+    """What an escrow still holds, shared out by a ruling. The fee is taken from the worker's part."""
     return Entry(
         reference=_leaving(escrow),
         kind=TransactionKind.DISPUTE_RULING,
         postings=_payout(escrow, worker_gross=worker_gross, hirer=hirer),
         facts={"escrow_id": escrow.id, "dispute_id": dispute_id},
+    )
+
+
+def reversal_entry(entry: EntryDocument, reason: str) -> Entry:
+    """The opposite of an entry: nothing is edited, and the reference lets it happen once."""
+    return Entry(
+        reference=f"reversal:{entry.reference}",
+        kind=TransactionKind.REVERSAL,
+        postings=tuple(Posting(row.account, -row.amount) for row in entry.postings),
+        facts=entry.facts | {"reverses": entry.reference, "reason": reason},
     )
 
 
@@ -213,12 +291,20 @@ def _leaving(escrow: EscrowDocument) -> str:
     return f"escrow:{escrow.id}:leave"
 
 
+def _part(escrow: EscrowDocument) -> str:
+    return f"escrow:{escrow.id}:part:{escrow.releases + 1}"
+
+
 def _payout(escrow: EscrowDocument, *, worker_gross: int, hirer: int) -> tuple[Posting, ...]:
-    net, fee = split(worker_gross, escrow.fee_basis_points)
-    parts = (
-        Posting(escrow_account(escrow), -escrow.amount),
-        Posting(wallet(escrow.worker_id, escrow.currency), net),
-        Posting(f"fees:{escrow.currency}", fee),
-        Posting(wallet(escrow.hirer_id, escrow.currency), hirer),
-    )
-    return tuple(part for part in parts if part.amount)
+    share = split_part(escrow.released, worker_gross, terms_of(escrow))
+    parts: Counter[str] = Counter()  # the same person may be there twice: an entry touches an account once
+    for account, amount in (
+        (escrow_account(escrow), -worker_gross - hirer),
+        (wallet(escrow.worker_id, escrow.currency), share.net),
+        (f"fees:{escrow.currency}", share.fee - share.referral),
+        (f"tax:{escrow.currency}", share.tax),
+        (wallet(escrow.hirer_id, escrow.currency), hirer),
+        *([(wallet(escrow.referrer_id, escrow.currency), share.referral)] if escrow.referrer_id else []),
+    ):
+        parts[account] += amount
+    return tuple(Posting(account, amount) for account, amount in parts.items() if amount)

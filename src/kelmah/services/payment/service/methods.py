@@ -1,10 +1,12 @@
 """Saved payment methods."""
 
+import msgspec
+
 from kelmah.contracts.common import Page
 from kelmah.contracts.payment import MethodView, Provider, SaveMethod
 from kelmah.kit import clock, idempotency
 from kelmah.kit.context import Principal
-from kelmah.kit.errors import Conflict
+from kelmah.kit.errors import BadInput, Conflict
 from kelmah.kit.ids import new_id
 from kelmah.services.payment import mapping
 from kelmah.services.payment.documents import MethodDocument
@@ -21,9 +23,14 @@ async def save_method(context: Context, request: SaveMethod, *, by: Principal) -
     if await documents.count_methods(by.user_id) >= documents.MAX_METHODS:
         raise Conflict(f"At most {documents.MAX_METHODS} payment methods can be kept.")
     method_id = new_id()
+    if (request.token is None) == (request.account is None) or (request.account is None) == (
+        request.provider is Provider.BANK
+    ):
+        raise BadInput.of("token", "the provider bank takes an account, every other one a token")
+    token = request.token or msgspec.json.encode(request.account).decode()
     try:
         card = await find_provider(context, request.provider, "provider").save_method(
-            user_id=by.user_id, method_id=idempotency.current_id() or method_id, token=request.token
+            user_id=by.user_id, method_id=idempotency.current_id() or method_id, token=token
         )
     except ProviderRefusedError as refusal:
         raise Declined(f"The provider refused this payment method ({refusal.code}).") from refusal
@@ -60,15 +67,20 @@ async def list_methods(context: Context, *, by: Principal) -> Page[MethodView]:
 async def delete_method(context: Context, method_id: str, *, by: Principal) -> None:
     """Forget a method, here at once and at the provider by a timer."""
     method = await documents.find_method(method_id, user_id=by.user_id)
-    if method is None:
+    if method is None or not await forget(context, method):
         raise MethodNotFound
 
-    async def change() -> None:
-        if not await documents.delete_method(method_id, user_id=by.user_id):
-            raise MethodNotFound
-        await context.timers.set(f"method:{method_id}:forget", FORGET_ACTOR, [method_id, method.provider, method.token])
 
-    await context.mongo.transact(change)
+async def forget(context: Context, method: MethodDocument) -> bool:
+    """Forget a method, here at once and at the provider by a timer. Whether it was there."""
+
+    async def change() -> bool:
+        if not await documents.delete_method(method.id, user_id=method.user_id):
+            return False
+        await context.timers.set(f"method:{method.id}:forget", FORGET_ACTOR, [method.id, method.provider, method.token])
+        return True
+
+    return await context.mongo.transact(change)
 
 
 async def forget_method(context: Context, method_id: str, provider: str, sealed_token: str) -> None:

@@ -1,6 +1,7 @@
 """Notices of providers: verified, stored once, answered at once, handled by an actor, in any order."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 
 import structlog
 
@@ -8,8 +9,9 @@ from kelmah.contracts.payment import Provider, WebhookReceived
 from kelmah.kit import clock
 from kelmah.services.payment.documents import DepositDocument, WebhookDocument, deposits, withdrawals
 from kelmah.services.payment.documents import webhooks as documents
-from kelmah.services.payment.errors import WebhookOff
+from kelmah.services.payment.errors import BankFileKnown, BankFileRefused, WebhookOff
 from kelmah.services.payment.providers.base import About, Charge, ChargeState, ProviderRefusedError
+from kelmah.services.payment.service.bank import import_file
 from kelmah.services.payment.service.chargebacks import follow_chargeback
 from kelmah.services.payment.service.context import Context
 from kelmah.services.payment.service.deposits import settle
@@ -51,6 +53,34 @@ async def receive_webhook(
     return WebhookReceived()
 
 
+async def list_webhooks(
+    context: Context,
+    *,
+    provider: Provider | None = None,
+    is_handled: bool | None = None,
+    since: datetime | None = None,
+    limit: int = 50,
+) -> list[WebhookDocument]:
+    """Notices that were stored, the latest first."""
+    return await documents.list_webhooks(provider=provider, is_handled=is_handled, since=since, limit=limit)
+
+
+async def replay_webhooks(context: Context, webhook_ids: Sequence[str]) -> list[str]:
+    """Have notices handled once more; the ids of those that there are. They only ever say that there is news."""
+    found = []
+    for webhook_id in webhook_ids:
+
+        async def change(webhook_id: str = webhook_id) -> bool:
+            if not await documents.reopen_webhook(webhook_id):
+                return False
+            await context.timers.set(f"webhook:{webhook_id}", HANDLE_ACTOR, [webhook_id])
+            return True
+
+        if await context.mongo.transact(change):
+            found.append(webhook_id)
+    return found
+
+
 async def handle_webhook(context: Context, webhook_id: str) -> None:
     """Act on a stored notice; the target of its timer.
 
@@ -70,6 +100,8 @@ async def handle_webhook(context: Context, webhook_id: str) -> None:
             outcome = await _follow_payout(context, provider, webhook.ref)
         elif webhook.about == About.CHARGEBACK:
             outcome = await _follow_chargeback(context, provider, webhook.ref)
+        elif webhook.about == About.FILE:
+            outcome = await _import_file(context, webhook)
         else:
             outcome = "ignored"
     except ProviderRefusedError:  # it knows no such thing
@@ -78,6 +110,16 @@ async def handle_webhook(context: Context, webhook_id: str) -> None:
         # Money of something else on the same account at the provider, or a forgery: it moves nothing.
         log.error("payment.webhook.foreign", provider=provider, alert=True)
     await documents.finish_webhook(webhook_id, outcome or "foreign")
+
+
+async def _import_file(context: Context, webhook: WebhookDocument) -> str:
+    content = context.ring.decrypt(webhook.body, context=webhook.id.encode())
+    try:
+        await import_file(context, content)
+    except (BankFileRefused, BankFileKnown) as refusal:
+        log.error("payment.bank.file_refused", webhook_id=webhook.id, code=refusal.code, alert=True)
+        return "refused"
+    return "imported"
 
 
 async def _follow_charge(context: Context, provider: Provider, ref: str) -> str | None:

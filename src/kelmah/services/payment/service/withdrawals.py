@@ -58,7 +58,7 @@ async def create_withdrawal(context: Context, request: CreateWithdrawal, *, by: 
     """Hold money of one's own wallet and have it sent to an account of one's own."""
     require_step_up(context, by)
     method = await methods.find_method(request.method_id, user_id=by.user_id)
-    if method is None or method.kind != MethodKind.ACCOUNT:
+    if method is None or method.kind == MethodKind.CARD:
         raise MethodNotFound
     _check_amount(context, request.amount, Provider(method.provider))
     withdrawal_id, now = new_id(), clock.now()

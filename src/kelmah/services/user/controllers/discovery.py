@@ -26,6 +26,7 @@ from kelmah.services.user.service.search import WorkerQuery
 _TAGS = ["Discovery"]
 HOUR = r"^(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)\Z"
 Limit = Annotated[int, QueryParameter(ge=1, le=MAX_LIMIT)]
+Explain = Annotated[bool, QueryParameter(description="Say of each why it is there.")]
 Text = Annotated[str | None, QueryParameter(max_length=100)]
 
 
@@ -105,7 +106,7 @@ _QUERY = {"worker_query": Provide(provide_query)}
 async def find_workers(
     context: NamedDependency[Context],
     worker_query: NamedDependency[WorkerQuery],
-    explain: Annotated[bool, QueryParameter(description="Say of each why it is there.")] = False,
+    explain: Explain = False,
     limit: Limit = DEFAULT_LIMIT,
     cursor: FromQuery[str | None] = None,
 ) -> WorkerPage:
@@ -151,13 +152,13 @@ async def list_popular_searches(
 
 @get("/api/v1/hirers", operation_id="FindHirers", summary="Find hirers", tags=_TAGS)
 async def find_hirers(
-    context: NamedDependency[Context],
     q: Text = None,
     region: Annotated[str | None, QueryParameter(min_length=1, max_length=80)] = None,
+    explain: Explain = False,
     limit: Limit = DEFAULT_LIMIT,
     cursor: FromQuery[str | None] = None,
 ) -> Page[HirerHit]:
-    return await search.find_hirers(context, q=q, region=region, limit=limit, cursor=cursor)
+    return await search.find_hirers(q=q, region=region, limit=limit, cursor=cursor, explain=explain)
 
 
 @get("/api/v1/skills", operation_id="ListSkills", summary="Trades, their families and their synonyms", tags=_TAGS)

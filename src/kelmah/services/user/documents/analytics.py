@@ -4,13 +4,13 @@ A fact's id is made of its event, so that events may arrive twice, late or in an
 replayed: the figures come out the same.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, ClassVar
 
 from beanie import Document
-from pymongo import ASCENDING, DESCENDING, IndexModel
+from pymongo import ASCENDING, DESCENDING, IndexModel, ReturnDocument
 
 from kelmah.contracts.common import Role
 from kelmah.kit.mongo import session
@@ -26,6 +26,7 @@ class FactKind(StrEnum):
     REGISTERED = "registered"
     VIEWED = "viewed"
     JOB_PUBLISHED = "job_published"
+    INVITED = "invited"
     APPLIED = "applied"
     HIRED = "hired"
     COMPLETED = "completed"
@@ -95,25 +96,40 @@ async def are_counterparts(user_id: str, other_id: str) -> bool:
     return await FactDocument.get_pymongo_collection().find_one(query, {"_id": 1}) is not None
 
 
+def fact_update(fact: FactDocument) -> dict[str, Any]:
+    """What keeps a fact that is new, and changes nothing if it is not."""
+    return {"$setOnInsert": fact.model_dump(exclude={"id", "revision_id"}) | {"kind": fact.kind.value}}
+
+
 async def add_fact(fact: FactDocument) -> bool:
     """Keep a fact. Returns whether it is new."""
-    row = fact.model_dump(exclude={"id"}, mode="python")
-    row["kind"] = fact.kind.value
     made = await FactDocument.get_pymongo_collection().update_one(
-        {"_id": fact.id}, {"$setOnInsert": row}, upsert=True, session=session()
+        {"_id": fact.id}, fact_update(fact), upsert=True, session=session()
     )
     return made.upserted_id is not None
 
 
-async def note_message(conversation_id: str, *, sender_id: str, recipient_ids: Sequence[str], at: datetime) -> None:
-    """Keep who was first written to, and who first wrote; later messages change nothing."""
+def contact_updates(
+    conversation_id: str, *, sender_id: str, recipient_ids: Sequence[str], at: datetime
+) -> dict[str, dict[str, Any]]:
+    """What keeps who was first written to, and who first wrote, by contact; later messages change nothing."""
     fields = dict.fromkeys(recipient_ids, "contacted_at") | {sender_id: "answered_at"}
-    for user_id, field in fields.items():
-        await ContactDocument.get_pymongo_collection().update_one(
-            {"_id": f"{conversation_id}:{user_id}"},
-            {"$min": {field: at}, "$setOnInsert": {"user_id": user_id}},
-            upsert=True,
+    return {
+        f"{conversation_id}:{user_id}": {"$min": {field: at}, "$setOnInsert": {"user_id": user_id}}
+        for user_id, field in fields.items()
+    }
+
+
+async def note_message(updates: Mapping[str, dict[str, Any]]) -> list[str]:
+    """Apply `contact_updates`; returns those for whom it is the first message, also when it is told again."""
+    first = []
+    for key, update in updates.items():
+        row = await ContactDocument.get_pymongo_collection().find_one_and_update(
+            {"_id": key}, update, upsert=True, return_document=ReturnDocument.AFTER
         )
+        if row and all(row[field] == at for field, at in update["$min"].items()):
+            first.append(row["user_id"])
+    return first
 
 
 async def contacts(user_id: str, *, since: datetime) -> list[tuple[datetime, datetime | None]]:

@@ -1,5 +1,6 @@
 """Bookmarks: whom a person wants to find again."""
 
+from collections.abc import AsyncIterator
 from datetime import datetime
 from typing import Any, ClassVar
 
@@ -44,6 +45,17 @@ async def remove(user_id: str, target_id: str) -> bool:
         {"_id": f"{user_id}:{target_id}"}, session=session()
     )
     return removed.deleted_count == 1
+
+
+async def owners() -> AsyncIterator[str]:
+    """Whose each bookmark is."""
+    async for row in BookmarkDocument.get_pymongo_collection().find({}, {"user_id": 1}):
+        yield row["user_id"]
+
+
+async def remove_person(user_id: str) -> None:
+    """Remove the bookmarks of a person."""
+    await BookmarkDocument.get_pymongo_collection().delete_many({"user_id": user_id}, session=session())
 
 
 async def page(user_id: str, *, after: tuple[datetime, str] | None, limit: int) -> list[BookmarkDocument]:

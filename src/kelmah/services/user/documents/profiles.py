@@ -1,6 +1,6 @@
 """Profiles: one document a person, with all that is read together, and the queries by id."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
 from typing import Any, ClassVar
 
@@ -137,8 +137,14 @@ def _search_index(name: str, *order: tuple[str, int | str]) -> IndexModel:
     return IndexModel([("listed_as", ASCENDING), *order], name=name)
 
 
+def _place_index(name: str, *first: str) -> IndexModel:
+    """By place; the rating and the rate come after it, so that who does not fit is left out without being read."""
+    last = [("rating_milli", DESCENDING), ("hourly_rate.currency", ASCENDING), ("hourly_rate.amount", ASCENDING)]
+    return _search_index(name, *((field, ASCENDING) for field in first), ("place.point", GEOSPHERE), *last)
+
+
 class ProfileDocument(Document):
-    """A person. `listed_as`, `terms` and `place.region_key` are derived, for search.
+    """A person. `listed_as`, `terms`, `traits` and `place.region_key` are derived, for search.
 
     Shard key: `_id`, hashed. Every change is of one person; searches ask all shards anyhow.
     """
@@ -167,8 +173,15 @@ class ProfileDocument(Document):
     rating_milli: int = 0
     review_count: int = 0
     reputation_sequence: int = 0
+    response_rate_percent: int | None = None
+    #: The account is at rest, or gone; and how far in its story that is known.
+    is_resting: bool = False
+    is_erased: bool = False
+    life_sequence: int = 0
+    role_sequence: int = 0
     listed_as: Role | None = None
     terms: list[str] = Field(default_factory=list)
+    traits: list[str] = Field(default_factory=list)
     created_at: datetime
     updated_at: datetime
 
@@ -183,11 +196,13 @@ class ProfileDocument(Document):
                 "region_rating", ("place.region_key", ASCENDING), ("rating_milli", DESCENDING), ("_id", ASCENDING)
             ),
             _search_index("term_rating", ("terms", ASCENDING), ("rating_milli", DESCENDING), ("_id", ASCENDING)),
+            _search_index("trait_rating", ("traits", ASCENDING), ("rating_milli", DESCENDING), ("_id", ASCENDING)),
             _search_index(
                 "rate", ("hourly_rate.currency", ASCENDING), ("hourly_rate.amount", ASCENDING), ("_id", ASCENDING)
             ),
-            _search_index("place", ("place.point", GEOSPHERE)),
-            _search_index("skill_place", ("skills.id", ASCENDING), ("place.point", GEOSPHERE)),
+            _place_index("near"),
+            _place_index("region_near", "place.region_key"),
+            _place_index("skill_near", "skills.id"),
         ]
 
 
@@ -209,6 +224,12 @@ async def find(user_id: str) -> ProfileDocument | None:
     return await ProfileDocument.find_one({"_id": user_id}, session=session())
 
 
+async def every() -> AsyncIterator[ProfileDocument]:
+    """All profiles."""
+    async for profile in ProfileDocument.find_all():
+        yield profile
+
+
 async def find_many(user_ids: Sequence[str]) -> list[ProfileDocument]:
     return await ProfileDocument.find({"_id": {"$in": list(user_ids)}}, session=session()).to_list()
 
@@ -221,6 +242,11 @@ async def replace(profile: ProfileDocument, *, version: int) -> bool:
     return written.modified_count == 1
 
 
+async def overwrite(profile: ProfileDocument) -> None:
+    """Write the profile as it was read in the open transaction. It is not the person's edit: the version stays."""
+    await ProfileDocument.get_pymongo_collection().replace_one({"_id": profile.id}, encode(profile), session=session())
+
+
 async def set_reputation(user_id: str, *, rating_milli: int, review_count: int, sequence: int) -> bool:
     """Take over a reputation unless a later one is known. It is not an edit: the version stays."""
     written = await ProfileDocument.get_pymongo_collection().update_one(
@@ -229,6 +255,13 @@ async def set_reputation(user_id: str, *, rating_milli: int, review_count: int, 
         session=session(),
     )
     return written.modified_count == 1
+
+
+async def set_response_rate(user_id: str, percent: int | None) -> None:
+    """Keep how often a person answers, if there is such a profile. It is not an edit: the version stays."""
+    await ProfileDocument.get_pymongo_collection().update_one(
+        {"_id": user_id}, {"$set": {"response_rate_percent": percent}}
+    )
 
 
 async def count_bookmark(user_id: str, *, by: int, at_most: int) -> bool:

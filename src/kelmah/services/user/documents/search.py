@@ -1,18 +1,17 @@
 """Searches over listed profiles. They read raw rows, which costs a third of whole documents."""
 
-import math
-import re
-from collections.abc import AsyncGenerator, Mapping, Sequence
-from contextlib import aclosing
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from itertools import islice
+from itertools import chain
 from typing import Any, NamedTuple
 
 import msgspec
 
 from kelmah.contracts.common import Role
 from kelmah.contracts.user import SearchSort
+from kelmah.kit.nearest import MAX_TIME_MS, Circle, Places, nearest
 from kelmah.services.user.documents.profiles import ProfileDocument
 
 #: Sort → (field, direction). `_id` breaks ties, so that the order is total.
@@ -25,15 +24,18 @@ _FIELDS = (
     "role", "display_name", "headline", "company", "skills", "place", "hourly_rate", "availability.status",
     "rating_milli", "review_count", "distance_m", "visibility",
 )  # fmt: skip
+_PLACES = Places(
+    field="place.point",
+    indexes={
+        "skill_near": frozenset({"listed_as", "skills.id"}),
+        "region_near": frozenset({"listed_as", "place.region_key"}),
+        "near": frozenset({"listed_as"}),
+    },
+)
 _PROJECTION = dict.fromkeys(_FIELDS, 1)
-
-
-class Near(NamedTuple):
-    """A circle; without a radius, everywhere."""
-
-    longitude: float
-    latitude: float
-    radius_m: float | None
+_FACTS_PROJECTION = dict.fromkeys(
+    {*_FIELDS, "availability", "bookings", "response_rate_percent"} - {"availability.status"}, 1
+)
 
 
 class Window(NamedTuple):
@@ -55,7 +57,7 @@ class Search:
     terms: Sequence[Sequence[str]] = ()
     skill_ids: Sequence[str] | None = None
     region_key: str | None = None
-    near: Near | None = None
+    near: Circle | None = None
     currency: str | None = None
     min_rate: int | None = None
     max_rate: int | None = None
@@ -112,26 +114,90 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
         return self.rating_milli
 
 
+class FactsRow(Row, frozen=True, kw_only=True):
+    """What matching reads of a profile."""
+
+    class Slot(msgspec.Struct, frozen=True):
+        day: int
+
+    class Day(msgspec.Struct, frozen=True):
+        day: str
+        is_available: bool
+
+    class Availability(Row.Availability, frozen=True):
+        time_zone: str
+        weekly: list["FactsRow.Slot"]
+        exceptions: list["FactsRow.Day"]
+
+    class Booking(msgspec.Struct, frozen=True):
+        local_start: str
+        local_end: str
+
+    availability: Availability
+    bookings: list[Booking]
+    response_rate_percent: int | None = None
+
+
 async def run(
     search: Search, *, sort: SearchSort, after: tuple[float | int, str] | None = None, limit: int
 ) -> list[Row]:
     """At most `limit` rows in the order of `sort`, after the given sort value and id."""
+    rows = await _run(search, sort=sort, after=after, limit=limit)
+    if search.near is not None and sort is not SearchSort.DISTANCE:
+        for row in rows:
+            row["distance_m"] = search.near.metres_to(row["place"]["point"]["coordinates"])
+    return msgspec.convert(rows, list[Row])
+
+
+async def run_facts(search: Search, *, sort: SearchSort, limit: int) -> list[FactsRow]:
+    """As `run`, with what matching wants to know."""
+    return msgspec.convert(
+        await _run(search, sort=sort, after=None, limit=limit, fields=_FACTS_PROJECTION), list[FactsRow]
+    )
+
+
+async def get_facts(user_id: str) -> FactsRow | None:
+    """What matching wants to know of one person."""
+    row = await ProfileDocument.get_pymongo_collection().find_one({"_id": user_id}, _FACTS_PROJECTION)
+    return row and msgspec.convert(row, FactsRow)
+
+
+async def _run(
+    search: Search,
+    *,
+    sort: SearchSort,
+    after: tuple[float | int, str] | None,
+    limit: int,
+    fields: Mapping[str, int] = _PROJECTION,
+) -> list[dict[str, Any]]:
     field, direction = _ORDER[sort]
     order = [(field, direction), ("_id", 1)]
     match = _match(search)
     if sort is SearchSort.RATE:
         match.setdefault("hourly_rate.amount", {"$gte": 1})
     if search.near is not None and sort is SearchSort.DISTANCE:
-        rows = await _nearest(search, search.near, match, after=after, limit=limit)
-        return msgspec.convert(rows, list[Row])
+        return await _nearest(search.near, match, after=after, limit=limit, fields=fields)
     if search.near is not None:
-        match["place.point"] = _within(search.near)
+        match[_PLACES.field] = search.near.condition()
     query = {"$and": [match, _after(field, direction, after)]} if after else match
-    rows = (
-        await ProfileDocument.get_pymongo_collection().find(query, _PROJECTION).sort(order).limit(limit).to_list(limit)
-    )
-    found = msgspec.convert(rows, list[Row])
-    return [msgspec.structs.replace(row, distance_m=_distance_m(search.near, row)) for row in found]
+    found = ProfileDocument.get_pymongo_collection().find(query, fields, max_time_ms=MAX_TIME_MS)
+    return await found.sort(order).limit(limit).to_list(limit)
+
+
+async def _nearest(
+    circle: Circle,
+    match: dict[str, Any],
+    *,
+    after: tuple[float | int, str] | None,
+    limit: int,
+    fields: Mapping[str, int],
+) -> list[dict[str, Any]]:
+    """The nearest rows. Their ids are found first: where people live close together, many are looked at for a page."""
+    collection = ProfileDocument.get_pymongo_collection()
+    found = await nearest(collection, _PLACES, circle, match, after=after, limit=limit)
+    ids = {"_id": {"$in": [near.id for near in found]}}
+    rows = {row["_id"]: row for row in await collection.find(ids, fields, max_time_ms=MAX_TIME_MS).to_list()}
+    return [rows[near.id] | {"distance_m": near.metres} for near in found if near.id in rows]
 
 
 def _match(search: Search) -> dict[str, Any]:
@@ -153,10 +219,10 @@ def _match(search: Search) -> dict[str, Any]:
         match["availability.status"] = "available"
     if search.has_place is not None:
         match["place"] = {"$ne": None} if search.has_place else None
-    if search.language is not None:
-        match["languages"] = {"$regex": f"^{re.escape(search.language)}(-|$)"}
-    if search.is_verified:
-        match["certificates.verification"] = "verified"
+    traits = ["verified"] if search.is_verified else []
+    traits += [] if search.language is None else [f"language:{search.language}"]
+    if traits:
+        match["traits"] = {"$all": traits}
     if search.window is not None:
         match |= _free(search.window)
     return match
@@ -186,134 +252,48 @@ def _after(field: str, direction: int, after: tuple[float | int, str]) -> dict[s
     return {field: {upto: value}, "$or": [{field: {beyond: value}}, {"_id": {"$gt": row_id}}]}
 
 
-async def _nearest(
-    search: Search, near: Near, match: dict[str, Any], *, after: tuple[float | int, str] | None, limit: int
-) -> list[dict[str, Any]]:
-    """The nearest rows, by distance and id.
-
-    They are looked for in rings, each four times as wide as the last: MongoDB alone reads far more than a page.
-    Places are cut to a grid, so that many rows are equally far: the last group of these is read to its end.
-    """
-    inner = float(after[0]) if after else 0.0
-    farthest = near.radius_m if near.radius_m is not None else math.pi * _EARTH_M
-    width = FIRST_RING_M if match.keys() == {"listed_as"} else FIRST_RING_M * _WIDER  # conditions thin them out
-    rows: dict[str, dict[str, Any]] = {}
-    while True:
-        outer = min(inner + width, farthest)
-        ring = _ring(search, near._replace(radius_m=outer), match, beyond=inner, after=after, limit=limit)
-        async with aclosing(ring):
-            async for row in ring:
-                if len(rows) >= limit and row["distance_m"] > _last(rows, limit):
-                    break
-                rows[row["_id"]] = row
-        if len(rows) >= limit or outer >= farthest:
-            break
-        inner, width = outer, width * _WIDER
-    return sorted(rows.values(), key=lambda row: (row["distance_m"], row["_id"]))[:limit]
+#: People that facets are counted of; of more, MongoDB would need more time than the figures are worth.
+MAX_COUNTED = 1_000
+_FACETS = {
+    "skills": "$skills.id",
+    "regions": "$place.region",
+    "languages": "$languages",
+    "statuses": "$availability.status",
+    "ratings": "$rating_milli",
+}
 
 
-def _last(rows: Mapping[str, dict[str, Any]], limit: int) -> float:
-    """How far the last row of a page is; the rows are in the order of their distance."""
-    return float(next(islice(rows.values(), limit - 1, None))["distance_m"])
+class Facets(NamedTuple):
+    """How many of those `counted` have each value of each facet; `is_capped` if there may be more that were not."""
+
+    counted: int
+    is_capped: bool
+    counts: dict[str, Counter[str]]
 
 
-async def _ring(
-    search: Search,
-    near: Near,
-    match: dict[str, Any],
-    *,
-    beyond: float,
-    after: tuple[float | int, str] | None,
-    limit: int,
-) -> AsyncGenerator[dict[str, Any], None]:
-    stages = [_geo_near(near, match, beyond=beyond)]
-    if after:
-        stages.append({"$match": _after("distance_m", 1, after)})
-    stages.append({"$project": _PROJECTION})
-    # Left to itself, MongoDB takes the index with the trades where no trade is asked for, and reads it thrice.
-    hint = "place" if search.skill_ids is None else "skill_place"
-    collection = ProfileDocument.get_pymongo_collection()
-    async with await collection.aggregate(stages, batchSize=2 * limit, hint=hint) as cursor:
-        async for row in cursor:
-            yield row
-
-
-def _within(near: Near) -> dict[str, Any]:
-    radius_m = near.radius_m if near.radius_m is not None else math.pi * _EARTH_M
-    return {"$geoWithin": {"$centerSphere": [[near.longitude, near.latitude], radius_m / _EARTH_M]}}
-
-
-def _distance_m(near: Near | None, row: Row) -> float | None:
-    """Metres on the sphere that MongoDB reckons with."""
-    if near is None or row.place is None:
-        return None
-    lng, lat, there_lng, there_lat = map(math.radians, (near.longitude, near.latitude, *row.place.point.coordinates))
-    chord = math.sin((there_lat - lat) / 2) ** 2
-    chord += math.cos(lat) * math.cos(there_lat) * math.sin((there_lng - lng) / 2) ** 2
-    return 2 * _EARTH_M * math.asin(math.sqrt(min(1.0, chord)))
-
-
-#: The radius of MongoDB's sphere, in metres.
-_EARTH_M = 6_378_100
-#: How wide the first ring around a place is, in metres, and how many times wider each next one.
-FIRST_RING_M = 2_000.0
-_WIDER = 4
-#: Metres that distances are widened by where a page goes on; what was seen is then left out by id.
-_SLACK_M = 0.01
-
-
-def _geo_near(near: Near, query: dict[str, Any], *, beyond: float = 0.0) -> dict[str, Any]:
-    return {
-        "$geoNear": {
-            "near": {"type": "Point", "coordinates": [near.longitude, near.latitude]},
-            "key": "place.point",
-            "distanceField": "distance_m",
-            "spherical": True,
-            "minDistance": max(0.0, beyond - _SLACK_M),
-            "query": query,
-            "maxDistance": near.radius_m if near.radius_m is not None else math.pi * _EARTH_M,
-        }
-    }
-
-
-#: People that facets are counted of; more would cost more than the figures tell.
-FACETS_OF = 10_000
-_BUCKETS = {"4": 4000, "3": 3000, "1": 1}
-
-
-async def facets(search: Search) -> dict[str, dict[str, int]]:
-    """How many of the found have each skill, region, language, rating (in stars, "4" is 4 and more) and status.
-
-    `total` has one key, the number of people counted: at most `FACETS_OF`.
-    """
+async def facets(search: Search) -> Facets:
+    """How the found spread over skills, regions, languages, ratings (in stars, "4" is 4 and more) and statuses."""
     match = _match(search)
     if search.near is not None:
-        match["place.point"] = _within(search.near)
-    values: dict[str, Any] = {
-        "skills": "$skills.id",
-        "regions": "$place.region",
-        "languages": "$languages",
-        "statuses": "$availability.status",
-    }
-    stars = {
-        "$switch": {
-            "branches": [{"case": {"$gte": ["$rating_milli", at]}, "then": name} for name, at in _BUCKETS.items()],
-            "default": None,
-        }
-    }
-    counts: dict[str, list[dict[str, Any]]] = {
-        name: [{"$unwind": field}, {"$group": {"_id": field, "count": {"$sum": 1}}}] for name, field in values.items()
-    }
-    counts["skills"] = [{"$unwind": "$skills"}, {"$group": {"_id": "$skills.id", "count": {"$sum": 1}}}]
-    counts["ratings"] = [{"$group": {"_id": stars, "count": {"$sum": 1}}}]
-    counts["total"] = [{"$count": "count"}]
-    fields = dict.fromkeys(["skills.id", "place.region", "languages", "availability.status", "rating_milli"], 1)
-    stages: list[dict[str, Any]] = [{"$match": match}, {"$limit": FACETS_OF}, {"$project": fields}, {"$facet": counts}]
-    [found] = await (await ProfileDocument.get_pymongo_collection().aggregate(stages)).to_list()
-    return {
-        name: {row.get("_id", "total"): row["count"] for row in rows if row.get("_id", "total") is not None}
-        for name, rows in found.items()
-    }
+        match[_PLACES.field] = search.near.condition()
+    values = {name: {"$push": field} for name, field in _FACETS.items()}
+    group = {"$group": {"_id": None, "counted": {"$sum": 1}, **values}}
+    stages: list[dict[str, Any]] = [{"$match": match}, {"$limit": MAX_COUNTED}, group]
+    collection = ProfileDocument.get_pymongo_collection()
+    rows = await (await collection.aggregate(stages, maxTimeMS=MAX_TIME_MS)).to_list()
+    found: dict[str, Any] = rows[0] if rows else {"counted": 0} | {name: [] for name in _FACETS}
+    stars = ("4" if one >= 4000 else "3" if one >= 3000 else "1" for one in found["ratings"] if one)
+    return Facets(
+        counted=found["counted"],
+        is_capped=found["counted"] == MAX_COUNTED,
+        counts={
+            "skills": Counter(chain.from_iterable(found["skills"])),
+            "regions": Counter(found["regions"]),
+            "languages": Counter(chain.from_iterable(found["languages"])),
+            "statuses": Counter(found["statuses"]),
+            "ratings": Counter(stars),
+        },
+    )
 
 
 async def has_region(region_key: str) -> bool:

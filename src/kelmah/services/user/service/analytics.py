@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from statistics import median
+from typing import Any
 
 from kelmah.contracts.auth import UserRegistered
 from kelmah.contracts.common import Balance, Event, Money
@@ -12,6 +13,7 @@ from kelmah.contracts.job import (
     ApplicationReceived,
     ContractCancelled,
     ContractCompleted,
+    JobAlert,
     JobPublished,
 )
 from kelmah.contracts.messaging import MessageSent
@@ -26,14 +28,20 @@ from kelmah.contracts.user import (
 from kelmah.kit import clock
 from kelmah.kit.context import Principal
 from kelmah.services.user.documents import analytics as documents
+from kelmah.services.user.documents import profiles as profile_documents
 from kelmah.services.user.documents.analytics import FactDocument, FactKind
 from kelmah.services.user.service import profiles
 from kelmah.services.user.service.context import Context
 
+#: After this time without an answer, a first message counts as not answered.
+TIME_TO_ANSWER = timedelta(days=1)
+#: What the response rate of matching is made of.
+RESPONSE_PERIOD = timedelta(days=90)
 #: (person, kind, the other side), the side that the platform counts first.
 Sides = list[tuple[str, FactKind, str]]
 
 _SIDES: dict[type[Event], Callable[..., Sides]] = {
+    JobAlert: lambda event: _both(event, FactKind.INVITED) if event.because == "invitation" else [],
     ApplicationReceived: lambda event: _both(event, FactKind.APPLIED),
     ApplicationAccepted: lambda event: _both(event, FactKind.HIRED),
     ContractCompleted: lambda event: _both(event, FactKind.COMPLETED),
@@ -53,9 +61,27 @@ async def on_counted(context: Context, envelope: Envelope, event: Event) -> None
 
 async def on_message_sent(context: Context, envelope: Envelope, event: MessageSent) -> None:
     """Note who wrote first and when it was answered. The earliest instants win, in whatever order they come."""
-    await documents.note_message(
+    first = await documents.note_message(contacts(envelope, event))
+    for user_id in first:
+        timer = f"response:{event.conversation_id}:{user_id}"
+        due = envelope.time + TIME_TO_ANSWER
+        await context.timers.set(timer, "user.measure_response", [user_id], due=due)
+        await measure_response(context, user_id)
+
+
+def contacts(envelope: Envelope, event: MessageSent) -> dict[str, dict[str, Any]]:
+    """What a message says about first contacts."""
+    return documents.contact_updates(
         event.conversation_id, sender_id=event.sender_id, recipient_ids=event.recipient_ids, at=envelope.time
     )
+
+
+async def measure_response(context: Context, user_id: str) -> None:
+    """Keep how often a person answers, for matching. Whoever wrote less than a day ago may still be answered."""
+    now = clock.now()
+    contacts = await documents.contacts(user_id, since=now - RESPONSE_PERIOD)
+    answers = [answered is not None for asked, answered in contacts if answered or asked <= now - TIME_TO_ANSWER]
+    await profile_documents.set_response_rate(user_id, _percent(sum(answers), len(answers)))
 
 
 def facts(envelope: Envelope, event: Event) -> Iterator[FactDocument]:
@@ -88,15 +114,16 @@ async def note_view(context: Context, user_id: str, *, by: Principal | None) -> 
     """Count that somebody looked at a profile: each signed-in person once a day, oneself never."""
     if by is None or by.user_id == user_id:
         return
-    now = clock.now()
-    event = ProfileViewed(user_id=user_id, viewer_id=by.user_id, day=now.date().isoformat())
-    fact = _view(event, at=now)
-    if await documents.has_fact(fact.id):
+    event = ProfileViewed(user_id=user_id, viewer_id=by.user_id, day=clock.now().date().isoformat())
+    fact_id = _view_id(event)
+    if await documents.has_fact(fact_id):
         return
 
     async def body() -> None:
-        if await documents.add_fact(fact):
-            await context.events.append(event, subject=fact.id)
+        if await documents.has_fact(fact_id):
+            return
+        envelope = await context.events.append(event, subject=fact_id)
+        await documents.add_fact(_view(event, at=envelope.time))
 
     await context.mongo.transact(body)
 
@@ -118,6 +145,7 @@ async def get_mine(context: Context, *, by: Principal, days: int) -> UserAnalyti
         views_by_day=[DayOfViews(day=day, views=views) for day, views in by_day],
         responsiveness=await responsiveness(by.user_id, since=since),
         jobs_published=_count(totals, FactKind.JOB_PUBLISHED),
+        invitations=_count(totals, FactKind.INVITED),
         applications=applications,
         wins=wins,
         win_rate_percent=_percent(wins, applications),
@@ -153,6 +181,7 @@ async def get_platform(*, days: int) -> PlatformAnalytics:
         registered=_count(totals, FactKind.REGISTERED),
         views=_count(totals, FactKind.VIEWED),
         jobs_published=_count(totals, FactKind.JOB_PUBLISHED),
+        invitations=_count(totals, FactKind.INVITED),
         applications=_count(totals, FactKind.APPLIED),
         hires=_count(totals, FactKind.HIRED),
         contracts_completed=_count(totals, FactKind.COMPLETED),
@@ -161,7 +190,9 @@ async def get_platform(*, days: int) -> PlatformAnalytics:
     )
 
 
-def _both(event: ApplicationReceived | EscrowReleased, workers: FactKind, hirers: FactKind | None = None) -> Sides:
+def _both(
+    event: ApplicationReceived | EscrowReleased | JobAlert, workers: FactKind, hirers: FactKind | None = None
+) -> Sides:
     """The facts of both sides, the worker's first."""
     return [
         (event.worker_id, workers, event.hirer_id),
@@ -191,13 +222,17 @@ def _fact(
 
 def _view(event: ProfileViewed, *, at: datetime) -> FactDocument:
     return FactDocument(
-        id=f"view:{event.user_id}:{event.viewer_id}:{event.day}",
+        id=_view_id(event),
         user_id=event.user_id,
         kind=FactKind.VIEWED,
         at=at,
         is_first=True,
         other_id=event.viewer_id,
     )
+
+
+def _view_id(event: ProfileViewed) -> str:
+    return f"view:{event.user_id}:{event.viewer_id}:{event.day}"
 
 
 def _count(totals: list[tuple[FactKind, str | None, int, int]], wanted: FactKind) -> int:

@@ -1,4 +1,4 @@
-"""Why a worker is among the found, in words."""
+"""Why somebody is among the found, in words."""
 
 from collections.abc import Mapping
 

@@ -17,6 +17,7 @@ from kelmah.contracts.user import (
     PublicProfile,
     StatusChanged,
     UpdateProfile,
+    Verification,
     Visibility,
     WorkerStatus,
 )
@@ -79,6 +80,8 @@ async def get(context: Context, user_id: str) -> ProfileDocument:
         if not made:
             raise NotFound
         profile = made[0]
+    if profile.is_erased:
+        raise NotFound
     return profile
 
 
@@ -155,10 +158,16 @@ def derive(profile: ProfileDocument) -> None:
         profile.role in _LISTED_ROLES
         and profile.settings.is_discoverable
         and profile.availability.status is not WorkerStatus.PAUSED
+        and not profile.is_resting
+        and not profile.is_erased
     )
     profile.listed_as = profile.role if listed else None
     for booking in profile.bookings:
         localize(booking, profile.availability.time_zone)
+    # Who searches for a language also finds those who named the country that they speak it as in: fr finds fr-CI.
+    spoken = dict.fromkeys(tag for full in profile.languages for tag in (full, full.partition("-")[0]))
+    verified = any(one.verification is Verification.VERIFIED for one in profile.certificates)
+    profile.traits = [*(["verified"] if verified else []), *(f"language:{tag}" for tag in spoken)]
     choice = mapping.visibility(profile)
     company = profile.company if choice[ProfilePart.COMPANY] is Visibility.PUBLIC else None
     place = [profile.place.city, profile.place.region] if profile.place else []
@@ -202,7 +211,7 @@ async def get_public(
 ) -> PublicProfile:
     """What the viewer sees of a person, in the given role if one is given. Oneself one sees as strangers do."""
     profile = await documents.find(user_id)
-    if profile is None or (role is not None and profile.role is not role):
+    if profile is None or profile.is_resting or profile.is_erased or (role is not None and profile.role is not role):
         raise NotFound
     shown = await shown_parts(profile, viewer)
     private = unseal(context.ring, profile) if shown & mapping.SEALED_PARTS else None

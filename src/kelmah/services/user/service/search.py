@@ -5,7 +5,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 from msgspec import UNSET
@@ -21,17 +21,20 @@ from kelmah.contracts.user import (
     Suggestion,
     SuggestionKind,
     WorkerFacets,
+    WorkerHit,
     WorkerPage,
 )
 from kelmah.kit import clock
 from kelmah.kit.errors import BadInput
+from kelmah.kit.nearest import Circle
 from kelmah.kit.pagination import decode_cursor, encode_cursor
 from kelmah.services.user import mapping
 from kelmah.services.user.documents import search as documents
-from kelmah.services.user.documents.search import Near, Row, Search, Window
+from kelmah.services.user.documents.search import Row, Search, Window
 from kelmah.services.user.service import explaining, popular, spelling, terms, typed
 from kelmah.services.user.service.context import Context
 
+HitT = TypeVar("HitT", WorkerHit, HirerHit)
 #: Kilometres around a place, unless said otherwise.
 DEFAULT_RADIUS_KM = 25.0
 #: How far ahead anybody's availability is known.
@@ -83,10 +86,7 @@ async def find_workers(
         await popular.count(context, query.skill or query.q or "")
     hits = [mapping.worker_hit(row) for row in rows]
     if explain:
-        hits = [
-            msgspec.structs.replace(hit, reasons=explaining.reasons(row, search, sort=sort, meanings=meanings))
-            for hit, row in zip(hits, rows, strict=True)
-        ]
+        hits = [_explained(hit, row, search, sort, meanings) for hit, row in zip(hits, rows, strict=True)]
     corrections = [Correction(word=word, taken_as=meant) for word, meant in meanings.items()]
     return WorkerPage(items=hits, next_cursor=next_cursor, corrections=corrections or UNSET)
 
@@ -98,16 +98,15 @@ async def count_workers(query: WorkerQuery) -> WorkerFacets:
         BadInput: a parameter does not fit, alone or with another.
     """
     search, _, _ = await _prepare(query)
-    counts = await documents.facets(search) if search else {}
+    found = await documents.facets(search) if search else documents.Facets(0, is_capped=False, counts={})
 
     def facet(field: str, name: Callable[[str], str] = str) -> list[Facet]:
-        values = sorted(counts.get(field, {}).items(), key=lambda pair: (-pair[1], pair[0]))
+        values = sorted(found.counts.get(field, {}).items(), key=lambda pair: (-pair[1], pair[0]))
         return [Facet(value=value, name=name(value), count=count) for value, count in values]
 
-    total = counts.get("total", {}).get("total", 0)
     return WorkerFacets(
-        total=total,
-        is_capped=total == documents.FACETS_OF,
+        total=found.counted,
+        is_capped=found.is_capped,
         skills=facet("skills", mapping.skill_name),
         regions=facet("regions"),
         languages=facet("languages"),
@@ -170,7 +169,7 @@ def _window(query: WorkerQuery) -> Window | None:
 
 
 async def find_hirers(
-    context: Context, *, q: str | None, region: str | None, limit: int, cursor: str | None
+    *, q: str | None, region: str | None, limit: int, cursor: str | None, explain: bool = False
 ) -> Page[HirerHit]:
     """Listed hirers that fit, best rated first."""
     words = terms.query_terms(q or "")
@@ -183,7 +182,15 @@ async def find_hirers(
     if q and not words:
         return Page(items=[])
     rows, next_cursor = await _page(search, SearchSort.RATING, limit, cursor)
-    return Page(items=[mapping.hirer_hit(row) for row in rows], next_cursor=next_cursor)
+    hits = [mapping.hirer_hit(row) for row in rows]
+    if explain:
+        hits = [_explained(hit, row, search, SearchSort.RATING, meanings) for hit, row in zip(hits, rows, strict=True)]
+    return Page(items=hits, next_cursor=next_cursor)
+
+
+def _explained(hit: HitT, row: Row, search: Search, sort: SearchSort, meanings: Mapping[str, list[str]]) -> HitT:
+    """A hit that says why it is there."""
+    return msgspec.structs.replace(hit, reasons=explaining.reasons(row, search, sort=sort, meanings=meanings))
 
 
 def find_skills(*, q: str | None, parent: str | None) -> Page[Skill]:
@@ -251,7 +258,7 @@ async def _page(search: Search, sort: SearchSort, limit: int, cursor: str | None
     return rows[:limit], encode_cursor((sort.value, last.key(sort), last.id))
 
 
-def _near(query: WorkerQuery) -> Near | None:
+def _near(query: WorkerQuery) -> Circle | None:
     if query.near is None:
         if query.radius_km is not None:
             raise BadInput.of("radiusKm", "needs near")
@@ -265,7 +272,7 @@ def _near(query: WorkerQuery) -> Near | None:
     radius_km = DEFAULT_RADIUS_KM if query.radius_km is None else query.radius_km
     if not math.isfinite(radius_km):
         raise BadInput.of("radiusKm", "must be a number")
-    return Near(longitude, latitude, radius_km * 1000)
+    return Circle(longitude, latitude, radius_km * 1000)
 
 
 def _milli(rating: float | None) -> int | None:

@@ -1,62 +1,50 @@
-"""The rules of reviews: who may write one, when it opens, and what it does to a reputation."""
+"""Writing reviews, opening them, and reading, answering and marking those that are public."""
 
 import hashlib
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import msgspec
 
-from kelmah.clients.job import JobClient
+from kelmah.contracts.auth import AccountDeleted
 from kelmah.contracts.common import Page
+from kelmah.contracts.events import Envelope
 from kelmah.contracts.job import ContractFacts, MilestoneStatus
+from kelmah.contracts.payment import DisputeResolved
 from kelmah.contracts.review import (
-    Decision,
-    MonthOfReviews,
-    NewDecision,
     NewReply,
-    NewReport,
     NewReview,
-    QueuedReview,
-    Reputation,
-    ReputationChanged,
-    ReviewAnalytics,
-    ReviewModerated,
+    ReviewHeld,
     ReviewRevealed,
     ReviewStatus,
     ReviewSubmitted,
     ReviewView,
+    Suspicion,
 )
 from kelmah.kit import clock, pagination
 from kelmah.kit.context import Principal
 from kelmah.kit.crypto import random_token
 from kelmah.kit.errors import BadInput, NotFound
 from kelmah.kit.ids import new_id
-from kelmah.kit.resources import Resources
 from kelmah.kit.text import clean_text
 from kelmah.services.review import documents, mapping
 from kelmah.services.review.documents import MarkDocument, ReplyPart, ReviewDocument
 from kelmah.services.review.errors import (
     AlreadyReplied,
-    AlreadyReported,
     AlreadyReviewed,
     ContractNotReviewable,
     NothingReleasedYet,
     OwnReview,
     ReviewNotFound,
+    TextRefused,
     WindowClosed,
 )
-from kelmah.services.review.settings import ReviewSettings
+from kelmah.services.review.service import reputations, screening, suspicion
+from kelmah.services.review.service.context import Context
 
-#: Milestones whose money was paid out, wholly or by a ruling, open a contract for reviews.
-_PAID = frozenset({MilestoneStatus.RELEASED})
-
-
-@dataclass(frozen=True, kw_only=True)
-class Context(Resources):
-    """What the review service works with."""
-
-    settings: ReviewSettings
-    job: JobClient
+#: A milestone in this state was paid, wholly or in part, to the worker.
+_PAID = MilestoneStatus.RELEASED
+#: Where everybody may read a review.
+PUBLIC = frozenset({ReviewStatus.REVEALED, ReviewStatus.EXCLUDED})
 
 
 async def submit_review(context: Context, new: NewReview, *, by: Principal) -> ReviewView:
@@ -65,8 +53,8 @@ async def submit_review(context: Context, new: NewReview, *, by: Principal) -> R
     Raises:
         ContractNotReviewable, NothingReleasedYet, AlreadyReviewed, WindowClosed.
     """
-    text = _cleaned("text", new.text, 4000)
-    note = _cleaned("privateNote", new.private_note, 2000) if new.private_note else None
+    text = cleaned("text", new.text, 4000)
+    note = cleaned("privateNote", new.private_note, 2000) if new.private_note else None
     contract = await _reviewable(context, new.contract_id, by)
     review = _sealed(context, new, text, note, contract, by)
 
@@ -111,28 +99,62 @@ async def reveal(context: Context, contract_id: str) -> None:
 
 async def _reveal(context: Context, contract_id: str) -> list[ReviewDocument]:
     now = clock.now()
-    reviews = await documents.reveal_exchange(contract_id, now)
-    for review in reviews:
+    exchange = await documents.open_exchange(contract_id, now)
+    return [await _open(context, review, exchange, now) for review in exchange]
+
+
+async def _open(
+    context: Context, sealed: ReviewDocument, exchange: list[ReviewDocument], now: datetime
+) -> ReviewDocument:
+    found = await suspicion.suspicions_of(sealed, exchange, now)
+    status = ReviewStatus.HELD if sealed.labels else ReviewStatus.REVEALED
+    queue = bool(sealed.labels) or not suspicion.TO_BE_LOOKED_AT.isdisjoint(found)
+    review = await documents.reveal(sealed.id, status, now, found, queue=queue)
+    if review is None:
+        raise RuntimeError("a sealed review of an exchange that this transaction opened is gone")
+    if status is ReviewStatus.HELD:
         await context.events.append(
-            ReviewRevealed(
+            ReviewHeld(
                 review_id=review.id,
-                contract_id=contract_id,
+                contract_id=review.contract_id,
                 reviewer_id=review.reviewer_id,
                 subject_id=review.subject_id,
-                rating=review.rating,
+                labels=[label.value for label in review.labels],
             ),
             subject=f"review:{review.id}",
         )
-        await _recount(context, review.subject_id, now)
-    return reviews
+        return review
+    if Suspicion.BURST in found:
+        await documents.flag(review.subject_id, now - suspicion.BURST_WINDOW, Suspicion.BURST)
+    await tell_revealed(context, review)
+    await reputations.recount(context, review.subject_id, now)
+    return review
 
 
-async def _recount(context: Context, user_id: str, now: datetime) -> None:
-    standing = mapping.reputation(user_id, await documents.tally(user_id, now))
+async def tell_revealed(context: Context, review: ReviewDocument) -> None:
+    """Append the event that a review is public and counts. Joins the open transaction."""
     await context.events.append(
-        ReputationChanged(user_id=user_id, review_count=standing.review_count, rating_milli=standing.rating_milli),
-        subject=f"reputation:{user_id}",
+        ReviewRevealed(
+            review_id=review.id,
+            contract_id=review.contract_id,
+            reviewer_id=review.reviewer_id,
+            subject_id=review.subject_id,
+            rating=review.rating,
+            would_work_again=review.would_work_again,
+            trade=review.trade,
+            region=review.region,
+        ),
+        subject=f"review:{review.id}",
     )
+
+
+async def on_dispute_resolved(context: Context, envelope: Envelope, event: DisputeResolved) -> None:
+    """A ruling opens its contract for reviews, whoever got the money."""
+
+    async def effect() -> None:
+        await documents.insert_ruling(event.contract_id, clock.now())
+
+    await context.events.consume("review.note_ruling", envelope.id, effect)
 
 
 async def _reviewable(context: Context, contract_id: str, by: Principal) -> ContractFacts:
@@ -142,7 +164,8 @@ async def _reviewable(context: Context, contract_id: str, by: Principal) -> Cont
         raise ContractNotReviewable from error
     if by.user_id not in (contract.hirer_id, contract.worker_id):
         raise ContractNotReviewable
-    if not any(milestone.status in _PAID for milestone in contract.milestones):
+    is_paid = any(milestone.status is _PAID for milestone in contract.milestones)
+    if not is_paid and not await documents.has_ruling(contract_id):
         raise NothingReleasedYet
     return contract
 
@@ -152,11 +175,17 @@ def _sealed(
 ) -> ReviewDocument:
     review_id, salt = new_id(), random_token()
     place = mapping.text_context(review_id)
+    is_hirer = by.user_id == contract.hirer_id
+    # Several currencies have no common measure here; a limit in minor units tells next to nothing from something.
+    is_tiny = sum(milestone.amount.amount for milestone in contract.milestones) < context.settings.tiny_contract_amount
     return ReviewDocument(
         id=review_id,
         contract_id=contract.id,
         reviewer_id=by.user_id,
-        subject_id=contract.worker_id if by.user_id == contract.hirer_id else contract.hirer_id,
+        subject_id=contract.worker_id if is_hirer else contract.hirer_id,
+        reviewer_is_hirer=is_hirer,
+        trade=contract.trade,
+        region=contract.region,
         status=ReviewStatus.SEALED,
         rating=new.rating,
         criteria=msgspec.to_builtins(new.criteria),
@@ -165,6 +194,10 @@ def _sealed(
         private_note=context.ring.seal(note, context=place) if note else None,
         salt=salt,
         digest=commitment(salt, new.rating, text),
+        text_fingerprint=suspicion.text_fingerprint(context.ring, text),
+        device_fingerprint=suspicion.device_fingerprint(context.ring, by),
+        labels=screening.labels_of(text),
+        suspicions=[Suspicion.TINY_CONTRACT] if is_tiny else [],
         submitted_at=clock.now(),
     )
 
@@ -182,44 +215,49 @@ async def get_review(context: Context, review_id: str, *, by: Principal | None) 
     """
     review = await documents.find_review(review_id)
     is_own = review is not None and by is not None and review.reviewer_id == by.user_id
-    if review is None or (review.status != ReviewStatus.REVEALED and not is_own):
+    if review is None or (review.status not in PUBLIC and not is_own):
         raise ReviewNotFound
-    return mapping.review_view(review, context.ring)
+    return mapping.review_view(review, context.ring, by=by)
 
 
 async def list_of_subject(context: Context, subject_id: str, *, cursor: str | None, limit: int) -> Page[ReviewView]:
     """Public reviews of a person, newest first."""
-    found = await documents.list_revealed(subject_id, _after(cursor), limit + 1)
-    return _page(context, found, limit, "revealed_at")
+    found = await documents.list_public(subject_id, after(cursor), limit + 1)
+    return _page(context, found, limit, "revealed_at", None)
 
 
 async def list_written(context: Context, *, by: Principal, cursor: str | None, limit: int) -> Page[ReviewView]:
     """Reviews that the caller wrote, sealed ones too, newest first."""
-    found = await documents.list_written(by.user_id, _after(cursor), limit + 1)
-    return _page(context, found, limit, "submitted_at")
+    found = await documents.list_written(by.user_id, after(cursor), limit + 1)
+    return _page(context, found, limit, "submitted_at", by)
 
 
-def _page(context: Context, found: list[ReviewDocument], limit: int, field: str) -> Page[ReviewView]:
+def _page(
+    context: Context, found: list[ReviewDocument], limit: int, field: str, by: Principal | None
+) -> Page[ReviewView]:
     return pagination.page(
         found,
         limit,
-        view=lambda review: mapping.review_view(review, context.ring),
+        view=lambda review: mapping.review_view(review, context.ring, by=by),
         last=lambda review: (getattr(review, field), review.id),
     )
 
 
-def _after(cursor: str | None) -> documents.Cursor | None:
+def after(cursor: str | None) -> documents.Cursor | None:
+    """The position of a cursor."""
     values = pagination.read_cursor(cursor, (datetime, str))
     return None if values is None else (values[0], values[1])
 
 
 async def reply(context: Context, review_id: str, new: NewReply, *, by: Principal) -> ReviewView:
-    """Answer a public review of oneself, once.
+    """Answer a public review of oneself, once. A reply cannot be held back, so one that would be is refused.
 
     Raises:
-        ReviewNotFound, AlreadyReplied.
+        ReviewNotFound, AlreadyReplied, TextRefused.
     """
-    text = _cleaned("text", new.text, 2000)
+    text = cleaned("text", new.text, 2000)
+    if labels := screening.labels_of(text):
+        raise TextRefused("it looks like: " + ", ".join(label.value for label in labels))
     review = await documents.set_reply(review_id, by.user_id, ReplyPart(text=text, replied_at=clock.now()))
     if review is None:
         found = await documents.find_review(review_id)
@@ -237,7 +275,7 @@ async def mark_helpful(context: Context, review_id: str, *, by: Principal) -> Re
     """
 
     async def change() -> ReviewView:
-        await _public_and_not_own(review_id, by)
+        await public_and_not_own(review_id, by)
         mark = MarkDocument(id=f"helpful:{review_id}:{by.user_id}", at=clock.now())
         is_new = await documents.insert_mark(mark)
         review = await (documents.count_helpful(review_id) if is_new else documents.find_review(review_id))
@@ -248,95 +286,27 @@ async def mark_helpful(context: Context, review_id: str, *, by: Principal) -> Re
     return await context.mongo.transact(change)
 
 
-async def report(context: Context, review_id: str, new: NewReport, *, by: Principal) -> None:
-    """Tell the moderators of a public review; enough reports put it into their queue.
-
-    Raises:
-        ReviewNotFound, OwnReview, AlreadyReported.
-    """
-    text = _cleaned("text", new.text, 1000) if new.text else ""
-
-    async def change() -> None:
-        await _public_and_not_own(review_id, by)
-        mark = MarkDocument(id=f"report:{review_id}:{by.user_id}", text=text, at=clock.now())
-        if not await documents.insert_mark(mark):
-            raise AlreadyReported
-        review = await documents.count_report(review_id, new.reason)
-        if review and review.report_count >= context.settings.report_threshold:
-            await documents.queue_review(review_id, clock.now())
-
-    await context.mongo.transact(change)
-
-
-async def _public_and_not_own(review_id: str, by: Principal) -> None:
+async def public_and_not_own(review_id: str, by: Principal) -> None:
+    """Raises ReviewNotFound or OwnReview."""
     review = await documents.find_review(review_id)
-    if review is None or review.status != ReviewStatus.REVEALED:
+    if review is None or review.status not in PUBLIC:
         raise ReviewNotFound
     if review.reviewer_id == by.user_id:
         raise OwnReview
 
 
-async def list_queue(context: Context, *, cursor: str | None, limit: int) -> Page[QueuedReview]:
-    """Reported reviews, those that wait longest first."""
-    found = await documents.list_queue(_after(cursor), limit + 1)
-    return pagination.page(
-        found,
-        limit,
-        view=lambda review: mapping.queued_view(review, context.ring),
-        last=lambda review: (review.queued_at, review.id),
-    )
+async def on_account_deleted(context: Context, envelope: Envelope, event: AccountDeleted) -> None:
+    """Erase what the person noted in private. Reviews stay, for the sake of those they are of; the name beside one
+    comes from the user service, which calls the person deleted. Doing it twice changes nothing."""
+    await documents.forget_person(event.user_id)
 
 
-async def decide(context: Context, review_id: str, new: NewDecision, *, by: Principal) -> ReviewView:
-    """Settle a queued review. A removed one no longer counts for the reputation.
+def cleaned(field: str, text: str, max_chars: int) -> str:
+    """A text in its normal form.
 
     Raises:
-        ReviewNotFound: it is not in the queue.
+        BadInput: it names the field.
     """
-    status = ReviewStatus.REMOVED if new.decision is Decision.REMOVE else ReviewStatus.REVEALED
-
-    async def change() -> ReviewView:
-        review = await documents.decide(review_id, status)
-        if review is None:
-            raise ReviewNotFound
-        await context.events.append(
-            ReviewModerated(
-                review_id=review.id,
-                subject_id=review.subject_id,
-                moderator_id=by.user_id,
-                decision=status.value,
-                reason=new.reason,
-            ),
-            subject=f"review:{review.id}",
-        )
-        await _recount(context, review.subject_id, clock.now())
-        return mapping.review_view(review, context.ring)
-
-    return await context.mongo.transact(change)
-
-
-async def get_reputation(context: Context, user_id: str) -> Reputation:
-    """A person's standing; somebody without reviews stands at the prior."""
-    return mapping.reputation(user_id, await documents.find_reputation(user_id))
-
-
-async def get_analytics(context: Context, *, by: Principal) -> ReviewAnalytics:
-    """How the caller's reviews develop, month by month."""
-    months = await documents.months_of(by.user_id)
-    return ReviewAnalytics(
-        received=sum(month["count"] for month in months),
-        written=await documents.count_written(by.user_id),
-        replied=sum(month["replied"] for month in months),
-        months=[
-            MonthOfReviews(
-                month=month["_id"], count=month["count"], mean_milli=round(1000 * month["stars"] / month["count"])
-            )
-            for month in months
-        ],
-    )
-
-
-def _cleaned(field: str, text: str, max_chars: int) -> str:
     try:
         return clean_text(text, max_chars)
     except ValueError as error:

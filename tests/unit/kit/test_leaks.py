@@ -2,7 +2,7 @@
 
 import pytest
 
-from kelmah.services.messaging.service.leaks import flags_of
+from kelmah.kit.leaks import flags_of
 
 
 @pytest.mark.parametrize(

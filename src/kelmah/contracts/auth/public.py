@@ -1,11 +1,13 @@
-"""What the auth service says: accounts, sessions and tokens."""
+"""Requests and answers of the auth service: accounts, sessions and tokens."""
 
 from datetime import datetime
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Literal
 
 from msgspec import Meta
 
-from kelmah.contracts.common import Event, Request, Response, Role
+from kelmah.contracts.auth.keys import ApiKeyView
+from kelmah.contracts.auth.passkeys import PasskeyProof, PasskeyView
+from kelmah.contracts.common import Request, Response, Role
 
 EmailText = Annotated[
     str, Meta(min_length=3, max_length=254, description="A mail address.", examples=["ama@example.com"])
@@ -51,17 +53,23 @@ class LoginRequest(Request, frozen=True, kw_only=True):
 
 
 class LoginMfaRequest(Request, frozen=True, kw_only=True):
-    """The answer to the challenge of a login."""
+    """The answer to the challenge of a login: a code, or a passkey that was asked with the same challenge."""
 
     challenge: OpaqueToken
-    code: FactorCode
+    code: FactorCode | None = None
+    passkey: PasskeyProof | None = None
 
 
 class StepUpRequest(Request, frozen=True, kw_only=True):
-    """The code where the second factor is on, else the password."""
+    """A passkey; or the code where the second factor is on, else the password."""
 
     password: GivenPassword | None = None
     code: FactorCode | None = None
+    passkey: PasskeyProof | None = None
+
+
+class ChangeEmailRequest(Request, frozen=True, kw_only=True):
+    new_email: EmailText
 
 
 class ChangeRoleRequest(Request, frozen=True, kw_only=True):
@@ -174,6 +182,8 @@ class AccountExport(Response, frozen=True, kw_only=True):
     sessions: list["SessionView"]
     identities: list["IdentityView"]
     devices: list[DeviceView]
+    passkeys: list[PasskeyView]
+    api_keys: list[ApiKeyView]
     role_changes: list[RoleChange]
     second_factor: bool
 
@@ -251,145 +261,3 @@ class PublicKeys(Response, frozen=True, kw_only=True):
     """A JSON Web Key Set: keys that sign now, that will, and that did until a moment ago."""
 
     keys: list[PublicKey]
-
-
-class UserRegistered(Event, frozen=True, kw_only=True):
-    """An account was made; its e-mail is not verified yet."""
-
-    TYPE: ClassVar[str] = "auth.user_registered.v1"
-    user_id: str
-    role: Role
-
-
-class EmailVerified(Event, frozen=True, kw_only=True):
-    """The person proved to own the account's e-mail address."""
-
-    TYPE: ClassVar[str] = "auth.email_verified.v1"
-    user_id: str
-
-
-class SessionRevoked(Event, frozen=True, kw_only=True):
-    """A session ended before its time; access tokens that carry its id are refused from now on."""
-
-    TYPE: ClassVar[str] = "auth.session_revoked.v1"
-    user_id: str
-    session_id: str
-    reason: str
-
-
-class PasswordChanged(Event, frozen=True, kw_only=True):
-    """The account has another password: `how` is `change` or `reset`."""
-
-    TYPE: ClassVar[str] = "auth.password_changed.v1"
-    user_id: str
-    how: str
-
-
-class LoggedIn(Event, frozen=True, kw_only=True):
-    """A session began."""
-
-    TYPE: ClassVar[str] = "auth.logged_in.v1"
-    user_id: str
-    session_id: str
-    methods: list[str]
-
-
-class LoginRefused(Event, frozen=True, kw_only=True):
-    """Somebody could not log in; `user_id` is null when the address has no account. For the audit only."""
-
-    TYPE: ClassVar[str] = "auth.login_refused.v1"
-    user_id: str | None
-    reason: str
-
-
-class RoleChanged(Event, frozen=True, kw_only=True):
-    """An administrator gave the person another role; every session ended with it."""
-
-    TYPE: ClassVar[str] = "auth.role_changed.v1"
-    user_id: str
-    old_role: Role
-    new_role: Role
-    by: str
-
-
-class AccountDeactivated(Event, frozen=True, kw_only=True):
-    """The person, or an administrator, put the account to rest: nobody should find it, nothing is lost."""
-
-    TYPE: ClassVar[str] = "auth.account_deactivated.v1"
-    user_id: str
-    by: str
-
-
-class AccountReactivated(Event, frozen=True, kw_only=True):
-    """The account is in use again."""
-
-    TYPE: ClassVar[str] = "auth.account_reactivated.v1"
-    user_id: str
-
-
-class AccountDeleted(Event, frozen=True, kw_only=True):
-    """The account is gone for good. Each service erases what it keeps of the person, but for what the law holds:
-    ledger rows stay, under the bare id."""
-
-    TYPE: ClassVar[str] = "auth.account_deleted.v1"
-    user_id: str
-
-
-class MfaEnabled(Event, frozen=True, kw_only=True):
-    """From now on the person needs a second factor to log in."""
-
-    TYPE: ClassVar[str] = "auth.mfa_enabled.v1"
-    user_id: str
-
-
-class MfaDisabled(Event, frozen=True, kw_only=True):
-    """The person needs no second factor any more."""
-
-    TYPE: ClassVar[str] = "auth.mfa_disabled.v1"
-    user_id: str
-
-
-class IdentityLinked(Event, frozen=True, kw_only=True):
-    """The person can sign in with this provider."""
-
-    TYPE: ClassVar[str] = "auth.identity_linked.v1"
-    user_id: str
-    provider: str
-
-
-class IdentityUnlinked(Event, frozen=True, kw_only=True):
-    """The person cannot sign in with this provider any more."""
-
-    TYPE: ClassVar[str] = "auth.identity_unlinked.v1"
-    user_id: str
-    provider: str
-
-
-# --- For other services (/internal) ---
-
-
-class Contact(Response, frozen=True, kw_only=True):
-    """How a person is reached and called. Personal data: never logged, never put into an event."""
-
-    user_id: str
-    role: Role
-    first_name: str
-    last_name: str
-    email: str
-    email_verified: bool
-    locale: str = "en"
-
-
-class Revocation(Response, frozen=True, kw_only=True):
-    """A session that ended early. Access tokens that carry it die of themselves at `expires_at` (epoch seconds)."""
-
-    session_id: str
-    expires_at: int
-
-
-class Revocations(Response, frozen=True, kw_only=True):
-    """Sessions that ended early, oldest first. Ask again with `since=until` (epoch milliseconds); at once if `more`."""
-
-    items: list[Revocation]
-    until: int
-    more: bool

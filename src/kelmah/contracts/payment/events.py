@@ -1,0 +1,119 @@
+"""What the payment service tells of."""
+
+from typing import ClassVar
+
+from kelmah.contracts.common import Event, Money
+
+
+class PaymentProcessed(Event, frozen=True, kw_only=True):
+    """A provider's payment was posted to a wallet (`deposit`) or sent out of it (`withdrawal`)."""
+
+    TYPE: ClassVar[str] = "payment.payment_processed.v1"
+    transaction_id: str
+    user_id: str
+    purpose: str
+    amount: Money
+
+
+class WithdrawalFailed(Event, frozen=True, kw_only=True):
+    """Money on its way out of a wallet came back: refused, canceled by its owner, or returned later."""
+
+    TYPE: ClassVar[str] = "payment.withdrawal_failed.v1"
+    withdrawal_id: str
+    user_id: str
+    amount: Money
+    failure_code: str
+
+
+class ChargebackChanged(Event, frozen=True, kw_only=True):
+    """A payer's bank took a deposit back (`open`), gave it back (`won`) or kept it (`lost`)."""
+
+    TYPE: ClassVar[str] = "payment.chargeback_changed.v1"
+    chargeback_id: str
+    deposit_id: str
+    user_id: str
+    amount: Money
+    status: str
+
+
+class EscrowFunded(Event, frozen=True, kw_only=True):
+    """A milestone's money is held in escrow; work on it may start."""
+
+    TYPE: ClassVar[str] = "payment.escrow_funded.v1"
+    escrow_id: str
+    contract_id: str
+    milestone_id: str
+    hirer_id: str
+    worker_id: str
+    amount: Money
+
+
+class EscrowReleased(Event, frozen=True, kw_only=True):
+    """Escrow was paid out: of `amount` the worker was charged a fee, and tax was withheld.
+
+    `held_amount` minor units stay in the escrow; it is over when that is zero.
+    """
+
+    TYPE: ClassVar[str] = "payment.escrow_released.v1"
+    escrow_id: str
+    contract_id: str
+    milestone_id: str
+    hirer_id: str
+    worker_id: str
+    amount: Money
+    fee_amount: int
+    tax_amount: int = 0
+    held_amount: int = 0
+
+
+class EscrowRefunded(Event, frozen=True, kw_only=True):
+    """What was left in an escrow went back to the hirer; `released_amount` minor units had been paid out before."""
+
+    TYPE: ClassVar[str] = "payment.escrow_refunded.v1"
+    escrow_id: str
+    contract_id: str
+    milestone_id: str
+    hirer_id: str
+    worker_id: str
+    amount: Money
+    released_amount: int = 0
+
+
+class DisputeRaised(Event, frozen=True, kw_only=True):
+    """One side disputes an escrow; its money is frozen until a ruling."""
+
+    TYPE: ClassVar[str] = "payment.dispute_raised.v1"
+    dispute_id: str
+    escrow_id: str
+    contract_id: str
+    milestone_id: str
+    hirer_id: str
+    worker_id: str
+    raised_by: str
+
+
+class DisputeResolved(Event, frozen=True, kw_only=True):
+    """Support ruled how a disputed escrow is split; amounts are minor units of its currency."""
+
+    TYPE: ClassVar[str] = "payment.dispute_resolved.v1"
+    dispute_id: str
+    escrow_id: str
+    contract_id: str
+    milestone_id: str
+    hirer_id: str
+    worker_id: str
+    worker_amount: int
+    hirer_amount: int
+    fee_amount: int = 0
+    tax_amount: int = 0
+
+
+class ExceptionResolved(Event, frozen=True, kw_only=True):
+    """Somebody took a difference out of the queue; money in suspense went to `credited_user_id`, if anybody."""
+
+    TYPE: ClassVar[str] = "payment.exception_resolved.v1"
+    exception_id: str
+    kind: str
+    resolved_by: str
+    reason: str
+    credited_user_id: str | None = None

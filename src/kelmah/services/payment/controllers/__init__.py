@@ -1,0 +1,15 @@
+"""The operations of the payment service."""
+
+from kelmah.services.payment.controllers import disputes, escrows, exceptions, methods, wallets, webhooks
+from kelmah.services.payment.controllers.policy import POLICY
+
+CONTROLLERS = [
+    *wallets.HANDLERS,
+    *escrows.HANDLERS,
+    *disputes.HANDLERS,
+    *methods.HANDLERS,
+    *webhooks.HANDLERS,
+    *exceptions.HANDLERS,
+]
+
+__all__ = ["CONTROLLERS", "POLICY"]

@@ -1,0 +1,36 @@
+"""Who may call which operation of the payment service."""
+
+from kelmah.contracts.common import Role
+from kelmah.kit.policy import PUBLIC, SIGNED_IN, Policy, roles, services
+
+POLICY: Policy = {
+    "GetWallet": SIGNED_IN,
+    "CreateDeposit": roles(Role.HIRER, Role.WORKER),
+    "GetDeposit": SIGNED_IN,
+    "CreateWithdrawal": roles(Role.HIRER, Role.WORKER),
+    "ListWithdrawals": SIGNED_IN,
+    "GetWithdrawal": SIGNED_IN,
+    "CancelWithdrawal": roles(Role.HIRER, Role.WORKER),
+    "RefundDeposit": roles(Role.SUPPORT, Role.ADMIN),
+    "GetStatement": SIGNED_IN,
+    "ListTransactions": SIGNED_IN,
+    "FundEscrow": roles(Role.HIRER),
+    "ListEscrows": SIGNED_IN,
+    "GetEscrow": SIGNED_IN,
+    "ReleaseEscrow": roles(Role.HIRER),
+    # Never the hirer alone: once it is funded, the worker relies on it.
+    "RefundEscrow": roles(Role.WORKER, Role.SUPPORT, Role.ADMIN),
+    "RaiseDispute": roles(Role.HIRER, Role.WORKER),
+    "ListDisputes": SIGNED_IN,
+    "GetDispute": SIGNED_IN,
+    "ResolveDispute": roles(Role.SUPPORT, Role.ADMIN),
+    "SavePaymentMethod": SIGNED_IN,
+    "ListPaymentMethods": SIGNED_IN,
+    "DeletePaymentMethod": SIGNED_IN,
+    "ReceiveStripeWebhook": PUBLIC,  # signed by Stripe
+    "ReceivePayPalWebhook": PUBLIC,  # signed by PayPal
+    "ReceiveBankWebhook": PUBLIC,  # signed by the bank
+    "ListExceptions": roles(Role.SUPPORT, Role.ADMIN),
+    "ResolveException": roles(Role.SUPPORT, Role.ADMIN),
+    "ReleaseMilestone": services("job"),
+}
