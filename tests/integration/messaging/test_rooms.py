@@ -10,9 +10,9 @@ from kelmah.contracts.job import ApplicationReceived, ContractSigned
 from kelmah.kit.context import Principal
 from kelmah.kit.ids import new_id
 from kelmah.services.messaging import service as rules
+from tests.fixtures.events import envelope
 from tests.fixtures.service import Reply, Service, person
 from tests.integration.messaging.conftest import say
-from tests.integration.messaging.test_notifications import envelope
 
 API = "/api/v1/conversations"
 SUPPORT = "/api/v1/moderation/support-conversations"
