@@ -7,10 +7,14 @@ from kelmah.gateway.incoming import Headers
 #: Seconds that a browser may remember a preflight answer.
 MAX_AGE_S = 600
 #: What pages of allowed origins may send; browsers ask for what is not safelisted.
-_REQUEST_HEADERS = b"Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, Kelmah-Device, X-Request-ID"
+_REQUEST_HEADERS = (
+    b"Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, Kelmah-Device, X-Request-ID, "
+    b"Tus-Resumable, Upload-Checksum, Upload-Length, Upload-Offset, X-Filename"
+)
 #: What such pages may read of an answer.
 _EXPOSED = (
-    b"ETag, Idempotent-Replayed, Location, RateLimit, RateLimit-Policy, Retry-After, X-Request-ID, Content-Disposition"
+    b"ETag, Idempotent-Replayed, Location, RateLimit, RateLimit-Policy, Retry-After, X-Request-ID, "
+    b"Content-Disposition, Upload-Length, Upload-Offset"
 )
 
 

@@ -84,6 +84,7 @@ from kelmah.contracts.messaging.values import (
     ReadMark,
     SocketTicket,
     SupportCase,
+    UploadView,
 )
 
 __all__ = [
@@ -162,4 +163,5 @@ __all__ = [
     "SupportJoined",
     "TypingFrame",
     "TypingNoticeFrame",
+    "UploadView",
 ]

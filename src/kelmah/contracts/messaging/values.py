@@ -76,6 +76,15 @@ class AttachmentView(Response, frozen=True, kw_only=True):
     thumbnail: bool = False
 
 
+class UploadView(Response, frozen=True, kw_only=True):
+    """A file that comes in parts: how many bytes are there, of how many, and until when it may take."""
+
+    id: str
+    offset: int
+    length: int
+    expires_at: datetime
+
+
 class NewMessage(Request, frozen=True, kw_only=True):
     """A message to send. Sent twice under one `clientId`, it is stored once."""
 

@@ -42,6 +42,18 @@ class FileTooLarge(errors.PayloadTooLarge):
     code, title = "messaging.file_too_large", "The file is too large"
 
 
+class UploadNotFound(errors.NotFound):
+    code, title = "messaging.upload_not_found", "There is no such upload of yours"
+
+
+class UploadOffsetWrong(errors.Conflict):
+    code, title = "messaging.upload_offset_wrong", "The part begins elsewhere: ask how far the upload is"
+
+
+class TooManyUploads(errors.TooManyRequests):
+    code, title = "messaging.too_many_uploads", "Finish or cancel an upload before you begin another"
+
+
 class QuotaReached(errors.PayloadTooLarge):
     code, title = "messaging.quota_reached", "You have as many files here as you may have"
 

@@ -2,7 +2,7 @@
 
 from kelmah.contracts.common import Role
 from kelmah.kit.policy import PUBLIC, SIGNED_IN, Policy, roles
-from kelmah.services.messaging.controllers import changes, conversations, notifications, safety
+from kelmah.services.messaging.controllers import changes, conversations, notifications, safety, uploads
 
 _STAFF = roles(Role.MODERATOR, Role.ADMIN)
 
@@ -29,6 +29,11 @@ POLICY: Policy = {
     "ListMessages": SIGNED_IN,
     "ReadConversation": SIGNED_IN,
     "UploadAttachment": SIGNED_IN,
+    "CreateUpload": SIGNED_IN,
+    "GetUpload": SIGNED_IN,
+    "PeekUpload": SIGNED_IN,
+    "AppendUpload": SIGNED_IN,
+    "CancelUpload": SIGNED_IN,
     "DownloadAttachment": SIGNED_IN,
     "DownloadThumbnail": SIGNED_IN,
     "GetPresence": SIGNED_IN,
@@ -53,4 +58,4 @@ POLICY: Policy = {
     "OpenSocket": PUBLIC,  # the ticket in the query says who it is
 }
 
-CONTROLLERS = [*changes.HANDLERS, *conversations.HANDLERS, *notifications.HANDLERS, *safety.HANDLERS]
+CONTROLLERS = [*changes.HANDLERS, *conversations.HANDLERS, *notifications.HANDLERS, *safety.HANDLERS, *uploads.HANDLERS]

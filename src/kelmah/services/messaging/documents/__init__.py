@@ -16,6 +16,7 @@ from kelmah.services.messaging.documents.safety import (
     ReportDocument,
     RestrictionDocument,
 )
+from kelmah.services.messaging.documents.uploads import UploadDocument
 
 __all__ = [
     "DOCUMENTS",
@@ -33,6 +34,7 @@ __all__ = [
     "PushSubscriptionDocument",
     "ReportDocument",
     "RestrictionDocument",
+    "UploadDocument",
 ]
 
 DOCUMENTS = (
@@ -50,4 +52,5 @@ DOCUMENTS = (
     ReportDocument,
     PresenceChoiceDocument,
     FileUsageDocument,
+    UploadDocument,
 )

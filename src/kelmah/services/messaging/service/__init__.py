@@ -80,6 +80,13 @@ from kelmah.services.messaging.service.subscriptions import (
 )
 from kelmah.services.messaging.service.texts import page_for
 from kelmah.services.messaging.service.tickets import issue_ticket, redeem_ticket
+from kelmah.services.messaging.service.uploads import (
+    append_upload,
+    cancel_upload,
+    create_upload,
+    drop_upload,
+    get_upload,
+)
 
 __all__ = [
     "NOTICES",
@@ -87,12 +94,16 @@ __all__ = [
     "Context",
     "Download",
     "Missing",
+    "append_upload",
     "block",
+    "cancel_upload",
     "choose_presence",
     "create_conversation",
+    "create_upload",
     "decide_report",
     "delete_message",
     "discard_upload",
+    "drop_upload",
     "edit_conversation",
     "edit_message",
     "epoch",
@@ -103,6 +114,7 @@ __all__ = [
     "get_own_presence",
     "get_presence",
     "get_settings",
+    "get_upload",
     "issue_ticket",
     "join",
     "join_support",

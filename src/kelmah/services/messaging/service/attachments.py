@@ -73,14 +73,21 @@ async def upload_attachment(
     """
     if await conversations.find(conversation_id, user_id=by.user_id) is None:
         raise ConversationNotFound
-    name = _name(raw_name)
+    name = file_name(raw_name)
     await charge(context, UPLOADS, by.user_id)
+    return await keep_file(context, conversation_id, new_id(), name=name, body=body, by=by)
+
+
+async def keep_file(
+    context: Context, conversation_id: str, attachment_id: str, *, name: str, body: AsyncIterator[bytes], by: Principal
+) -> AttachmentView:
+    """Keep what was uploaded under a new id; see `upload_attachment`."""
     bounded = _Bounded(body, context.settings.attachment_max_bytes)
     head = await bounded.read_head()
     media_type = sniff(head, EXTENSIONS)
     if media_type is None or name.rpartition(".")[2].lower() not in EXTENSIONS[media_type]:
         raise FileTypeRefused
-    attachment_id = new_id()
+    await delete_bytes(context, attachment_id)  # what a process left that died before its file was noted
     size, has_thumbnail = await _keep(context, attachment_id, media_type, bounded)
     attachment = AttachmentDocument(
         id=attachment_id,
@@ -118,7 +125,7 @@ async def _keep(context: Context, attachment_id: str, media_type: str, bounded: 
     A picture says where and when it was taken, and may be something else at its end: only its pixels are kept.
     """
     if not media_type.startswith("image/"):
-        await _put(context, attachment_id, bounded.chunks())
+        await put_sealed(context, attachment_id, bounded.chunks())
         return bounded.size, False
     data = b"".join([chunk async for chunk in bounded.chunks()])
     try:
@@ -128,16 +135,17 @@ async def _keep(context: Context, attachment_id: str, media_type: str, bounded: 
         raise FileTypeRefused(error.message) from None
     if len(clean) > context.settings.attachment_max_bytes:
         raise FileTooLarge(f"At most {context.settings.attachment_max_bytes} bytes are taken.")
-    await _put(context, attachment_id, _once(clean))
+    await put_sealed(context, attachment_id, _once(clean))
     try:
-        await _put(context, thumbnail_id(attachment_id), _once(small))
+        await put_sealed(context, thumbnail_id(attachment_id), _once(small))
     except BaseException:
         await context.blobs.delete(attachment_id)
         raise
     return len(clean), True
 
 
-async def _put(context: Context, blob_id: str, chunks: AsyncIterator[bytes]) -> None:
+async def put_sealed(context: Context, blob_id: str, chunks: AsyncIterator[bytes]) -> None:
+    """Encrypt a stream into the blob store."""
     await context.blobs.put(blob_id, seal(context.ring, blob_id, chunks), metadata={})
 
 
@@ -184,7 +192,8 @@ class _Bounded:
         return chunk
 
 
-def _name(raw_name: str) -> str:
+def file_name(raw_name: str) -> str:
+    """A name that a file may have."""
     try:
         name = clean_line(unquote(raw_name, errors="strict"), MAX_NAME_CHARS)
     except ValueError as error:

@@ -56,16 +56,16 @@ async def notify(context: Context, envelope: Envelope, event: Event) -> None:
     await _show(context, await _consume(context, envelope, effect), plans)
 
 
-async def on_application_received(_context: Context, _envelope: Envelope, event: ApplicationReceived) -> None:
-    """Hirer and applicant have a conversation about the job. Said twice, it changes nothing."""
-    await rooms.open_for_application(event.job_id, hirer_id=event.hirer_id, worker_id=event.worker_id)
-
-
 async def on_contract_signed(_context: Context, _envelope: Envelope, event: ContractSigned) -> None:
-    """The two sides of a contract in force may write to each other, and have a conversation about it."""
+    """The two sides of a contract in force may write to each other, and talk of it. Said twice, it changes nothing."""
     if event.complete:
         await safety.add_pair(event.hirer_id, event.worker_id)
         await rooms.open_for_contract(event.contract_id, hirer_id=event.hirer_id, worker_id=event.worker_id)
+
+
+async def on_application_received(_context: Context, _envelope: Envelope, event: ApplicationReceived) -> None:
+    """Whoever applied and the hirer can talk of the job. Said twice, it changes nothing."""
+    await rooms.open_for_application(event.job_id, hirer_id=event.hirer_id, worker_id=event.worker_id)
 
 
 async def _consume(
