@@ -89,6 +89,7 @@ def state(rows: Rows) -> dict[str, list[str]]:
     made = {
         row["_id"]: f"notification of {row['event_id']} for {row['user_id']}" for row in rows.get("notifications", ())
     }
+    made |= {row["_id"]: f"conversation {row['key']}" for row in rows.get("conversations", ()) if row.get("key")}
     text = {name: sorted(_plain(name, row) for row in found) for name, found in rows.items() if name not in NOT_STATE}
     return {
         name: sorted(re.sub(r"[0-9a-f]{32}", lambda found: made.get(found[0], found[0]), one) for one in found)
