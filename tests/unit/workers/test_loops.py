@@ -1,6 +1,8 @@
 """Loops that fail wait longer each time, and say how often they failed in a row."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
+from types import SimpleNamespace
 
 import pytest
 
@@ -11,6 +13,11 @@ def failures(name: str) -> float | None:
     return metrics.registry.get_sample_value("kelmah_loop_failures", {"loop": name})
 
 
+def _sleep_by(sleep: Callable[[float], Awaitable[None]], monkeypatch: pytest.MonkeyPatch) -> None:
+    """For the loops alone: servers of other tests sleep on the same event loop."""
+    monkeypatch.setattr(loops, "asyncio", SimpleNamespace(sleep=sleep, timeout=asyncio.timeout))
+
+
 async def test_failures_in_a_row_are_counted_and_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
     waited: list[float] = []
     seen: list[float | None] = []
@@ -19,7 +26,7 @@ async def test_failures_in_a_row_are_counted_and_forgotten(monkeypatch: pytest.M
         waited.append(delay_s)
         seen.append(failures("relay.test"))
 
-    monkeypatch.setattr(asyncio, "sleep", sleep)
+    _sleep_by(sleep, monkeypatch)
     monkeypatch.setattr("random.uniform", lambda _, high: high)
     turns = iter([ConnectionError(), ConnectionError(), ConnectionError(), None])
 
@@ -42,7 +49,7 @@ async def test_the_wait_has_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
     async def sleep(delay_s: float) -> None:
         waited.append(delay_s)
 
-    monkeypatch.setattr(asyncio, "sleep", sleep)
+    _sleep_by(sleep, monkeypatch)
     monkeypatch.setattr("random.uniform", lambda low, _: low)
     turns = iter([ConnectionError()] * 12)
 
