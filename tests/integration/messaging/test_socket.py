@@ -120,6 +120,7 @@ async def test_resume_gives_all_that_is_missing_or_a_gap(
     async with here.talk(worker) as client:
         await client.send(type="resume", epoch=epoch, conversations={conversation_id: 2, "not-there": 0})
         assert [(await client.receive())["message"]["sequence"] for _ in range(2)] == [3, 4]
+        assert await client.receive() == {"type": "resumed", "conversations": {conversation_id: 4}}
         # What is published late has been seen.
         await say(here.service, conversation_id, "e", hirer)
         assert (await client.until("message"))["message"]["sequence"] == 5
@@ -129,9 +130,7 @@ async def test_resume_gives_all_that_is_missing_or_a_gap(
             assert (await client.until("gap"))["conversationId"] == conversation_id
     async with here.talk(stranger) as client:
         await client.send(type="resume", epoch=epoch, conversations={conversation_id: 0})
-        await client.send(type="ping")
-        assert (await client.receive())["type"] == "resumed"
-        assert (await client.receive())["type"] == "pong"
+        assert await client.receive() == {"type": "resumed", "conversations": {}}
 
 
 async def test_a_resume_never_gives_a_part(
@@ -146,9 +145,7 @@ async def test_a_resume_never_gives_a_part(
         await client.send(type="resume", epoch=epoch, conversations={conversation_id: 0})
         frame = await client.receive()
         assert (frame["type"], frame["conversationId"], frame["lastSequence"]) == ("gap", conversation_id, 4)
-        await client.send(type="ping")
-        assert (await client.receive())["type"] == "resumed"
-        assert (await client.receive())["type"] == "pong"
+        assert await client.receive() == {"type": "resumed", "conversations": {}}
 
 
 async def test_a_frame_that_redis_lost_is_made_good(
@@ -356,7 +353,7 @@ async def test_people_come_and_go(
             # Strangers learn nothing.
             assert await status(stranger) == {stranger.user_id: "offline"}
         await _none_left(there, worker)
-        clock.shift(timedelta(seconds=21))
+        clock.shift(timedelta(seconds=31))
         try:
             await rules.refresh_presence(here.service.context, {hirer.user_id: ["s"]})
             await asyncio.gather(
@@ -379,9 +376,85 @@ async def _none_left(instance: Instance, who: Principal) -> None:
     async with asyncio.timeout(10):
         while True:
             until = await context.redis.zscore(online, who.user_id)
-            if until <= (clock.now() + timedelta(seconds=20)).timestamp():
+            if until <= (clock.now() + timedelta(seconds=30)).timestamp():
                 return
             await asyncio.sleep(0.01)
+
+
+async def test_who_does_nothing_is_idle_and_comes_back(
+    instances: Instances,
+    hirer: Principal,
+    worker: Principal,
+    conversation_id: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """One active device is enough; five minutes without any make idle, and pings do not count."""
+    monkeypatch.setattr("kelmah.services.messaging.socket.handler.ACTIVITY_S", 0)
+    here, there = instances
+    context = here.service.context
+
+    async def seen() -> str:
+        reply = await here.service.call("GET", f"/api/v1/presence?ids={worker.user_id}", by=hirer)
+        return str(reply.data["items"][0]["status"])
+
+    async with here.talk(hirer) as client, there.talk(worker) as phone, here.talk(worker) as tablet:
+        assert (await client.until("presence"))["status"] == "online"
+        try:
+            clock.shift(timedelta(minutes=4, seconds=59))
+            sockets = {worker.user_id: ["a", "b"], hirer.user_id: ["c"]}
+            await rules.refresh_presence(context, sockets)
+            await phone.send(type="ping")
+            await phone.until("pong")
+            assert await seen() == "online"
+            clock.shift(timedelta(minutes=5, seconds=1))
+            await rules.refresh_presence(context, sockets)
+            await asyncio.gather(rules.expire_presence(context), rules.expire_presence(there.service.context))
+            assert (await client.until("presence"))["status"] == "idle"
+            assert await seen() == "idle"
+            await tablet.send(type="active")
+            assert (await client.until("presence"))["status"] == "online"
+            assert await seen() == "online"
+        finally:
+            clock.reset()
+
+
+async def test_people_choose_how_they_are_seen(
+    instances: Instances, hirer: Principal, worker: Principal, conversation_id: str
+) -> None:
+    here, there = instances
+
+    async def choose(**choice: bool) -> Any:
+        reply = await here.service.call("PUT", "/api/v1/presence/me", choice, by=worker)
+        assert reply.status == 200
+        assert (await here.service.call("GET", "/api/v1/presence/me", by=worker)).data == reply.data
+        return reply.data
+
+    async def seen() -> str:
+        reply = await here.service.call("GET", f"/api/v1/presence?ids={worker.user_id}", by=hirer)
+        return str(reply.data["items"][0]["status"])
+
+    async with here.talk(hirer) as client:
+        async with there.talk(worker):
+            assert (await client.until("presence"))["status"] == "online"
+            assert await choose(away=True) == {"away": True, "hidden": False, "status": "away"}
+            assert (await client.until("presence"))["status"] == await seen() == "away"
+            assert await choose(hidden=True) == {"away": False, "hidden": True, "status": "offline"}
+            assert (await client.until("presence"))["status"] == await seen() == "offline"
+        await _none_left(there, worker)
+        # Whoever hides comes and goes unseen.
+        await here.service.context.redis.zrem(_online_key(here), worker.user_id)
+        async with there.talk(worker):
+            await client.send(type="ping")
+            assert (await client.receive())["type"] == "pong"
+            assert await seen() == "offline"
+            assert await choose() == {"away": False, "hidden": False, "status": "online"}
+            assert (await client.until("presence"))["status"] == await seen() == "online"
+    reply = await here.service.call("PUT", "/api/v1/presence/me", {"away": "yes"}, by=worker)
+    assert (reply.status, reply.data["errors"][0]["field"]) == (400, "away")
+
+
+def _online_key(instance: Instance) -> str:
+    return f"{instance.service.context.settings.redis_prefix}:messaging:online"
 
 
 async def test_presence_is_asked_for_by_id(service: Service, hirer: Principal) -> None:
