@@ -1,7 +1,7 @@
 """HTTP/1.1 to one instance of a service: connections that are kept, and answers read within bounds.
 
-Our own rather than a library's because every request passes here: it costs two thirds of what the fastest client that
-we could find does (docs/performance.md). It knows no redirects, cookies, proxies or compression, and wants none.
+Our own rather than a library's because every request passes here, and this costs less than any client that we found
+(docs/performance.md). It knows no redirects, cookies, proxies or compression, and wants none.
 """
 
 import asyncio
