@@ -90,19 +90,6 @@ def page(
     return Page(items=[view(item) for item in shown], next_cursor=encode_cursor(last(shown[-1])) if more else None)
 
 
-def clamp_limit(limit: int | None, *, default: int = DEFAULT_LIMIT, maximum: int = MAX_LIMIT) -> int:
-    """Give the page size: the default if none was asked for.
-
-    Raises:
-        ValueError: outside 1 to the maximum; a silent clamp would look like the end of the list.
-    """
-    if limit is None:
-        return default
-    if not 1 <= limit <= maximum:
-        raise ValueError(f"limit must be 1 to {maximum}")
-    return limit
-
-
 def _check(value: object) -> None:
     if isinstance(value, datetime) and value.utcoffset() is None:
         raise ValueError("a time in a cursor needs a zone")

@@ -8,7 +8,7 @@ from bson.codec_options import CodecOptions
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kelmah.kit.pagination import clamp_limit, decode_cursor, encode_cursor
+from kelmah.kit.pagination import decode_cursor, encode_cursor
 
 AWARE = st.datetimes(
     min_value=datetime(1970, 1, 2),  # noqa: DTZ001 - hypothesis adds the zone
@@ -75,13 +75,3 @@ def test_a_cursor_of_another_shape_is_a_value_error(text: str, types: tuple[Any,
 def test_values_that_cannot_come_back_are_not_encoded(value: Any) -> None:
     with pytest.raises(ValueError, match="in a cursor"):
         encode_cursor((value,))
-
-
-def test_a_limit_is_checked_and_not_clamped() -> None:
-    assert clamp_limit(None) == 20
-    assert (clamp_limit(1), clamp_limit(100)) == (1, 100)
-    assert clamp_limit(500, maximum=500) == 500
-    assert clamp_limit(None, default=50) == 50
-    for limit in (0, 101, -1):
-        with pytest.raises(ValueError, match="limit must be 1 to 100"):
-            clamp_limit(limit)

@@ -47,10 +47,10 @@ from kelmah.services.review.documents.reviews import (
     subjects,
 )
 from kelmah.services.review.documents.suspects import (
-    copies_of,
     flag,
     has_hired,
     hired_by,
+    is_copied,
     recent_of,
 )
 
@@ -74,7 +74,6 @@ __all__ = [
     "ReviewDocument",
     "RulingDocument",
     "appeal",
-    "copies_of",
     "count_helpful",
     "count_report",
     "count_written",
@@ -91,6 +90,7 @@ __all__ = [
     "insert_mark",
     "insert_review",
     "insert_ruling",
+    "is_copied",
     "join_exchange",
     "list_public",
     "list_queue",

@@ -12,10 +12,12 @@ from kelmah.services.review.documents.reviews import PUBLIC, ReviewDocument
 _OPEN = [*PUBLIC, ReviewStatus.HELD.value]
 
 
-async def copies_of(review: ReviewDocument, fingerprints: Collection[str]) -> bool:
-    """Whether another open review by or of the same person has the same words."""
+async def is_copied(review: ReviewDocument) -> bool:
+    """Whether another open review by or of the same person has the same words; short ones are alike by chance."""
+    if review.text_fingerprint is None:
+        return False
     query: dict[str, Any] = {
-        "text_fingerprint": {"$in": list(fingerprints)},
+        "text_fingerprint": review.text_fingerprint,
         "_id": {"$ne": review.id},
         "status": {"$in": _OPEN},
         "$or": [{"reviewer_id": review.reviewer_id}, {"subject_id": review.subject_id}],

@@ -60,8 +60,7 @@ async def suspicions_of(review: ReviewDocument, exchange: Sequence[ReviewDocumen
         Suspicion.SAME_DEVICE: len(devices) == 2 and devices[0] is not None and devices[0] == devices[1],
         Suspicion.RING: await _is_in_ring(review, now),
         Suspicion.TINY_CONTRACT: Suspicion.TINY_CONTRACT in review.suspicions,
-        Suspicion.COPIED_TEXT: review.text_fingerprint is not None
-        and await documents.copies_of(review, [review.text_fingerprint]),
+        Suspicion.COPIED_TEXT: await documents.is_copied(review),
         Suspicion.BURST: await _is_in_burst(review.subject_id, now),
     }
     return [suspicion for suspicion, is_there in found.items() if is_there]
