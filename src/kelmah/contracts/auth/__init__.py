@@ -6,6 +6,9 @@ from kelmah.contracts.auth.events import (
     AccountReactivated,
     ApiKeyCreated,
     ApiKeyRevoked,
+    DataExportFetched,
+    DataExportReady,
+    DataExportRequested,
     EmailChanged,
     EmailVerified,
     IdentityLinked,
@@ -22,6 +25,7 @@ from kelmah.contracts.auth.events import (
     SessionRevoked,
     UserRegistered,
 )
+from kelmah.contracts.auth.exports import DataExport, DataExportLink, DataExportStatus
 from kelmah.contracts.auth.internal import (
     Contact,
     Revocation,
@@ -120,6 +124,12 @@ __all__ = [
     "Contact",
     "CreateApiKeyRequest",
     "CredentialId",
+    "DataExport",
+    "DataExportFetched",
+    "DataExportLink",
+    "DataExportReady",
+    "DataExportRequested",
+    "DataExportStatus",
     "DeviceView",
     "EmailChanged",
     "EmailRequest",
