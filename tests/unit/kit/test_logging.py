@@ -74,3 +74,15 @@ def test_a_worker_of_dramatiq_logs_by_its_pipe(monkeypatch: pytest.MonkeyPatch) 
         ("job.done", "workers", REDACTED),
         ("by a library", "workers", None),
     ]
+
+
+@pytest.mark.usefixtures("logging_as_it_was")
+def test_what_is_logged_neither_breaks_lines_nor_fields(monkeypatch: pytest.MonkeyPatch) -> None:
+    pipe = Pipe()
+    monkeypatch.setattr(sys, "stderr", pipe)
+    configure("workers")
+    forged = 'x\r\n{"event": "auth.logged_in"}\x00", "level": "error'
+    structlog.get_logger("one").info("seen", path=forged)
+    [line] = "".join(pipe.written).splitlines()
+    found = json.loads(line)
+    assert (found["event"], found["level"], found["path"]) == ("seen", "info", forged)
