@@ -19,6 +19,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 import msgspec
+from litestar import Response
 from litestar.enums import ScopeType
 from litestar.middleware import ASGIMiddleware
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
@@ -209,7 +210,8 @@ class IdempotencyMiddleware(ASGIMiddleware):
             await send(message)
 
         handler: Any = scope["route_handler"]
-        answers = handler.parsed_fn_signature.return_type.annotation
+        returns = handler.parsed_fn_signature.return_type
+        answers = returns.inner_types[0].annotation if returns.is_subclass_of(Response) else returns.annotation
         note = partial(keys.note_effect, reservation, answers, handler.status_code)
         token = _current.set(reservation)
         noting = before_commit.set(None if handler.opt.get("idempotency") == "required" else note)
