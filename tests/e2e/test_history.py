@@ -17,6 +17,7 @@ import pytest
 
 from kelmah.cli.backends import mongo, redis
 from kelmah.cli.processes import free_port
+from kelmah.kit.tasks import end
 from kelmah.services.messaging.settings import MessagingSettings
 from tests.conftest import Servers
 from tests.fakes.messaging import FakePlatform
@@ -120,8 +121,7 @@ async def test_nothing_is_lost_in_a_storm(servers: Servers, tmp_path: Path) -> N
         try:
             await storm.run(messages=MESSAGES, fail=fail, pause_s=0.5, quiet_s=120)
         finally:
-            events.cancel()
-            await asyncio.gather(events, return_exceptions=True)
+            await end(events)
         rows = await all_stored(worker.context, list(conversations))
         wires = sum(len(device.wires) for device in storm.history.devices)
         print(f"{len(rows)} messages stored, {wires} sockets opened by 8 devices, killed: {kills}")

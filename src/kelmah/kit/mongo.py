@@ -21,6 +21,8 @@ TRANSACTION_TIMEOUT_S = 10
 CHANGE_WAIT_MS = 10_000
 
 _session: ContextVar[AsyncClientSession | None] = ContextVar("mongo_session", default=None)
+#: Called with the result of a transaction's body as the last thing in it; the idempotency key of a request is kept so.
+before_commit: ContextVar[Callable[[object], Awaitable[None]] | None] = ContextVar("before_commit", default=None)
 
 
 def session() -> AsyncClientSession | None:
@@ -78,7 +80,10 @@ class Mongo:
         async def run(client_session: AsyncClientSession) -> ResultT:
             token = _session.set(client_session)
             try:
-                return await body()
+                result = await body()
+                if (last := before_commit.get()) is not None:
+                    await last(result)
+                return result
             finally:
                 _session.reset(token)
 

@@ -15,6 +15,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 
 from kelmah.kit.context import Principal
+from kelmah.kit.tasks import end
 from kelmah.services.messaging import service as rules
 from kelmah.services.messaging.documents import messages
 from kelmah.services.messaging.documents.messages import MessageDocument
@@ -77,8 +78,7 @@ async def storm_on(
     try:
         await storm.run(messages=8, fail=fail, quiet_s=quiet_s)
     finally:
-        events.cancel()
-        await asyncio.gather(events, return_exceptions=True)
+        await end(events)
     return faults(storm.history, await all_stored(service.context, list(made)))
 
 

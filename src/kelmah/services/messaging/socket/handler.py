@@ -29,6 +29,7 @@ from kelmah.contracts.messaging import (
 from kelmah.kit import clock, errors, problem
 from kelmah.kit.app import API_PREFIX
 from kelmah.kit.context import current_trace, trace_from
+from kelmah.kit.tasks import end
 from kelmah.services.messaging import service
 from kelmah.services.messaging.errors import BadFrame, OriginRefused, TooManyFrames
 from kelmah.services.messaging.service import Context
@@ -138,10 +139,8 @@ async def _serve(socket: WebSocket[Any, Any, Any], context: Context, connection:
     try:
         await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
     finally:
-        reading.cancel()
-        writing.cancel()
-        results = await asyncio.gather(reading, writing, return_exceptions=True)
-    for result in results:
+        await end(reading, writing)
+    for result in await asyncio.gather(reading, writing, return_exceptions=True):
         if isinstance(result, Exception) and not _is_disconnect(result):
             log.error("messaging.socket.failed", exc_info=result)
             connection.end(INTERNAL_ERROR, "something went wrong")

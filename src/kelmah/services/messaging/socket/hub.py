@@ -19,6 +19,7 @@ from redis.exceptions import RedisError
 from kelmah.contracts.messaging import GapFrame
 from kelmah.kit import clock
 from kelmah.kit.errors import Unavailable
+from kelmah.kit.tasks import end
 from kelmah.services.messaging import service
 from kelmah.services.messaging.service import Context, live
 from kelmah.services.messaging.socket.connection import Connection, Outgoing
@@ -63,9 +64,7 @@ class Hub:
         try:
             yield self
         finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await end(*tasks)
 
     async def add(self, connection: Connection) -> None:
         """Deliver to this socket from now on: when it returns, nothing published later is missed.
