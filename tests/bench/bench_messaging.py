@@ -209,10 +209,10 @@ async def compare(made: Bench, way: str, servers: list[Any], head: tuple[str, ..
     """All flat out, then all at half of what the slowest delivered."""
     async with AsyncExitStack() as stack:
         running = [await stack.enter_async_context(one) for one in servers]
+        load = {"way": way, "pairs": made.conversations, "window": 4 * window}
         flat, cpus = [], []
         for server in running:
             await server.do("open", people=list(pairs(made)))
-            load = {"way": way, "pairs": made.conversations, "window": 4 * window}
             await server.do("deliver", **load, seconds=1, rate=0)  # warms it up
             cpu = cpu_s(server.process.pid)
             flat.append(await server.do("deliver", **load, seconds=SECONDS, rate=0))
