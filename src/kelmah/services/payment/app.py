@@ -1,7 +1,7 @@
 """Wiring of the payment service."""
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from dataclasses import fields
 from functools import partial
 
@@ -12,6 +12,7 @@ from pymongo.errors import PyMongoError
 from kelmah.clients.job import JobClient
 from kelmah.contracts.payment import Provider
 from kelmah.kit.app import service_app
+from kelmah.kit.blobs import GridFSBlobStore
 from kelmah.kit.resources import Apps, Resources, open_resources
 from kelmah.services.payment.controllers import CONTROLLERS, POLICY
 from kelmah.services.payment.documents import DOCUMENTS
@@ -26,29 +27,38 @@ log = structlog.get_logger(__name__)
 @asynccontextmanager
 async def open_context(settings: PaymentSettings, *, apps: Apps | None = None) -> AsyncIterator[Context]:
     """Open what the payment service works with, and close it."""
-    async with (
-        open_resources(settings, DOCUMENTS, apps=apps) as resources,
-        stripe.connect(settings) as cards,
-        paypal.connect(settings) as payers,
-    ):
-        providers: dict[Provider, PaymentProvider] = {Provider.STRIPE: cards}
-        if payers is not None:
-            providers[Provider.PAYPAL] = payers
-        own_bank = bank.connect(settings, resources.ring)
-        if own_bank is not None:
-            providers[Provider.BANK] = own_bank
-        context = Context(
-            **{field.name: getattr(resources, field.name) for field in fields(Resources)},
-            settings=settings,
-            job=JobClient(resources.callers["job"]),
-            providers=providers,
-        )
-        try:
-            await schedule_check(context)
-            await schedule_reconciliation(context)
-        except PyMongoError as error:  # it is not ready, and says so
-            log.warning("payment.ledger.check_not_set", error=type(error).__name__)
-        yield context
+    # What is kept is encrypted, which adds some bytes to each file.
+    blobs = GridFSBlobStore(
+        settings.mongo_url,
+        database=settings.mongo_database,
+        bucket="evidence",
+        max_bytes=settings.evidence_max_bytes + 1024,
+    )
+    with closing(blobs):
+        async with (
+            open_resources(settings, DOCUMENTS, apps=apps) as resources,
+            stripe.connect(settings) as cards,
+            paypal.connect(settings) as payers,
+        ):
+            providers: dict[Provider, PaymentProvider] = {Provider.STRIPE: cards}
+            if payers is not None:
+                providers[Provider.PAYPAL] = payers
+            own_bank = bank.connect(settings, resources.ring)
+            if own_bank is not None:
+                providers[Provider.BANK] = own_bank
+            context = Context(
+                **{field.name: getattr(resources, field.name) for field in fields(Resources)},
+                settings=settings,
+                job=JobClient(resources.callers["job"]),
+                providers=providers,
+                blobs=blobs,
+            )
+            try:
+                await schedule_check(context)
+                await schedule_reconciliation(context)
+            except PyMongoError as error:  # it is not ready, and says so
+                log.warning("payment.ledger.check_not_set", error=type(error).__name__)
+            yield context
 
 
 def create_app(settings: PaymentSettings, *, apps: Apps | None = None) -> Litestar:

@@ -49,6 +49,18 @@ class PaymentSettings(ServiceSettings):
     holding_hours: int = Field(
         24, ge=0, le=2160, description="Hours that deposits and earnings stay in the wallet before they may leave it."
     )
+    dispute_answer_days: int = Field(
+        5, ge=1, le=60, description="Business days within which the other side of a dispute must answer."
+    )
+    dispute_talks_days: int = Field(
+        10, ge=1, le=60, description="Business days after an answer within which the sides may agree; then support rules."
+    )
+    dispute_appeal_days: int = Field(
+        5, ge=0, le=60, description="Business days within which a ruling may be appealed; 0 lets it stand at once."
+    )
+    evidence_max_bytes: int = Field(
+        5_242_880, ge=1024, le=26_214_400, description="Bytes that one file of a dispute may have."
+    )
     step_up_minutes: int = Field(
         10, ge=1, le=1440, description="How long ago a person may have signed in to move money out."
     )

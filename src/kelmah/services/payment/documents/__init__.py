@@ -8,7 +8,8 @@ from kelmah.services.payment.documents.bank import (
 )
 from kelmah.services.payment.documents.chargebacks import ChargebackDocument
 from kelmah.services.payment.documents.deposits import DepositDocument
-from kelmah.services.payment.documents.escrows import DisputeDocument, EscrowDocument
+from kelmah.services.payment.documents.disputes import DisputeDocument
+from kelmah.services.payment.documents.escrows import EscrowDocument
 from kelmah.services.payment.documents.exceptions import ExceptionDocument
 from kelmah.services.payment.documents.ledger import AccountDocument, EntryDocument, Halt
 from kelmah.services.payment.documents.methods import MethodDocument

@@ -1,4 +1,4 @@
-"""Escrows, and the disputes that freeze them."""
+"""Escrows: what they hold, and the steps they take."""
 
 from datetime import datetime
 from typing import Any, ClassVar
@@ -7,7 +7,7 @@ from beanie import Document
 from pymongo import ASCENDING, DESCENDING, IndexModel, ReturnDocument
 from pymongo.errors import DuplicateKeyError
 
-from kelmah.contracts.payment import DisputeStatus, EscrowStatus
+from kelmah.contracts.payment import EscrowStatus
 from kelmah.kit import clock, mongo
 from kelmah.kit.mongo import session
 from kelmah.services.payment.errors import EscrowExists
@@ -89,41 +89,6 @@ class EscrowDocument(Document):
         ]
 
 
-class DisputeDocument(Document):
-    """A quarrel over an escrow. At most one is open for each."""
-
-    id: str  # type: ignore[assignment]  # ours, not an ObjectId
-    escrow_id: str
-    contract_id: str
-    milestone_id: str
-    hirer_id: str
-    worker_id: str
-    raised_by: str
-    reason: str
-    amount: int
-    currency: str
-    status: DisputeStatus = DisputeStatus.OPEN
-    worker_amount: int | None = None
-    hirer_amount: int | None = None
-    note: str | None = None
-    resolved_by: str | None = None
-    created_at: datetime
-    resolved_at: datetime | None = None
-
-    class Settings:
-        name = "disputes"
-        indexes: ClassVar[list[IndexModel]] = [
-            IndexModel(
-                [("escrow_id", ASCENDING)],
-                unique=True,
-                name="open_escrow",
-                partialFilterExpression={"status": DisputeStatus.OPEN.value},
-            ),
-            IndexModel([("hirer_id", ASCENDING), ("_id", DESCENDING)], name="hirer"),
-            IndexModel([("worker_id", ASCENDING), ("_id", DESCENDING)], name="worker"),
-        ]
-
-
 async def insert_escrow(escrow: EscrowDocument) -> None:
     """Claim the milestone for this escrow.
 
@@ -138,7 +103,7 @@ async def insert_escrow(escrow: EscrowDocument) -> None:
 
 async def find_escrow(escrow_id: str, *, seen_by: str | None) -> EscrowDocument | None:
     """An escrow that this person is a side of; any escrow for None."""
-    return await EscrowDocument.find_one({"_id": escrow_id} | _side(seen_by), session=session())
+    return await EscrowDocument.find_one({"_id": escrow_id} | side(seen_by), session=session())
 
 
 async def find_for_milestone(contract_id: str, milestone_id: str) -> EscrowDocument | None:
@@ -154,7 +119,7 @@ async def list_escrows(
     seen_by: str | None, *, contract_id: str | None, before: str | None, limit: int
 ) -> list[EscrowDocument]:
     """Escrows that this person is a side of, the latest first; all for None."""
-    query = _side(seen_by)
+    query = side(seen_by)
     if contract_id is not None:
         query["contract_id"] = contract_id
     if before is not None:
@@ -238,45 +203,5 @@ async def held_by_escrow() -> dict[str, int]:
     return {f"escrow:{row['_id']}:{row['currency']}": row["amount"] - row.get("released", 0) async for row in rows}
 
 
-async def insert_dispute(dispute: DisputeDocument) -> None:
-    """Write a new dispute."""
-    await dispute.insert(session=session())
-
-
-async def find_dispute(dispute_id: str, *, seen_by: str | None) -> DisputeDocument | None:
-    """A dispute that this person is a side of; any dispute for None."""
-    return await DisputeDocument.find_one({"_id": dispute_id} | _side(seen_by), session=session())
-
-
-async def list_disputes(seen_by: str | None, *, before: str | None, limit: int) -> list[DisputeDocument]:
-    """Disputes that this person is a side of, the latest first; all for None."""
-    query = _side(seen_by)
-    if before is not None:
-        query["_id"] = {"$lt": before}
-    return await DisputeDocument.find(query).sort("-_id").limit(limit).to_list()
-
-
-async def resolve_dispute(
-    dispute_id: str, *, worker_amount: int, hirer_amount: int, note: str, resolved_by: str
-) -> DisputeDocument | None:
-    """Write the ruling over an open dispute whose amount the parts add up to. None when there is no such."""
-    row = await DisputeDocument.get_pymongo_collection().find_one_and_update(
-        {"_id": dispute_id, "status": DisputeStatus.OPEN, "amount": worker_amount + hirer_amount},
-        {
-            "$set": {
-                "status": DisputeStatus.RESOLVED,
-                "worker_amount": worker_amount,
-                "hirer_amount": hirer_amount,
-                "note": note,
-                "resolved_by": resolved_by,
-                "resolved_at": clock.now(),
-            }
-        },
-        return_document=ReturnDocument.AFTER,
-        session=session(),
-    )
-    return DisputeDocument.model_validate(row) if row else None
-
-
-def _side(user_id: str | None) -> dict[str, Any]:
+def side(user_id: str | None) -> dict[str, Any]:
     return {} if user_id is None else {"$or": [{"hirer_id": user_id}, {"worker_id": user_id}]}

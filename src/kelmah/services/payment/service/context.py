@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from kelmah.clients.job import JobClient
 from kelmah.contracts.payment import Provider
+from kelmah.kit.blobs import BlobStore
 from kelmah.kit.errors import BadInput
 from kelmah.kit.resources import Resources
 from kelmah.services.payment.providers.base import PaymentProvider
@@ -18,6 +19,7 @@ class Context(Resources):
 
     settings: PaymentSettings
     job: JobClient
+    blobs: BlobStore
     providers: Mapping[Provider, PaymentProvider]
     lanes: Lanes = field(default_factory=Lanes)
 
