@@ -179,6 +179,7 @@ class TransactionKind(StrEnum):
     CHARGEBACK_OPEN = "chargeback_open"
     CHARGEBACK_WON = "chargeback_won"
     CHARGEBACK_LOST = "chargeback_lost"
+    CHARGEBACK_RECOVERY = "chargeback_recovery"
     ESCROW_FUNDING = "escrow_funding"
     ESCROW_RELEASE = "escrow_release"
     ESCROW_REFUND = "escrow_refund"
