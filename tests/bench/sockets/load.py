@@ -119,6 +119,8 @@ class Kelmah:
             return frame
         if frame.startswith(b'{"type":"hello"'):
             socket.ready.set_result(None)
+        elif frame.startswith(b'{"type":"error"'):
+            raise RuntimeError(frame.decode())
         return None
 
     def beat(self, socket: Socket) -> None:

@@ -23,22 +23,29 @@ class Subscription:
 
     def __init__(self, connection: Any) -> None:
         self._connection = connection
+        # Its own methods look after its health by reading answers, and connect again without telling.
+        self._reader: asyncio.StreamReader = connection._reader  # there is no other way to them
+        self._writer: asyncio.StreamWriter = connection._writer
         self._held = b""
 
     async def subscribe(self, *channels: bytes) -> None:
-        await self._connection.send_command("SUBSCRIBE", *channels)
+        await self._send("SUBSCRIBE", *channels)
 
     async def unsubscribe(self, *channels: bytes) -> None:
-        await self._connection.send_command("UNSUBSCRIBE", *channels)
+        await self._send("UNSUBSCRIBE", *channels)
 
     async def ping(self) -> None:
-        await self._connection.send_command("PING")
+        await self._send("PING")
+
+    async def _send(self, *command: str | bytes) -> None:
+        self._writer.writelines(self._connection.pack_command(*command))
+        await self._writer.drain()
 
     async def read(self, *, timeout_s: float) -> list[Push]:
         """All that has come; empty where nothing did in this time."""
         try:
             async with asyncio.timeout(timeout_s):
-                data = await self._connection._reader.read(_READ_BYTES)  # it has no other way to all bytes
+                data = await self._reader.read(_READ_BYTES)
         except TimeoutError:
             return []
         if not data:
