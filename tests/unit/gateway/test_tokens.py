@@ -213,7 +213,7 @@ async def test_what_is_remembered_lets_no_other_token_in(auth: Auth) -> None:
     for other in others:
         with pytest.raises(TokenRefused):
             await verifier.verify(b"Bearer " + other.encode())
-    assert list(verifier._remembered) == [good]  # by the whole token, and nothing else
+    assert list(verifier._remembered) == [b"Bearer " + good.encode()]  # by the whole token, and nothing else
 
 
 async def test_base64_has_one_spelling(auth: Auth) -> None:

@@ -150,6 +150,14 @@ class ApiKeyRevoked(Event, frozen=True, kw_only=True):
     reason: str
 
 
+class ApiKeyUsed(Event, frozen=True, kw_only=True):
+    """A program acted with this key: its first use in an hour. For the audit only."""
+
+    TYPE: ClassVar[str] = "auth.api_key_used.v1"
+    user_id: str
+    key_id: str
+
+
 class PasskeyAdded(Event, frozen=True, kw_only=True):
     """The person can sign in with this passkey."""
 

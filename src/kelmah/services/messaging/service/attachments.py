@@ -3,17 +3,15 @@
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import NamedTuple
-from urllib.parse import unquote
 
 from kelmah.contracts.messaging import AttachmentView, FileState
 from kelmah.kit import clock
 from kelmah.kit.blobs import BlobNotFound
 from kelmah.kit.context import Principal
-from kelmah.kit.errors import BadInput
+from kelmah.kit.files import file_name
 from kelmah.kit.ids import new_id
 from kelmah.kit.images import SNIFF_BYTES, InvalidImage, clean_image, reencode_image, sniff
 from kelmah.kit.sealing import seal, unseal
-from kelmah.kit.text import clean_line
 from kelmah.services.messaging import mapping
 from kelmah.services.messaging.documents import AttachmentDocument, attachments, conversations
 from kelmah.services.messaging.errors import (
@@ -27,7 +25,6 @@ from kelmah.services.messaging.errors import (
 )
 from kelmah.services.messaging.service.context import UPLOADS, Context, charge
 
-MAX_NAME_CHARS = 255
 #: Pixels of the longer side of a small picture.
 THUMBNAIL_SIDE = 320
 #: A file that was not sent with a message by then is thrown away.
@@ -203,17 +200,6 @@ class _Bounded:
         if self.size > self._max_bytes:
             raise FileTooLarge(f"At most {self._max_bytes} bytes are taken.")
         return chunk
-
-
-def file_name(raw_name: str) -> str:
-    """A name that a file may have."""
-    try:
-        name = clean_line(unquote(raw_name, errors="strict"), MAX_NAME_CHARS)
-    except ValueError as error:
-        raise BadInput.of("X-Filename", str(error)) from None
-    if not name.rpartition(".")[0] or "/" in name or "\\" in name:
-        raise BadInput.of("X-Filename", "a file's name with its ending is needed, without folders")
-    return name
 
 
 async def open_attachment(context: Context, attachment_id: str, *, thumbnail: bool = False, by: Principal) -> Download:

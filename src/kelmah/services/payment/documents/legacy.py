@@ -8,7 +8,8 @@ from beanie import Document
 from pymongo import ASCENDING, DESCENDING, IndexModel
 
 from kelmah.kit.mongo import session
-from kelmah.services.payment.documents.escrows import DisputeDocument, EscrowDocument
+from kelmah.services.payment.documents.disputes import DisputeDocument
+from kelmah.services.payment.documents.escrows import EscrowDocument
 from kelmah.services.payment.documents.ledger import EntryDocument
 
 
