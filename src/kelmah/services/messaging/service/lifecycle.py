@@ -8,7 +8,10 @@ from kelmah.services.messaging.service.context import Context
 
 
 async def on_account_deleted(context: Context, envelope: Envelope, event: AccountDeleted) -> None:
-    """Forget the person's phone, browsers, settings, notifications and blocks. Doing it twice changes nothing."""
+    """Forget the person's phone, browsers, settings, notifications and blocks; what comes late makes none anew.
+
+    Doing it twice changes nothing.
+    """
     await deliveries.forget_person(event.user_id)
     await notifications.forget_person(event.user_id)
     await safety.forget_blocks(event.user_id)

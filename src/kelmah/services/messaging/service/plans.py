@@ -132,9 +132,9 @@ async def plan_of(context: Context, user_id: str) -> Plan:
 
 
 async def plans_of(context: Context, user_ids: Iterable[str]) -> dict[str, Plan]:
-    """The plans of several people."""
+    """The plans of several people; those whose account was deleted are told of nothing any more."""
     found = await asyncio.gather(*[plan_of(context, user_id) for user_id in set(user_ids)])
-    return {plan.user_id: plan for plan in found}
+    return {plan.user_id: plan for plan in found if not plan.settings.is_gone}
 
 
 async def schedule(context: Context, notification: NotificationDocument, plan: Plan) -> None:
