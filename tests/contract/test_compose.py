@@ -195,3 +195,9 @@ def test_the_image_holds_the_package_and_no_repository() -> None:
         ["compose/healthcheck.py", "/opt/kelmah/healthcheck.py"],
     ]
     assert re.search(r"^USER 10001", last, re.MULTILINE)
+
+
+def test_the_edge_redirects_nothing_to_tls() -> None:
+    edge = (COMPOSE / "Caddyfile").read_text()
+    assert re.search(r"^\tauto_https disable_redirects$", edge, re.MULTILINE)
+    assert "redir" not in edge.replace("disable_redirects", "")

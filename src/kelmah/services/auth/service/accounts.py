@@ -18,7 +18,7 @@ from kelmah.kit.context import Principal
 from kelmah.kit.crypto import digest_token
 from kelmah.kit.errors import BadInput, Unauthenticated
 from kelmah.kit.ids import new_id
-from kelmah.kit.text import clean_line
+from kelmah.kit.text import clean_name
 from kelmah.services.auth import mapping
 from kelmah.services.auth.documents import accounts as documents
 from kelmah.services.auth.documents import proofs
@@ -206,7 +206,7 @@ def email_indexes(context: Context, email: str, *, field: str = "email") -> list
 
 def _name(field: str, text: str) -> str:
     try:
-        name = clean_line(text, MAX_NAME_CHARS)
+        name = clean_name(text, MAX_NAME_CHARS)
     except ValueError as error:
         raise BadInput.of(field, str(error)) from None
     if not any(char.isalpha() for char in name):
