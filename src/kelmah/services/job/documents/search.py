@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Any, NamedTuple, TypeVar
 
 import msgspec
@@ -20,6 +21,8 @@ from kelmah.services.job.documents.jobs import JobDocument
 MAX_COUNTED = 1_000
 #: Between the values of `counted_as`; no cleaned text has it.
 _APART = "\t"
+#: Open jobs with a word that are read through in its index when little of them fits.
+MAX_RARE = 4_000
 _PLACES = Places(
     field="location.point",
     indexes={
@@ -29,6 +32,8 @@ _PLACES = Places(
         "region_near": frozenset({"status", "location.region_key"}),
         "near": frozenset({"status"}),
     },
+    lists={"open_to_near": "open_to", "trade_near": "trades", "term_near": "terms"},
+    held=frozenset({"budget.currency", "budget.amount", "urgent", "location.region_key"}),
 )
 
 
@@ -61,7 +66,7 @@ class JobRow(msgspec.Struct, frozen=True, kw_only=True):
     urgent: bool = False
     application_deadline: datetime | None = None
     expires_at: datetime | None = None
-    distance_m: float | None = None
+    distance_m: int | None = None
 
 
 class RankedRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -87,10 +92,12 @@ RowT = TypeVar("RowT", JobRow, RankedRow)
 class JobFilter:
     """What open jobs are searched for; amounts are minor units, the radius metres.
 
-    `stems` has a group for each word of the query: of each group a job has one. `category` and `skills` list ids.
+    `stems` has a group for each word of the query: of each group a job has one. With `is_rare` there is one stem, and
+    at most `MAX_RARE` open jobs have it. `category` and `skills` list ids.
     """
 
     stems: Sequence[Sequence[str]] = ()
+    is_rare: bool = False
     category: Sequence[str] = ()
     skills: Sequence[str] = ()
     region_key: str | None = None
@@ -117,15 +124,24 @@ class Facets(NamedTuple):
     urgent: int
 
 
-async def any_open_with(stem: str) -> bool:
-    """Whether an open job has this stem."""
+def database_name() -> str:
+    """Whose jobs these are; a process of tests knows several."""
+    return JobDocument.get_pymongo_collection().database.name
+
+
+async def count_open_with(stem: str) -> int:
+    """How many open jobs have this stem; of more than `MAX_RARE`, one more than that."""
     query = {"status": JobStatus.OPEN.value, "terms": stem}
-    return await JobDocument.get_pymongo_collection().find_one(query, {"_id": 1}) is not None
+    jobs = JobDocument.get_pymongo_collection()
+    return await jobs.count_documents(query, hint="terms", limit=MAX_RARE + 1, maxTimeMS=MAX_TIME_MS)
 
 
 async def newest_open(wanted: JobFilter, *, after: Position | None, limit: int) -> list[JobRow]:
     """Open jobs that fit, the last published first."""
-    return await _ordered(JobRow, query_of(wanted), "published_at", after, limit)
+    # Left to itself MongoDB reads all jobs of the budget, because it counts keys and documents alike.
+    narrow = wanted.is_rare and (wanted.min_budget, wanted.max_budget) != (None, None) and wanted.near is None
+    hint = "terms" if narrow and not wanted.skills and not wanted.category else None
+    return await _ordered(JobRow, query_of(wanted), "published_at", after, limit, hint=hint)
 
 
 async def best_paid_open(wanted: JobFilter, *, after: Amount | None, limit: int) -> list[JobRow]:
@@ -139,14 +155,15 @@ async def nearest_open(
 ) -> list[JobRow]:
     """Open jobs that fit, the nearest first."""
     collection = JobDocument.get_pymongo_collection()
-    found = await nearest(collection, _PLACES, circle, _conditions(wanted), after=after, limit=limit)
-    rows = await get_rows([one.id for one in found])
-    return [msgspec.structs.replace(rows[one.id], distance_m=one.metres) for one in found if one.id in rows]
+    match, fields = _conditions(wanted), _projection(JobRow)
+    found = await nearest(collection, _PLACES, circle, match, fields, after=after, limit=limit)
+    return msgspec.convert(found, list[JobRow])
 
 
 async def get_rows(ids: Sequence[str]) -> dict[str, JobRow]:
     """Jobs by id, those that are there."""
-    return {row.id: row for row in await _by_ids(JobRow, ids)}
+    rows = JobDocument.get_pymongo_collection().find({"_id": {"$in": list(ids)}}, _projection(JobRow))
+    return {row.id: row for row in msgspec.convert(await rows.to_list(), list[JobRow])}
 
 
 def counted_as(trades: Sequence[str], region: str) -> str:
@@ -183,8 +200,9 @@ async def open_for_offer(offered: Collection[str], *, not_of: str, near: Circle 
     if near is None:
         rows = await _ordered(RankedRow, query, "published_at", None, limit)
     else:
-        found = await nearest(JobDocument.get_pymongo_collection(), _PLACES, near, query, limit=limit)
-        rows = await _by_ids(RankedRow, [one.id for one in found])
+        jobs = JobDocument.get_pymongo_collection()
+        found = await nearest(jobs, _PLACES, near, query, _projection(RankedRow), limit=limit)
+        rows = msgspec.convert(found, list[RankedRow])
     return [row for row in rows if row.hirer_id != not_of]
 
 
@@ -222,18 +240,19 @@ def _one_of(values: Sequence[str]) -> Any:
 
 
 async def _ordered(
-    row: type[RowT], query: Mapping[str, Any], field: str, after: tuple[Any, str] | None, limit: int
+    row: type[RowT],
+    query: Mapping[str, Any],
+    field: str,
+    after: tuple[Any, str] | None,
+    limit: int,
+    hint: str | None = None,
 ) -> list[RowT]:
     jobs = JobDocument.get_pymongo_collection()
     by = (field, DESCENDING)
-    found = await ordered(jobs, query, _projection(row), by=by, ids=DESCENDING, after=after, limit=limit)
+    found = await ordered(jobs, query, _projection(row), by=by, ids=DESCENDING, after=after, limit=limit, hint=hint)
     return msgspec.convert(found, list[row])  # type: ignore[valid-type]  # a type of run time
 
 
-async def _by_ids(row: type[RowT], ids: Sequence[str]) -> list[RowT]:
-    rows = JobDocument.get_pymongo_collection().find({"_id": {"$in": list(ids)}}, _projection(row))
-    return msgspec.convert(await rows.to_list(), list[row])  # type: ignore[valid-type]  # a type of run time
-
-
-def _projection(row: type[RowT]) -> dict[str, int]:
+@cache
+def _projection(row: type[JobRow] | type[RankedRow]) -> dict[str, int]:
     return {field.encode_name: 1 for field in msgspec.structs.fields(row)}

@@ -25,8 +25,8 @@ from kelmah.services.job.service.ranking import Need, Offer, Score
 from kelmah.services.job.service.search import MAX_RADIUS_KM
 from kelmah.services.job.service.states import EDITABLE_JOB
 
-#: Candidates that are scored for one answer.
-CANDIDATES = 200
+#: Workers, and jobs, that are scored for one answer. More of them cost much and hardly raise the scores of the best.
+CANDIDATES, JOB_CANDIDATES = 100, 60
 
 
 class Candidate(NamedTuple):
@@ -49,7 +49,7 @@ async def recommend_jobs(context: Context, *, by: Principal, limit: int) -> Page
         offered.skills,
         not_of=by.user_id,
         near=None if offered.place is None else Circle(*offered.place, MAX_RADIUS_KM * 1000),
-        limit=CANDIDATES,
+        limit=max(JOB_CANDIDATES, limit),
     )
     applied = await application_documents.jobs_applied_to([row.id for row in rows], worker_id=by.user_id)
     now = clock.now()
