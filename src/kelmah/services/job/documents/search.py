@@ -4,8 +4,7 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cache
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 import msgspec
 from pymongo import DESCENDING
@@ -69,23 +68,8 @@ class JobRow(msgspec.Struct, frozen=True, kw_only=True):
     distance_m: int | None = None
 
 
-class RankedRow(msgspec.Struct, frozen=True, kw_only=True):
-    """What ranking reads of a job: hundreds are ranked for the few that are shown."""
-
-    class Place(msgspec.Struct, frozen=True):
-        point: JobRow.Point
-
-    id: str = msgspec.field(name="_id")
-    hirer_id: str
-    category: str
-    skills: list[str]
-    budget: Money
-    location: Place
-    published_at: datetime
-    urgent: bool = False
-
-
-RowT = TypeVar("RowT", JobRow, RankedRow)
+#: What is read of a job for a list.
+_SHOWN = {field.encode_name: 1 for field in msgspec.structs.fields(JobRow)}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -141,13 +125,13 @@ async def newest_open(wanted: JobFilter, *, after: Position | None, limit: int) 
     # Left to itself MongoDB reads all jobs of the budget, because it counts keys and documents alike.
     narrow = wanted.is_rare and (wanted.min_budget, wanted.max_budget) != (None, None) and wanted.near is None
     hint = "terms" if narrow and not wanted.skills and not wanted.category else None
-    return await _ordered(JobRow, query_of(wanted), "published_at", after, limit, hint=hint)
+    return await _ordered(query_of(wanted), "published_at", after, limit, hint=hint)
 
 
 async def best_paid_open(wanted: JobFilter, *, after: Amount | None, limit: int) -> list[JobRow]:
     """Open jobs that fit and whose budget is in the filter's currency, the largest budget first."""
     query = query_of(wanted) | {"budget.currency": wanted.currency}
-    return await _ordered(JobRow, query, "budget.amount", after, limit)
+    return await _ordered(query, "budget.amount", after, limit)
 
 
 async def nearest_open(
@@ -155,15 +139,8 @@ async def nearest_open(
 ) -> list[JobRow]:
     """Open jobs that fit, the nearest first."""
     collection = JobDocument.get_pymongo_collection()
-    match, fields = _conditions(wanted), _projection(JobRow)
-    found = await nearest(collection, _PLACES, circle, match, fields, after=after, limit=limit)
+    found = await nearest(collection, _PLACES, circle, _conditions(wanted), _SHOWN, after=after, limit=limit)
     return msgspec.convert(found, list[JobRow])
-
-
-async def get_rows(ids: Sequence[str]) -> dict[str, JobRow]:
-    """Jobs by id, those that are there."""
-    rows = JobDocument.get_pymongo_collection().find({"_id": {"$in": list(ids)}}, _projection(JobRow))
-    return {row.id: row for row in msgspec.convert(await rows.to_list(), list[JobRow])}
 
 
 def counted_as(trades: Sequence[str], region: str) -> str:
@@ -194,15 +171,15 @@ async def count_facets(wanted: JobFilter) -> Facets:
     return Facets(counted=len(found["counted_as"]), trades=trades, regions=regions, urgent=found["urgent"])
 
 
-async def open_for_offer(offered: Collection[str], *, not_of: str, near: Circle | None, limit: int) -> list[RankedRow]:
+async def open_for_offer(offered: Collection[str], *, not_of: str, near: Circle | None, limit: int) -> list[JobRow]:
     """Open jobs that a worker of these trades may do: the nearest, or the newest when no place is given."""
     query: dict[str, Any] = {"status": JobStatus.OPEN.value, "open_to": _one_of(sorted(offered))}
     if near is None:
-        rows = await _ordered(RankedRow, query, "published_at", None, limit)
+        rows = await _ordered(query, "published_at", None, limit)
     else:
         jobs = JobDocument.get_pymongo_collection()
-        found = await nearest(jobs, _PLACES, near, query, _projection(RankedRow), limit=limit)
-        rows = msgspec.convert(found, list[RankedRow])
+        found = await nearest(jobs, _PLACES, near, query, _SHOWN, limit=limit)
+        rows = msgspec.convert(found, list[JobRow])
     return [row for row in rows if row.hirer_id != not_of]
 
 
@@ -240,19 +217,13 @@ def _one_of(values: Sequence[str]) -> Any:
 
 
 async def _ordered(
-    row: type[RowT],
     query: Mapping[str, Any],
     field: str,
     after: tuple[Any, str] | None,
     limit: int,
     hint: str | None = None,
-) -> list[RowT]:
+) -> list[JobRow]:
     jobs = JobDocument.get_pymongo_collection()
     by = (field, DESCENDING)
-    found = await ordered(jobs, query, _projection(row), by=by, ids=DESCENDING, after=after, limit=limit, hint=hint)
-    return msgspec.convert(found, list[row])  # type: ignore[valid-type]  # a type of run time
-
-
-@cache
-def _projection(row: type[JobRow] | type[RankedRow]) -> dict[str, int]:
-    return {field.encode_name: 1 for field in msgspec.structs.fields(row)}
+    found = await ordered(jobs, query, _SHOWN, by=by, ids=DESCENDING, after=after, limit=limit, hint=hint)
+    return msgspec.convert(found, list[JobRow])
