@@ -54,9 +54,15 @@ def expected(made: list[dict[str, Any]], circle: Circle) -> list[Near]:
     return sorted(Near(int(metres + 0.5), row_id) for metres, row_id in far if metres <= circle.reach_m)
 
 
+async def near(rows: Rows, circle: Circle, match: dict[str, Any], **more: Any) -> list[Near]:
+    found = await nearest(rows, PLACES, circle, match, {"_id": 1}, **more)
+    assert all(row.keys() == {"_id", "distance_m"} for row in found)
+    return [Near(row["distance_m"], row["_id"]) for row in found]
+
+
 async def pages(rows: Rows, circle: Circle, match: dict[str, Any], *, limit: int) -> list[Near]:
     seen: list[Near] = []
-    while page := await nearest(rows, PLACES, circle, match, after=seen[-1] if seen else None, limit=limit):
+    while page := await near(rows, circle, match, after=seen[-1] if seen else None, limit=limit):
         assert len(page) <= limit
         seen += page
     return seen
@@ -98,9 +104,9 @@ async def test_few_that_fit_are_found_without_looking_at_the_whole_land(
 
     monkeypatch.setattr(type(rows), "aggregate", counted)
     circle = Circle(*CENTRE)
-    assert await nearest(rows, PLACES, circle, {"open": True, "rare": True}, limit=20) == expected(made, circle)
+    assert await near(rows, circle, {"open": True, "rare": True}, limit=20) == expected(made, circle)
     assert [ring["maxDistance"] for ring in rings] == [1_000.5, 5_000.5]
     rings.clear()
-    assert len(await nearest(rows, PLACES, circle, {"open": True}, limit=20)) == 20
+    assert len(await near(rows, circle, {"open": True}, limit=20)) == 20
     assert all(ring["maxDistance"] < 50_000 for ring in rings)
     assert len(made) < kit.FEW

@@ -272,7 +272,7 @@ def _skill(skill_id: str, years: int | None) -> ProfileSkill:
     return ProfileSkill(id=skill_id, name=skill_name(skill_id), years=years)
 
 
-def _rating(rated: ProfileDocument | Row) -> int | None:
+def _rating(rated: ProfileDocument | Row | FactsRow) -> int | None:
     """Nobody has rated yet: that is not the same as a low rating."""
     return rated.rating_milli if rated.review_count else None
 

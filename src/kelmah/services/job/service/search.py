@@ -141,6 +141,7 @@ def job_filter(asked: JobSearch, wanted: list[Wanted]) -> JobFilter:
     skills = {words.trade("skill", one) for one in asked.skill}
     return JobFilter(
         stems=[one.stems for one in wanted],
+        is_rare=len(wanted) == 1 and 0 < wanted[0].jobs <= documents.MAX_RARE,
         category=sorted(taxonomy.expand(words.trade("category", asked.category))) if asked.category is not None else (),
         skills=sorted({one for skill in skills for one in taxonomy.expand(skill)}),
         region_key=words.region_key(asked.region, field="region") if asked.region is not None else None,
