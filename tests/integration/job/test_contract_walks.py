@@ -1,5 +1,6 @@
 """A contract and its milestones, from offer or acceptance to the end, walked legally and illegally by both sides."""
 
+from datetime import timedelta
 from typing import Any
 
 from hypothesis import strategies as st
@@ -7,6 +8,7 @@ from hypothesis.stateful import initialize, invariant, precondition, rule
 
 from kelmah.contracts.job import ContractStatus, JobStatus, MilestoneMoneyState, MilestoneStatus
 from kelmah.contracts.payment import EscrowStatus
+from kelmah.kit import clock
 from kelmah.kit.context import Principal
 from kelmah.services.job import service
 from kelmah.services.job.service.states import (
@@ -96,6 +98,18 @@ class Contracts(Walk):
         self.step(f"{self.path}/offer/{'accept' if taken else 'decline'}", by=self.kofi, refused=refused)
         if legal:
             self.moved(ContractStatus.AWAITING_SIGNATURES if taken else ContractStatus.CANCELLED)
+
+    @precondition(lambda self: self.status is ContractStatus.OFFERED or len(self.signed) == 1)
+    @rule()
+    def the_offers_time_is_over(self) -> None:
+        clock.shift(timedelta(days=8))
+        self.run(service.expire_offer(self.desk.service.context, self.contract_id))
+        clock.reset()
+        before, self.kept = self.kept, self.run(self.everything())
+        if self.status is ContractStatus.OFFERED:
+            self.moved(ContractStatus.CANCELLED)
+        else:
+            assert self.kept == before
 
     @rule(side=SIDES, named=st.sampled_from(["none", "current", "other"]))
     def sign(self, side: str, named: str) -> None:
@@ -275,7 +289,8 @@ class Contracts(Walk):
         assert {side for side in ("hirer", "worker") if contract.get(f"{side}_signature")} == self.signed
         assert contract["terms_hash"] == self.terms_hash
         timers = self.run(self.desk.timers(self.contract_id))
-        assert len(timers) == self.model.count(MilestoneStatus.SUBMITTED)
+        silences = [one for one in timers if one.startswith("auto-approve:")]
+        assert len(silences) == self.model.count(MilestoneStatus.SUBMITTED)
         proposer = contract.get("amendment", {"proposed_by": None})["proposed_by"]
         assert proposer == (self.amendment and self.who(self.amendment).user_id)
 

@@ -43,8 +43,6 @@ UNHEARD = {
     "review.review_submitted.v1",
     "user.booking_released.v1",
     "user.certificate_check_requested.v1",
-    "user.certificate_decided.v1",
-    "user.certificate_expiring.v1",
     "user.profile_updated.v1",
     "user.status_changed.v1",
     "user.worker_booked.v1",

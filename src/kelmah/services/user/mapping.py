@@ -56,6 +56,7 @@ DEFAULT_CHANNELS = {
     NotificationKind.PAYMENTS: _URGENT,
     NotificationKind.DISPUTES: _URGENT,
     NotificationKind.REVIEWS: _TOLD,
+    NotificationKind.CERTIFICATES: _TOLD,
     NotificationKind.RECOMMENDATIONS: _IN_APP,
     NotificationKind.SECURITY: _TOLD,
     NotificationKind.NEWS: Channels(in_app=True, email=False, sms=False, push=False),

@@ -226,6 +226,23 @@ async def list_versions(
     return await jobs.list_versions(job_id, by=principal, cursor=cursor, limit=limit)
 
 
+@post(
+    "/api/v1/jobs/{job_id:str}/versions/{kept:int}/restore",
+    operation_id="RestoreJob",
+    status_code=200,
+    summary="Have a job say again what it said before an edit",
+    tags=["Jobs"],
+)
+async def restore_job(
+    job_id: FromPath[str],
+    kept: FromPath[int],
+    context: NamedDependency[Context],
+    principal: NamedDependency[Principal],
+    if_match: IfMatch = None,
+) -> Response[JobView]:
+    return tagged(await jobs.restore_job(context, job_id, kept, version=expected_version(if_match), by=principal))
+
+
 def _hirer() -> Principal:
     """The signed-in hirer; this operation's rule lets everybody in, because search is public."""
     principal = current_principal.get()
@@ -238,5 +255,5 @@ def _hirer() -> Principal:
 
 HANDLERS: list[BaseRouteHandler] = [
     create_job, list_jobs, recommend_jobs, get_job, update_job, delete_job, publish_job, pause_job, close_job,
-    match_workers, count_jobs, suggest_words, list_versions,
+    match_workers, count_jobs, suggest_words, list_versions, restore_job,
 ]  # fmt: skip

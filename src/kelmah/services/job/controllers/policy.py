@@ -15,6 +15,7 @@ POLICY: Policy = {
     "SuggestWords": PUBLIC,
     "GetJob": PUBLIC,
     "ListJobVersions": HIRERS,
+    "RestoreJob": HIRERS,
     "UpdateJob": HIRERS,
     "DeleteJob": HIRERS,
     "PublishJob": HIRERS,
@@ -53,6 +54,9 @@ POLICY: Policy = {
     "DeclineOffer": WORKERS,
     "GetCalendar": PARTIES,
     "GetCalendarFeed": PARTIES,
+    "OpenCalendarFeed": PARTIES,
+    "CloseCalendarFeed": PARTIES,
+    "ReadCalendarFeed": PUBLIC,
     "ListContracts": PARTIES,
     # Admins see how it stood (`?at=`), and not how it stands.
     "GetContract": roles(Role.HIRER, Role.WORKER, Role.ADMIN),
