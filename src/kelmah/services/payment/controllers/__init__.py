@@ -1,6 +1,6 @@
 """The operations of the payment service."""
 
-from kelmah.services.payment.controllers import disputes, escrows, exceptions, methods, wallets, webhooks
+from kelmah.services.payment.controllers import disputes, escrows, exceptions, methods, referrals, wallets, webhooks
 from kelmah.services.payment.controllers.policy import POLICY
 
 CONTROLLERS = [
@@ -8,6 +8,7 @@ CONTROLLERS = [
     *escrows.HANDLERS,
     *disputes.HANDLERS,
     *methods.HANDLERS,
+    *referrals.HANDLERS,
     *webhooks.HANDLERS,
     *exceptions.HANDLERS,
 ]
