@@ -103,6 +103,13 @@ class Payments:
         found = [json.loads(row["data"]) async for row in rows]
         return [one for one in found if facts.items() <= one.items()]
 
+    async def brought(self, worker: Principal) -> Principal:
+        """Somebody who brought this worker, as the worker said."""
+        referrer = person(Role.WORKER)
+        code = (await self.get("/referral-code", by=referrer)).data["code"]
+        assert (await self.post("/referrer", {"code": code}, by=worker)).status == 201
+        return referrer
+
     async def disputed(self, amount: int = 1_000, *, raised_by: int = 0) -> tuple[Principal, Principal, str]:
         """A hirer and a worker with a dispute over `amount` between them, and its id."""
         *sides, escrow_id = await self.funded(amount)

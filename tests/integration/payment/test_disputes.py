@@ -309,10 +309,9 @@ async def test_both_sides_see_exactly_what_each_end_would_bring(payments: Paymen
     terms = FeeTerms(fee=1_250, tax=750, referral=2_000)
     settings = payments.context.settings.model_copy(update={"fee_terms": {ContractKind.MILESTONES: terms}})
     payments.service.replace(settings=settings)
-    hirer, worker, referrer = await payments.hirer_with(20_000), person(Role.WORKER), person(Role.WORKER)
-    contract = payments.jobs.make_contract(
-        hirer.user_id, worker.user_id, 9_999, kind=ContractKind.MILESTONES, referrer_id=referrer.user_id
-    )
+    hirer, worker = await payments.hirer_with(20_000), person(Role.WORKER)
+    referrer = await payments.brought(worker)
+    contract = payments.jobs.make_contract(hirer.user_id, worker.user_id, 9_999, kind=ContractKind.MILESTONES)
     escrow_id = (await payments.fund(contract, by=hirer)).data["id"]
     part = {"amount": {"amount": 1_111, "currency": "GHS"}}
     await payments.post(f"/escrows/{escrow_id}/release", part, by=hirer)

@@ -15,6 +15,7 @@ from kelmah.services.payment.documents.ledger import AccountDocument, EntryDocum
 from kelmah.services.payment.documents.legacy import LegacyTransactionDocument, LegacyWalletDocument
 from kelmah.services.payment.documents.methods import MethodDocument
 from kelmah.services.payment.documents.parties import PartyDocument
+from kelmah.services.payment.documents.referrals import ReferralDocument
 from kelmah.services.payment.documents.webhooks import WebhookDocument
 from kelmah.services.payment.documents.withdrawals import WithdrawalDocument
 
@@ -27,6 +28,7 @@ DOCUMENTS = (
     DisputeFileDocument,
     MethodDocument,
     PartyDocument,
+    ReferralDocument,
     WebhookDocument,
     WithdrawalDocument,
     ChargebackDocument,
@@ -52,6 +54,7 @@ __all__ = [
     "LegacyTransactionDocument",
     "LegacyWalletDocument",
     "MethodDocument",
+    "ReferralDocument",
     "WebhookDocument",
     "WithdrawalDocument",
 ]
