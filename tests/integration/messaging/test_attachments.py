@@ -2,7 +2,6 @@
 
 import asyncio
 import io
-import zipfile
 from datetime import timedelta
 from typing import Any
 from urllib.parse import quote
@@ -16,6 +15,7 @@ from kelmah.kit.context import Principal
 from kelmah.kit.ids import new_id
 from kelmah.services.messaging import service as rules
 from kelmah.services.messaging.settings import MessagingSettings
+from tests.fixtures.archives import docx, zipped
 from tests.fixtures.service import KEY, Reply, Service, request
 from tests.integration.messaging.conftest import say
 
@@ -96,13 +96,7 @@ async def test_every_byte_comes_back(service: Service, hirer: Principal, convers
     assert (await service.call("GET", f"/api/v1/attachments/{reply.data['id']}", by=hirer)).body == content
 
 
-def archive() -> bytes:
-    out = io.BytesIO()
-    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as file:
-        file.writestr("zeros", bytes(1_000_000))
-    return out.getvalue()
-
-
+BOMB = docx({f"word/media/{number}.png": bytes(2**24) for number in range(7)})
 EICAR = rb"X5O!P%@AP[4\PZX54(P^)7CC)7}$EICAR-STANDARD-ANTIVIRUS-TEST-FILE!$H+H*"
 
 
@@ -114,8 +108,11 @@ EICAR = rb"X5O!P%@AP[4\PZX54(P^)7CC)7}$EICAR-STANDARD-ANTIVIRUS-TEST-FILE!$H+H*"
         ("photo.png.exe", png(), 415, "messaging.file_type_refused"),
         ("page.html", b"<script>alert(1)</script>", 415, "messaging.file_type_refused"),
         ("drawing.svg", b"<svg xmlns='http://www.w3.org/2000/svg'/>", 415, "messaging.file_type_refused"),
-        ("files.zip", archive(), 415, "messaging.file_type_refused"),
-        ("letter.docx", archive(), 415, "messaging.file_type_refused"),
+        ("files.zip", zipped({"zeros": bytes(1_000_000)}), 415, "messaging.file_type_refused"),
+        ("letter.docx", zipped({"zeros": bytes(1_000_000)}), 415, "messaging.file_type_refused"),
+        ("bomb.docx", BOMB, 415, "messaging.file_type_refused"),
+        ("letter.docx", docx() + b"%PDF-1.7", 415, "messaging.file_type_refused"),
+        ("letter.docx", docx({"word/vbaProject.bin": b""}), 415, "messaging.file_type_refused"),
         ("eicar.pdf", EICAR, 415, "messaging.file_type_refused"),
         ("empty.pdf", b"", 415, "messaging.file_type_refused"),
         ("plan", PDF, 400, "bad_input"),

@@ -68,7 +68,7 @@ async def seen_of(reviews: Service, contracts: Contracts, said: dict[str, Any]) 
     still = await reviews.call("GET", f"/api/v1/reviews/{review_id}", by=hirer)
     assert (still.data["status"], still.data["text"]) == ("sealed", said["text"])
     rows = await reviews.context.mongo.collection("events").find({"subject": f"review:{review_id}"}).to_list()
-    seen["events",] = json.dumps([(row["type"], ANY.sub("…", str(row["data"]))) for row in rows])
+    seen[0, "events", "", ""] = json.dumps([(row["type"], ANY.sub("…", str(row["data"]))) for row in rows])
     assert "Quartzwillow" not in str(rows)
     return seen
 

@@ -89,9 +89,12 @@ class EpochDocument(Document):
 
 async def epoch() -> str:
     """The epoch, made when it is first asked for."""
-    row = await EpochDocument.get_pymongo_collection().find_one_and_update(
-        {"_id": _EPOCH}, {"$setOnInsert": {"value": new_id()}}, upsert=True, return_document=ReturnDocument.AFTER
-    )
+    rows = EpochDocument.get_pymongo_collection()
+    row = await rows.find_one({"_id": _EPOCH})
+    if row is None:
+        row = await rows.find_one_and_update(
+            {"_id": _EPOCH}, {"$setOnInsert": {"value": new_id()}}, upsert=True, return_document=ReturnDocument.AFTER
+        )
     assert row is not None  # noqa: S101  # an upsert always returns the document
     return str(row["value"])
 

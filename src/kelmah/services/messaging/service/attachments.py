@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from kelmah.contracts.messaging import AttachmentView, FileState
 from kelmah.kit import clock
+from kelmah.kit.archives import InvalidArchive, check_archive
 from kelmah.kit.blobs import BlobNotFound
 from kelmah.kit.context import Principal
 from kelmah.kit.files import file_name
@@ -31,6 +32,8 @@ THUMBNAIL_SIDE = 320
 UNSENT_FOR = timedelta(hours=24)
 _WORD = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
 _EXCEL = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+#: Office documents: archives, and the entry that makes each what it is.
+_OFFICE = {_WORD: "word/document.xml", _EXCEL: "xl/workbook.xml"}
 #: What is taken, by content, and the names that such content may have.
 EXTENSIONS = {
     "image/jpeg": ("jpg", "jpeg"),
@@ -119,12 +122,20 @@ async def keep_file(
 async def _keep(context: Context, attachment_id: str, media_type: str, bounded: "_Bounded") -> tuple[int, bool]:
     """Store the bytes; their size, and whether there is a small picture, too.
 
-    A picture says where and when it was taken, and may be something else at its end: only its pixels are kept.
+    A picture says where and when it was taken, and may be something else at its end: only its pixels are kept. An
+    office document is an archive, which may be a bomb.
     """
-    if not media_type.startswith("image/"):
+    if media_type not in _OFFICE and not media_type.startswith("image/"):
         await put_sealed(context, attachment_id, bounded.chunks())
         return bounded.size, False
     data = b"".join([chunk async for chunk in bounded.chunks()])
+    if media_type in _OFFICE:
+        try:
+            await check_archive(data, needs=_OFFICE[media_type], forbids=("vbaproject.bin",))
+        except InvalidArchive as error:
+            raise FileTypeRefused(error.message) from None
+        await put_sealed(context, attachment_id, _once(data))
+        return len(data), False
     try:
         clean = await clean_image(data)
         small = await reencode_image(clean, max_side=THUMBNAIL_SIDE)
