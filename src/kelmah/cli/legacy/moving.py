@@ -189,15 +189,23 @@ class Mover:
         await journal.write(batch, {})
 
     async def report(self, path: Path) -> Counter[str]:
-        """Write what was refused, left behind, or moved with something missing, one JSON object a line."""
+        """Write what was refused, left behind, or moved with something missing, one JSON object a line.
+
+        Raises:
+            LegacyError: the file cannot be written.
+        """
         counted: Counter[str] = Counter()
-        with path.open("w", encoding="utf-8") as file:
-            for service in SERVICES:
-                async for row in self.journal(service, trial=self._dry_run).refused():
-                    fate = row["fate"] if row["fate"] != "moved" else "remarks"
-                    counted[fate] += 1
-                    said = {"service": service, "row": row["_id"], "fate": row["fate"], "reason": row["reason"]}
-                    file.write(json.dumps(said | {"remarks": row["remarks"]}, ensure_ascii=False) + "\n")
+        try:
+            with path.open("w", encoding="utf-8") as file:
+                for service in SERVICES:
+                    async for row in self.journal(service, trial=self._dry_run).refused():
+                        counted[row["fate"] if row["fate"] != "moved" else "remarks"] += 1
+                        said = {"service": service, "row": row["_id"], "fate": row["fate"], "reason": row["reason"]}
+                        file.write(json.dumps(said | {"remarks": row["remarks"]}, ensure_ascii=False) + "\n")
+        except OSError as error:
+            raise LegacyError(
+                f"{path}: {error.strerror}. What was moved stays moved: run this again with another --report"
+            ) from error
         return counted
 
 
