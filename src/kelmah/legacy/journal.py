@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 
 import msgspec
-from pymongo import ASCENDING, IndexModel, ReplaceOne
+from pymongo import ASCENDING, IndexModel, ReplaceOne, UpdateOne
 
 from kelmah.kit import clock
 from kelmah.kit.mongo import Mongo, RawDocument, session
@@ -29,6 +29,7 @@ class Journal:
             [
                 IndexModel([("table", ASCENDING), ("fate", ASCENDING)], name="table_fate"),
                 IndexModel([("to", ASCENDING)], name="to", partialFilterExpression={"to": {"$type": "string"}}),
+                IndexModel([("claims", ASCENDING)], name="claims", sparse=True),
             ]
         )
 
@@ -60,6 +61,21 @@ class Journal:
             await self._rows.bulk_write(changes, ordered=False, session=session())
         if fresh := [row for key, row in rows.items() if key not in there]:
             await self._rows.insert_many(fresh, ordered=False, session=session())
+
+    async def claim(self, table: str, claims: Mapping[str, Collection[str]]) -> None:
+        """Note of a trial what roots would have claimed, by their keys."""
+        changes: list[UpdateOne] = [
+            UpdateOne({"_id": f"{table}/{key}"}, {"$set": {"claims": list(several)}})
+            for key, several in claims.items()
+            if several
+        ]
+        if changes:
+            await self._rows.bulk_write(changes, ordered=False)
+
+    async def claimed(self, claims: Collection[str]) -> set[str]:
+        """Those of these claims that roots before would have."""
+        found = self._rows.find({"claims": {"$in": list(claims)}}, {"claims": 1})
+        return {one async for row in found for one in row["claims"]}.intersection(claims)
 
     async def count(self) -> dict[str, Counter[str]]:
         """How many rows of each table had which fate."""

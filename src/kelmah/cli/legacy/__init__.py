@@ -294,6 +294,9 @@ def trace(key: str, /) -> None:
 
 
 def _run(work: Callable[[], Coroutine[Any, Any, ResultT]]) -> ResultT:
+    import psycopg
+    from pymongo.errors import PyMongoError
+
     from kelmah.cli.legacy.plan import LegacyError
     from kelmah.legacy.layout import LayoutError
 
@@ -303,5 +306,8 @@ def _run(work: Callable[[], Coroutine[Any, Any, ResultT]]) -> ResultT:
         result = asyncio.run(work())
     except (LegacyError, LayoutError, SettingsError) as error:
         sys.exit(str(error))
+    except (psycopg.OperationalError, PyMongoError) as error:
+        # It is away, or its disk is full. Each step is a transaction, so nothing is half done.
+        sys.exit(f"a database failed ({type(error).__name__}): run this again, and it goes on from here")
     Console(stderr=True).print(f"took {time.monotonic() - started:.1f} s", style="dim")
     return result
