@@ -45,8 +45,8 @@ class Question(NamedTuple):
 
 
 Show = Callable[[Question, Send], Awaitable[None]]
-#: What becomes of a method and a path, or the whole table where there is no path.
-TellRoutes = Callable[[str, str | None], msgspec.Struct]
+#: What becomes of a method, path and host, or the whole table where there is no path.
+TellRoutes = Callable[[str, str | None, str], msgspec.Struct]
 
 
 class Operation(NamedTuple):
@@ -111,7 +111,8 @@ def operations(
         if not is_inside(question.address, networks):
             raise errors.NotFound
         asked = dict(parse_qsl(question.query.decode("ascii")))
-        await _answer_json(send, OK, tell_routes(asked.get("method", "GET"), asked.get("path")), question)
+        found = tell_routes(asked.get("method", "GET"), asked.get("path"), asked.get("host", ""))
+        await _answer_json(send, OK, found, question)
 
     shows: dict[str, Show] = {
         "/routes": show_routes,

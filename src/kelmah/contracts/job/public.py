@@ -38,9 +38,9 @@ Note = Annotated[str, Meta(max_length=2_000)]
 Reason = Annotated[str, Meta(min_length=1, max_length=2_000)]
 Deadline = Annotated[
     datetime,
-    Meta(tz=True, description="With a time zone; in the future, at most a year.", examples=["2026-12-24T12:00Z"]),
+    Meta(tz=True, description="With a time zone; in the future, at most a year.", examples=["2026-12-24T12:00:00Z"]),
 ]
-Instant = Annotated[datetime, Meta(tz=True, description="With a time zone.", examples=["2026-12-24T08:00Z"])]
+Instant = Annotated[datetime, Meta(tz=True, description="With a time zone.", examples=["2026-12-24T08:00:00Z"])]
 AutoApproveAfterDays = Annotated[
     int, Meta(ge=1, le=30, description="Days of the hirer's silence after which handed in work counts as approved.")
 ]

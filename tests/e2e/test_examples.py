@@ -1,0 +1,43 @@
+"""The examples of the API's description, sent as they stand: nobody is told that such a request is malformed."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from kelmah.cli.demo.client import Api
+from tests.e2e.test_bad_input import people
+
+__all__ = ["people"]
+pytestmark = pytest.mark.slow
+
+#: A thing that nobody has: who names it is told so, after what was sent was read.
+NOBODYS = "0199f4c2a8d07c3e9b1f5a6d7e8c9b0a"
+#: Refusals of what is well-formed: a made-up credential, code, file or proof is not a real one.
+HONEST = frozenset({401, 402, 403, 404, 409, 410, 412, 428, 429})
+
+
+def every_example(document: dict[str, Any]) -> Iterator[tuple[str, str, Any]]:
+    """Method, path and body of every operation that takes one, what ends the session last."""
+    for path, item in sorted(document["paths"].items(), key=lambda pair: "/auth/" in pair[0]):
+        for verb, operation in item.items():
+            if content := operation.get("requestBody", {}).get("content", {}).get("application/json"):
+                yield verb, "/".join(NOBODYS if part.startswith("{") else part for part in path.split("/")), content
+
+
+@pytest.mark.timeout(300)
+async def test_the_examples_are_understood(people: list[Api]) -> None:
+    async with people[0].session.get(f"{people[0].url}/openapi.json") as answer:
+        document = await answer.json()
+    faults, count = [], 0
+    for verb, path, content in every_example(document):
+        for number, api in enumerate(people):
+            headers = api.headers | {"Idempotency-Key": f"an-example-{number}-{NOBODYS}", "If-Match": '"1"'}
+            url, body = f"{api.url}{path}", content["example"]
+            async with api.session.request(verb, url, json=body, headers=headers) as answer:
+                text, count = await answer.text(), count + 1
+            if answer.status >= 400 and answer.status not in HONEST:
+                faults.append(f"{verb} {path} {json.dumps(body)}: {answer.status} {text}")
+    assert count > 500
+    assert not faults, f"{len(faults)} faults:\n" + "\n".join(sorted(set(faults)))
