@@ -82,12 +82,13 @@ def test_nothing_that_was_given_is_run() -> None:
     assert calls == []
 
 
-#: Chance that need not be secret: jitter, sampling, choice of an instance, ids of made-up people.
+#: Chance that need not be secret: jitter, sampling, choice of an instance, ids of spans and of made-up people.
 JITTER = {
     "gateway/balancer.py",
     "gateway/health.py",
     "gateway/proxy.py",
     "kit/calls.py",
+    "kit/context.py",
     "kit/discovery.py",
     "kit/ids.py",
     "services/job/service/evaluation.py",
