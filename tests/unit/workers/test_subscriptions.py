@@ -10,6 +10,8 @@ UNHEARD = {
     "auth.api_key_created.v1",
     "auth.api_key_revoked.v1",
     "auth.api_key_used.v1",
+    "auth.data_export_fetched.v1",
+    "auth.data_export_requested.v1",
     "auth.email_changed.v1",
     "auth.email_verified.v1",
     "auth.identity_linked.v1",

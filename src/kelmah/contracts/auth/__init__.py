@@ -7,6 +7,9 @@ from kelmah.contracts.auth.events import (
     ApiKeyCreated,
     ApiKeyRevoked,
     ApiKeyUsed,
+    DataExportFetched,
+    DataExportReady,
+    DataExportRequested,
     EmailChanged,
     EmailVerified,
     IdentityLinked,
@@ -23,6 +26,7 @@ from kelmah.contracts.auth.events import (
     SessionRevoked,
     UserRegistered,
 )
+from kelmah.contracts.auth.exports import DataExport, DataExportLink, DataExportStatus
 from kelmah.contracts.auth.internal import (
     Contact,
     Revocation,
@@ -122,6 +126,12 @@ __all__ = [
     "Contact",
     "CreateApiKeyRequest",
     "CredentialId",
+    "DataExport",
+    "DataExportFetched",
+    "DataExportLink",
+    "DataExportReady",
+    "DataExportRequested",
+    "DataExportStatus",
     "DeviceView",
     "EmailChanged",
     "EmailRequest",
