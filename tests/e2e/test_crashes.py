@@ -20,7 +20,7 @@ from tests.fakes.mortal import STEPS
 from tests.fixtures.mailbox import Mailbox
 from tests.fixtures.mortals import Mortals, mortals
 
-pytestmark = pytest.mark.rabbitmq
+pytestmark = [pytest.mark.rabbitmq, pytest.mark.slow]
 
 
 @pytest.fixture
@@ -128,7 +128,6 @@ async def own_broker(servers_of_its_own: tuple[Supervisor, Home]) -> Backend:
     return await rabbitmq.start(*servers_of_its_own)
 
 
-@pytest.mark.slow
 @pytest.mark.timeout(7200)
 async def test_crashes_at_every_step(
     tmp_path: Path,
