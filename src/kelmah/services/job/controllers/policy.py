@@ -12,6 +12,7 @@ POLICY: Policy = {
     "ListJobs": PUBLIC,
     "CountJobs": PUBLIC,
     "SuggestWords": PUBLIC,
+    "ListPopularJobSearches": PUBLIC,
     "GetJob": PUBLIC,
     "ListJobVersions": HIRERS,
     "UpdateJob": HIRERS,
