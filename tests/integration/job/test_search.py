@@ -315,13 +315,13 @@ async def test_a_rare_word_with_a_budget_reads_only_what_is_shown(desk: Desk, mo
     ]
     query = f"q={word}&minBudget=1000&maxBudget=1000"
     asked: list[str | None] = []
-    ordered = documents.ordered
+    ordered: Any = documents._ordered
 
-    async def noted(*arguments: Any, **more: Any) -> Any:
-        asked.append(more["hint"])
-        return await ordered(*arguments, **more)
+    async def noted(*arguments: Any, hint: str | None) -> Any:
+        asked.append(hint)
+        return await ordered(*arguments, hint=hint)
 
-    monkeypatch.setattr(documents, "ordered", noted)
+    monkeypatch.setattr(documents, "_ordered", noted)
     assert await _ids(desk, query) == [jobs[4]["id"], jobs[1]["id"]]
     monkeypatch.setattr(documents, "MAX_RARE", 4)
     assert await _ids(desk, query) == [jobs[4]["id"], jobs[1]["id"]]

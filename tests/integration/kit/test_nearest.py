@@ -134,7 +134,6 @@ async def test_very_few_are_counted_and_read_without_a_ring(
 
     monkeypatch.setattr(kit, "_ring", counted)
     circle = Circle(*CENTRE, 250_000.0)
-    assert await pages(rows, circle, {"open": True, "kind": "rare", "n": {"$gte": 0}}, limit=40) == expected(
-        made, circle
-    )
+    match = {"open": True, "kind": "rare", "n": {"$gte": 0}}
+    assert await pages(rows, circle, match, limit=40) == expected(made, circle)
     assert (rings == 0) == (count == kit.VERY_FEW)
