@@ -263,6 +263,14 @@ async def count_invitation(job_id: str, *, hirer_id: str, at: datetime) -> JobDo
     )
 
 
+async def next_of_hirer(hirer_id: str, *, after: str) -> str | None:
+    """The hirer's job with the least id beyond `after`."""
+    row = await JobDocument.get_pymongo_collection().find_one(
+        {"hirer_id": hirer_id, "_id": {"$gt": after}}, {"_id": 1}, sort=[("_id", ASCENDING)], session=session()
+    )
+    return None if row is None else str(row["_id"])
+
+
 async def jobs_of_hirer(
     hirer_id: str, *, status: JobStatus | None, after: Position | None, limit: int
 ) -> list[JobDocument]:

@@ -253,6 +253,13 @@ async def find_many(user_ids: Sequence[str]) -> list[ProfileDocument]:
     return await ProfileDocument.find({"_id": {"$in": list(user_ids)}}, session=session()).to_list()
 
 
+async def terms_of(user_ids: Sequence[str]) -> list[str]:
+    """Every word that these profiles are indexed by, once."""
+    wanted = {"_id": {"$in": list(user_ids)}}
+    found: list[str] = await ProfileDocument.get_pymongo_collection().distinct("terms", wanted)
+    return found
+
+
 async def replace(profile: ProfileDocument, *, version: int) -> bool:
     """Write the profile, if it still has the version it was read at."""
     written = await ProfileDocument.get_pymongo_collection().replace_one(
