@@ -53,6 +53,8 @@ async def test_a_new_job_is_a_draft_that_only_its_hirer_sees(desk: Desk) -> None
             "location.coordinates[0]",
         ),
         ({"location": JOB["location"] | {"region": "?"}}, "location.region"),
+        ({"location": JOB["location"] | {"region": "Atlantis"}}, "location.region"),
+        ({"location": {"city": "x", "region": "Ashnti", "coordinates": [-20, -20]}}, "location.region"),
         ({"hirerId": "somebody"}, "hirerId"),
         ({"status": "open"}, "status"),
     ],

@@ -12,7 +12,12 @@ from kelmah.kit.ids import new_id
 from kelmah.kit.nearest import Circle, Near, Places, nearest
 from tests.fixtures.service import Service
 
-PLACES = Places(field="at.point", indexes={"kind_at": frozenset({"open", "kind"}), "at": frozenset({"open"})})
+PLACES = Places(
+    field="at.point",
+    indexes={"kind_at": frozenset({"open", "kind"}), "at": frozenset({"open"})},
+    lists={"kind_at": "kind_list"},
+    held=frozenset({"n"}),
+)
 CENTRE = (-0.187, 5.604)
 Rows = AsyncCollection[dict[str, Any]]
 
@@ -22,6 +27,7 @@ async def rows(things: Service) -> Rows:
     collection: Rows = things.context.mongo.collection(f"places{new_id()}")
     await collection.create_index([("open", ASCENDING), ("at.point", GEOSPHERE)], name="at")
     await collection.create_index([("open", ASCENDING), ("kind", ASCENDING), ("at.point", GEOSPHERE)], name="kind_at")
+    await collection.create_index([("open", ASCENDING), ("kind", ASCENDING), ("n", ASCENDING)], name="kind_list")
     return collection
 
 
@@ -110,3 +116,24 @@ async def test_few_that_fit_are_found_without_looking_at_the_whole_land(
     assert len(await near(rows, circle, {"open": True}, limit=20)) == 20
     assert all(ring["maxDistance"] < 50_000 for ring in rings)
     assert len(made) < kit.FEW
+
+
+@pytest.mark.parametrize("count", [kit.VERY_FEW, kit.VERY_FEW + 1])
+async def test_very_few_are_counted_and_read_without_a_ring(
+    rows: Rows, monkeypatch: pytest.MonkeyPatch, count: int
+) -> None:
+    made = await fill(rows, count, spread=3.0, grid=2, kind=["rare"])
+    await fill(rows, 200, spread=0.1, grid=4)
+    rings = 0
+    ring = kit._ring
+
+    async def counted(*arguments: Any, **more: Any) -> Any:
+        nonlocal rings
+        rings += 1
+        return await ring(*arguments, **more)
+
+    monkeypatch.setattr(kit, "_ring", counted)
+    circle = Circle(*CENTRE, 250_000.0)
+    match = {"open": True, "kind": "rare", "n": {"$gte": 0}}
+    assert await pages(rows, circle, match, limit=40) == expected(made, circle)
+    assert (rings == 0) == (count == kit.VERY_FEW)

@@ -160,6 +160,13 @@ class JobSuggestions(Response, frozen=True, kw_only=True):
     items: list[str]
 
 
+class PopularJobSearch(Response, frozen=True, kw_only=True):
+    """Words that several people looked for in jobs in the last 7 days, and how many people did."""
+
+    q: str
+    people: int
+
+
 class ProposedMilestone(Request, frozen=True, kw_only=True):
     """A part of the work with its price: minor units of the rate's currency, or the same with the currency.
 

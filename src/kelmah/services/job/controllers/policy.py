@@ -13,6 +13,7 @@ POLICY: Policy = {
     "ListJobs": PUBLIC,
     "CountJobs": PUBLIC,
     "SuggestWords": PUBLIC,
+    "ListPopularJobSearches": PUBLIC,
     "GetJob": PUBLIC,
     "ListJobVersions": HIRERS,
     "RestoreJob": HIRERS,

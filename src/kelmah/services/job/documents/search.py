@@ -108,6 +108,12 @@ class Facets(NamedTuple):
     urgent: int
 
 
+async def has_region(region_key: str) -> bool:
+    """Whether an open job is there."""
+    query = {"status": JobStatus.OPEN.value, "location.region_key": region_key}
+    return await JobDocument.get_pymongo_collection().find_one(query, {"_id": 1}) is not None
+
+
 def database_name() -> str:
     """Whose jobs these are; a process of tests knows several."""
     return JobDocument.get_pymongo_collection().database.name

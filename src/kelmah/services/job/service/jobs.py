@@ -314,7 +314,7 @@ async def _expire_later(context: Context, job: JobDocument) -> None:
 
 
 def _place(given: Location) -> Place:
-    region = words.line("location.region", given.region, 80)
+    region = words.region("location.region", given.region, at=given.coordinates)
     return Place(
         city=words.line("location.city", given.city, 80),
         region=region,

@@ -304,7 +304,7 @@ def _checked(settings: UserSettings, data: UpdateProfile) -> dict[str, object]:
 
 def _place(location: Location) -> Place:
     longitude, latitude = location.coordinates
-    region = typed.region("location.region", location.region)
+    region = typed.region("location.region", location.region, at=location.coordinates)
     return Place(
         city=typed.line("location.city", location.city, 80),
         region=region,
