@@ -213,7 +213,7 @@ async def test_each_event_tells_whom_it_matters_to_once(
             # What it is about, and nobody's id.
             assert set(one["data"]) <= {
                 "applicationId", "jobId", "contractId", "milestoneId", "escrowId", "disputeId", "transactionId",
-                "reviewId", "invitationId", "exportId", "certificateId",
+                "reviewId", "invitationId", "certificateId", "exportId",
             }  # fmt: skip
             assert one["data"]
             rows = service.context.mongo.collection("timers").find({"args": {"$regex": f"^{one['id']}"}})

@@ -1,7 +1,7 @@
 """Public requests and answers of the job service."""
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
@@ -10,6 +10,7 @@ from kelmah.contracts.common import (
     DEFAULT_CURRENCY,
     MAX_SAFE_INTEGER,
     Currency,
+    FieldChange,
     Id,
     Latitude,
     Location,
@@ -114,14 +115,6 @@ class JobView(Response, frozen=True, kw_only=True):
     expires_at: datetime | None = None
     distance_km: float | None = None
     why: list[Why] | None = None
-
-
-class FieldChange(Response, frozen=True, kw_only=True):
-    """What an edit made of a field of `JobView`."""
-
-    field: str
-    before: Any
-    after: Any
 
 
 class JobVersion(Response, frozen=True, kw_only=True):

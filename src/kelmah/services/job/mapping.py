@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from kelmah.contracts.common import Location, Money
+from kelmah.contracts.common import FieldChange, Location, Money
 from kelmah.contracts.job import (
     AmendmentView,
     ApplicationView,
@@ -13,7 +13,6 @@ from kelmah.contracts.job import (
     ContractKind,
     ContractView,
     CounterOfferView,
-    FieldChange,
     InvitationView,
     JobVersion,
     JobView,
