@@ -29,6 +29,7 @@ ESCROW = MILESTONE | {"escrow_id": "e1"}
 
 
 CASES: list[tuple[type[Event], dict[str, Any], dict[str, str]]] = [
+    (auth.DataExportReady, {"user_id": "worker", "export_id": "x1"}, {"worker": "data_export_ready"}),
     (job.ApplicationReceived, JOB, {"hirer": "application_received"}),
     (
         job.ApplicationAccepted, JOB | {"contract_id": "c1"},
@@ -195,7 +196,7 @@ async def test_each_event_tells_whom_it_matters_to_once(
             # What it is about, and nobody's id.
             assert set(one["data"]) <= {
                 "applicationId", "jobId", "contractId", "milestoneId", "escrowId", "disputeId", "transactionId",
-                "reviewId", "invitationId",
+                "reviewId", "invitationId", "exportId",
             }  # fmt: skip
             assert one["data"]
             rows = service.context.mongo.collection("timers").find({"args": {"$regex": f"^{one['id']}"}})

@@ -59,6 +59,7 @@ class NotificationKind(StrEnum):
     AMENDMENT_SIGNED = "amendment_signed"
     AMENDMENT_DROPPED = "amendment_dropped"
     PASSWORD_CHANGED = "password_changed"  # noqa: S105  # what happened, not a secret
+    DATA_EXPORT_READY = "data_export_ready"
 
 
 class NotificationView(Response, frozen=True, kw_only=True):

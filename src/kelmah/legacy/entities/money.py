@@ -281,7 +281,6 @@ WALLETS = Entity(
     service="payment",
     make=make_wallet,
     rows=wallet_rows,
-    batch=100,
     references=(Reference("user_id", "users", "auth", strict=True),),
     root=Part(
         table="wallets",
@@ -330,7 +329,6 @@ ESCROWS = Entity(
     service="payment",
     make=make_escrow,
     rows=escrow_rows,
-    batch=100,
     references=(
         Reference("contract_id", "contracts", "job", strict=True),
         Reference("milestone_id", "milestones", "job", strict=True),

@@ -64,9 +64,11 @@ def create_app(settings: MessagingSettings, *, apps: Apps | None = None) -> Lite
 
     @asynccontextmanager
     async def open_live_context() -> AsyncIterator[Context]:
-        async with open_context(settings, apps=apps) as context, Hub(context).running() as hub:
-            app.state.hub = hub
-            yield context
+        async with open_context(settings, apps=apps) as context:
+            app.state.context = context
+            async with Hub(lambda: app.state.context).running() as hub:
+                app.state.hub = hub
+                yield context
 
     app = service_app(
         settings,

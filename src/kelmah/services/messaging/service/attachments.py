@@ -11,6 +11,7 @@ from kelmah.kit.context import Principal
 from kelmah.kit.files import file_name
 from kelmah.kit.ids import new_id
 from kelmah.kit.images import SNIFF_BYTES, InvalidImage, clean_image, reencode_image, sniff
+from kelmah.kit.sealing import seal, unseal
 from kelmah.services.messaging import mapping
 from kelmah.services.messaging.documents import AttachmentDocument, attachments, conversations
 from kelmah.services.messaging.errors import (
@@ -23,7 +24,6 @@ from kelmah.services.messaging.errors import (
     QuotaReached,
 )
 from kelmah.services.messaging.service.context import UPLOADS, Context, charge
-from kelmah.services.messaging.service.sealing import seal, unseal
 
 #: Pixels of the longer side of a small picture.
 THUMBNAIL_SIDE = 320
@@ -143,7 +143,20 @@ async def _keep(context: Context, attachment_id: str, media_type: str, bounded: 
 
 async def put_sealed(context: Context, blob_id: str, chunks: AsyncIterator[bytes]) -> None:
     """Encrypt a stream into the blob store."""
-    await context.blobs.put(blob_id, seal(context.ring, blob_id, chunks), metadata={})
+    await context.blobs.put(blob_id, seal(context.ring, _place(blob_id), chunks), metadata={})
+
+
+async def open_sealed(context: Context, blob_id: str) -> AsyncIterator[bytes]:
+    """The stream that `put_sealed` was given.
+
+    Raises:
+        BlobNotFound: there is none.
+    """
+    return unseal(context.ring, _place(blob_id), await context.blobs.get(blob_id))
+
+
+def _place(blob_id: str) -> str:
+    return f"messaging.attachment:{blob_id}"
 
 
 async def _once(data: bytes) -> AsyncIterator[bytes]:
@@ -212,10 +225,10 @@ async def open_attachment(context: Context, attachment_id: str, *, thumbnail: bo
         raise FileInfected
     try:
         blob_id = thumbnail_id(attachment_id) if thumbnail else attachment_id
-        sealed = await context.blobs.get(blob_id)
+        chunks = await open_sealed(context, blob_id)
     except BlobNotFound:
         raise AttachmentNotFound from None
-    return Download(mapping.attachment_view(attachment, context.ring), unseal(context.ring, blob_id, sealed))
+    return Download(mapping.attachment_view(attachment, context.ring), chunks)
 
 
 async def discard_upload(context: Context, attachment_id: str) -> None:

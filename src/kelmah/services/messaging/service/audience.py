@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from kelmah.contracts.auth import PasswordChanged
+from kelmah.contracts.auth import DataExportReady, PasswordChanged
 from kelmah.contracts.common import Event
 from kelmah.contracts.job import (
     AmendmentClosed,
@@ -145,6 +145,7 @@ NOTICES: Mapping[type[Event], Notice | Callable[[Any], Notice]] = {
     ReviewHeld: Notice(Kind.REVIEW_HELD, ("reviewer_id",), ("review_id", "contract_id")),
     ReviewModerated: Notice(Kind.REVIEW_DECIDED, ("reviewer_id", "subject_id"), ("review_id",)),
     PasswordChanged: Notice(Kind.PASSWORD_CHANGED, _USER, ()),
+    DataExportReady: Notice(Kind.DATA_EXPORT_READY, _USER, ("export_id",)),
 }
 
 

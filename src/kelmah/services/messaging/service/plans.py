@@ -63,6 +63,7 @@ TOPICS: dict[Kind, Topic] = {
     Kind.REVIEW_HELD: Topic.REVIEWS,
     Kind.REVIEW_DECIDED: Topic.REVIEWS,
     Kind.PASSWORD_CHANGED: Topic.SECURITY,
+    Kind.DATA_EXPORT_READY: Topic.SECURITY,
 }
 #: What never waits for a digest: money, and what has a legal or safety side.
 URGENT = frozenset({Topic.CONTRACTS, Topic.PAYMENTS, Topic.DISPUTES, Topic.SECURITY})

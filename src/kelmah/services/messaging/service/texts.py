@@ -193,6 +193,10 @@ TEXTS: dict[str, dict[str, Text]] = {
         "en": Text("Password changed", "Your password was changed. If that was not you, reset it now."),
         "fr": Text("Mot de passe modifié", "Votre mot de passe a été modifié. Si ce n'est pas vous, réinitialisez-le."),
     },
+    Kind.DATA_EXPORT_READY: {
+        "en": Text("Your data is ready", "The archive that you asked for can be fetched for some days."),
+        "fr": Text("Vos données sont prêtes", "L'archive que vous avez demandée est disponible quelques jours."),
+    },
     Kind.REVIEW_REVEALED: {
         "en": Text("You were reviewed", "A review of you is public now."),
         "fr": Text("Vous avez reçu un avis", "Un avis sur vous est maintenant public."),

@@ -28,9 +28,8 @@ from kelmah.services.messaging.errors import (
     UploadNotFound,
     UploadOffsetWrong,
 )
-from kelmah.services.messaging.service.attachments import EXTENSIONS, keep_file, put_sealed
+from kelmah.services.messaging.service.attachments import EXTENSIONS, keep_file, open_sealed, put_sealed
 from kelmah.services.messaging.service.context import UPLOADS, Context, charge
-from kelmah.services.messaging.service.sealing import unseal
 
 #: Uploads that one person may have under way, their parts, and how long they may take.
 MAX_UPLOADS = 3
@@ -160,7 +159,7 @@ async def _finish(context: Context, upload: UploadDocument, by: Principal) -> At
 
 async def _whole(context: Context, upload: UploadDocument) -> AsyncIterator[bytes]:
     for part in upload.parts:
-        async for chunk in unseal(context.ring, part.blob_id, await context.blobs.get(part.blob_id)):
+        async for chunk in await open_sealed(context, part.blob_id):
             yield chunk
 
 

@@ -1,6 +1,7 @@
 """Who may call which operation of the payment service."""
 
 from kelmah.contracts.common import Role
+from kelmah.kit import exports
 from kelmah.kit.policy import PUBLIC, SIGNED_IN, Policy, roles, services
 
 POLICY: Policy = {
@@ -43,4 +44,5 @@ POLICY: Policy = {
     "ListExceptions": roles(Role.SUPPORT, Role.ADMIN),
     "ResolveException": roles(Role.SUPPORT, Role.ADMIN),
     "ReleaseMilestone": services("job"),
+    exports.OPERATION: exports.RULE,
 }

@@ -121,6 +121,12 @@ async def find_deposit(deposit_id: str, *, user_id: str | None = None) -> Deposi
     return await DepositDocument.find_one(query, session=session())
 
 
+async def list_deposits(user_id: str, *, before: str | None, limit: int) -> list[DepositDocument]:
+    """A person's deposits, the latest first."""
+    query = {"user_id": user_id} | ({} if before is None else {"_id": {"$lt": before}})
+    return await DepositDocument.find(query, session=session()).sort("-_id").limit(limit).to_list()
+
+
 async def find_by_request(request_id: str) -> DepositDocument | None:
     """The deposit that an earlier try of the same request wrote."""
     return await DepositDocument.find_one({"request_id": request_id}, session=session())

@@ -61,6 +61,12 @@ async def transactions_by_id(transaction_ids: Sequence[str]) -> list[LegacyTrans
     return await LegacyTransactionDocument.find(wanted, session=session()).to_list()
 
 
+async def transactions_of(user_id: str, *, before: str | None, limit: int) -> list[LegacyTransactionDocument]:
+    """A person's movements of before, by their ids."""
+    query = {"user_id": user_id} | ({} if before is None else {"_id": {"$lt": before}})
+    return await LegacyTransactionDocument.find(query, session=session()).sort("-_id").limit(limit).to_list()
+
+
 async def entries_by_reference(references: Sequence[str]) -> list[EntryDocument]:
     return await EntryDocument.find({"reference": {"$in": list(references)}}, session=session()).to_list()
 

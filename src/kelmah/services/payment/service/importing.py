@@ -35,13 +35,16 @@ async def move_wallets(context: Context, old: Sequence[OldWallet]) -> dict[str, 
             continue
         there.add((one.user_id, one.currency))
         made.append(LegacyWalletDocument(id=one.id, user_id=one.user_id, currency=one.currency, balance=one.balance))
-        if one.balance:
-            await ledger_documents.post(
-                ledger.opening_wallet_entry(
-                    wallet_id=one.id, user_id=one.user_id, amount=one.balance, currency=one.currency
-                )
-            )
     await add_all(made)
+    await ledger_documents.post_all(
+        [
+            ledger.opening_wallet_entry(
+                wallet_id=one.id, user_id=one.user_id, amount=one.balance, currency=one.currency
+            )
+            for one in made
+            if one.balance
+        ]
+    )
     return refused
 
 
@@ -81,9 +84,7 @@ async def move_escrows(context: Context, old: Sequence[OldEscrow]) -> dict[str, 
     escrows = [_escrow(one) for one in made]
     await add_all(escrows)
     await add_all([_dispute(one, dispute) for one in made for dispute in one.disputes])
-    for escrow in escrows:
-        if escrow.status in HOLDING:
-            await ledger_documents.post(ledger.opening_escrow_entry(escrow))
+    await ledger_documents.post_all([ledger.opening_escrow_entry(one) for one in escrows if one.status in HOLDING])
     return refused
 
 
