@@ -7,7 +7,9 @@ from kelmah.contracts.messaging.events import (
     MessageSent,
     ReportDecided,
     StatusUpdated,
+    SupportClosed,
     SupportJoined,
+    SupportLeft,
 )
 from kelmah.contracts.messaging.frames import (
     AckFrame,
@@ -160,7 +162,9 @@ __all__ = [
     "SocketTicket",
     "StatusUpdated",
     "SupportCase",
+    "SupportClosed",
     "SupportJoined",
+    "SupportLeft",
     "TypingFrame",
     "TypingNoticeFrame",
     "UploadView",

@@ -164,6 +164,8 @@ class SupportCase(Response, frozen=True, kw_only=True):
     last_sequence: int
     created_at: datetime
     active_at: datetime
+    #: When staff settled it; a message opens it anew.
+    closed_at: datetime | None = None
 
 
 class ReadMark(Request, frozen=True, kw_only=True):

@@ -41,6 +41,8 @@ POLICY: Policy = {
     "ChoosePresence": SIGNED_IN,
     "ListSupportConversations": _HELPERS,
     "JoinSupportConversation": _HELPERS,
+    "LeaveSupportConversation": _HELPERS,
+    "CloseSupportConversation": _HELPERS,
     "IssueSocketTicket": SIGNED_IN,
     "ListNotifications": SIGNED_IN,
     "ReadNotifications": SIGNED_IN,

@@ -261,6 +261,32 @@ async def join_support(
 
 
 @post(
+    f"{API_PREFIX}/moderation/support-conversations/{{conversation_id:str}}/leave",
+    operation_id="LeaveSupportConversation",
+    summary="Be a participant of somebody's conversation with support no more",
+    tags=["Moderation"],
+    status_code=204,
+)
+async def leave_support(
+    conversation_id: FromPath[str], context: NamedDependency[Context], principal: NamedDependency[Principal]
+) -> None:
+    await service.leave_support(context, conversation_id, by=principal)
+
+
+@post(
+    f"{API_PREFIX}/moderation/support-conversations/{{conversation_id:str}}/close",
+    operation_id="CloseSupportConversation",
+    summary="Settle a conversation with support that I joined; a message opens it anew",
+    tags=["Moderation"],
+    status_code=200,
+)
+async def close_support(
+    conversation_id: FromPath[str], context: NamedDependency[Context], principal: NamedDependency[Principal]
+) -> SupportCase:
+    return await service.close_support(context, conversation_id, by=principal)
+
+
+@post(
     f"{API_PREFIX}/ws-tickets",
     operation_id="IssueSocketTicket",
     summary="A ticket that opens one WebSocket at /api/v1/ws?ticket=…",
@@ -287,5 +313,7 @@ HANDLERS = [
     choose_presence,
     list_support,
     join_support,
+    leave_support,
+    close_support,
     issue_ticket,
 ]

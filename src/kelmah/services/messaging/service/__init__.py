@@ -57,7 +57,7 @@ from kelmah.services.messaging.service.presence import (
     refresh_presence,
 )
 from kelmah.services.messaging.service.projections import projections
-from kelmah.services.messaging.service.rooms import join_support, list_support
+from kelmah.services.messaging.service.rooms import close_support, join_support, leave_support, list_support
 from kelmah.services.messaging.service.safety import (
     block,
     decide_report,
@@ -98,6 +98,7 @@ __all__ = [
     "block",
     "cancel_upload",
     "choose_presence",
+    "close_support",
     "create_conversation",
     "create_upload",
     "decide_report",
@@ -119,6 +120,7 @@ __all__ = [
     "join",
     "join_support",
     "leave",
+    "leave_support",
     "list_blocks",
     "list_changes",
     "list_conversations",
