@@ -52,6 +52,8 @@ POLICY: Policy = {
     "SendPhoneCode": SIGNED_IN,
     "ProvePhone": SIGNED_IN,
     "ForgetPhone": SIGNED_IN,
+    "LinkAttachment": SIGNED_IN,
+    "DownloadLinkedAttachment": PUBLIC,  # the link says whose it is
     "ShowUnsubscribe": PUBLIC,  # the link says whose mails
     "Unsubscribe": PUBLIC,
     "GetPushKey": SIGNED_IN,

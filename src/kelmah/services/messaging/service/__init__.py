@@ -3,7 +3,9 @@
 from kelmah.services.messaging.service.attachments import (
     Download,
     discard_upload,
+    make_link,
     open_attachment,
+    open_link,
     upload_attachment,
 )
 from kelmah.services.messaging.service.audience import NOTICES
@@ -128,6 +130,7 @@ __all__ = [
     "list_notifications",
     "list_reports",
     "list_support",
+    "make_link",
     "mark_read",
     "missing_since",
     "note_activity",
@@ -139,6 +142,7 @@ __all__ = [
     "on_message_sent",
     "on_session_revoked",
     "open_attachment",
+    "open_link",
     "page_for",
     "projections",
     "prove_phone",
