@@ -245,10 +245,10 @@ def write_back(*, dry_run: bool = False) -> None:
         act("legacy write-back", *services.NAMES)
     written = _run(run)
     rows = [
-        (table, *(counted[how] for how in ("inserted", "updated", "kept")))
+        (table, *(counted[how] for how in ("inserted", "updated", "removed", "kept")))
         for table, counted in sorted(written.tables.items())
     ]
-    show_table(("table", "inserted", "updated", "kept"), rows)
+    show_table(("table", "inserted", "updated", "removed", "kept"), rows)
     for fault in written.faults:
         say(f"refused by the old database: {fault}")
     if dry_run:

@@ -86,8 +86,11 @@ async def messages_as_old(context: Context, ids: Sequence[str]) -> dict[str, Old
             id=one.id,
             conversation_id=one.conversation_id,
             sender_id=one.sender_id,
-            text=context.ring.open(one.text, context=mapping.text_context(one.id)),
+            # What was deleted here is purged in the end.
+            text=context.ring.open(one.text, context=mapping.text_context(one.id)) if one.text else "",
             sent_at=one.sent_at,
+            edited_at=one.edits[-1].at if one.edits else None,
+            deleted_at=one.deleted_at,
         )
         for one in await documents.messages_by_id(ids)
     }
@@ -104,6 +107,7 @@ async def notifications_as_old(context: Context, ids: Sequence[str]) -> dict[str
             params=one.params,
             at=one.at,
             read_at=one.read_at,
+            is_new=one.event_id != _event_id(one.id),
         )
         for one in await documents.notifications_by_id(ids)
     }
