@@ -62,6 +62,10 @@ closed = { quota = 100000, window_s = 60, without_redis = "refuse" }
 """  # noqa: E501
 
 
+#: How many frames of this kind a flood has: far more than all buffers on their way hold.
+FRAMES, FRAME = 1_000, bytes(65_536)
+
+
 @dataclass
 class Behind:
     """What the services see and how they behave; shared with the tests."""
@@ -188,6 +192,17 @@ def echo_app(behind: Behind) -> Litestar:  # noqa: C901  # many small handlers
                 behind.close_codes.append(message["code"])
                 behind.step.set()
                 return
+            if message.get("text") == "flood":
+                for number in range(FRAMES):
+                    await socket.send_bytes(FRAME)
+                    behind.received.append(number)
+                continue
+            if message.get("text") == "wait":
+                await behind.step.wait()
+                continue
+            if message.get("bytes") == FRAME:
+                behind.received.append(len(FRAME))
+                continue
             if message.get("text") == "close":
                 await socket.close(code=4001, reason="as you like")
                 return

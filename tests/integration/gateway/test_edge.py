@@ -202,14 +202,24 @@ async def test_preflights(gateway: Platform) -> None:
 
 async def test_health_tells_of_everybody(gateway: Platform) -> None:
     await answers(gateway, 200)
+    instances = {
+        name: service.balancer.members[0].instance for name, service in gateway.app.state.edge.services.items()
+    }
+    names = {name: instance.name for name, instance in instances.items()}
+    instances["echo"].version = "1.2"  # as the registry tells it
     async with gateway.client.get("/health") as answer:
         assert answer.status == 200
         assert await answer.json() == {
             "status": "ok",
             "checks": {"redis": "ok", "keys": "ok"},
             "services": {
-                "auth": {"status": "ok", "instances": [{"status": "ok"}]},
-                "echo": {"status": "ok", "instances": [{"status": "ok", "checks": {"mongo": "ok"}}]},
+                "auth": {"status": "ok", "instances": [{"status": "ok", "name": names["auth"]}]},
+                "echo": {
+                    "status": "ok",
+                    "instances": [
+                        {"status": "ok", "name": names["echo"], "version": "1.2", "checks": {"mongo": "ok"}},
+                    ],
+                },
             },
         }
     for path in ("/livez", "/readyz"):
@@ -226,12 +236,18 @@ async def test_metrics_are_for_the_machine_room(gateway: Platform) -> None:
         assert line in await answer.text()
 
 
-async def test_metrics_are_not_there_for_others(tmp_path: Path, redis_url: str, redis_prefix: str) -> None:
+async def test_metrics_and_names_of_instances_are_not_there_for_others(
+    tmp_path: Path, redis_url: str, redis_prefix: str
+) -> None:
     async with (
         platform("memory", tmp_path, redis_url, f"{redis_prefix}metrics", metrics_networks=["10.0.0.0/8"]) as gateway,
         gateway.client.get("/metrics") as answer,
     ):
         assert answer.status == 404
+        await answers(gateway, 200)
+        async with gateway.client.get("/health") as health:
+            found = await health.json()
+    assert found["services"]["echo"] == {"status": "ok", "instances": [{"status": "ok", "checks": {"mongo": "ok"}}]}
 
 
 async def test_the_page_of_the_api_brings_all_it_needs(gateway: Platform) -> None:
