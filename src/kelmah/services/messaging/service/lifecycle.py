@@ -11,9 +11,7 @@ from kelmah.services.messaging.service.uploads import drop_upload
 async def on_account_deleted(context: Context, envelope: Envelope, event: AccountDeleted) -> None:
     """Forget the person's phone, browsers, settings, notifications, blocks, presence and half uploads.
 
-    What comes late makes none anew.
-
-    Doing it twice changes nothing.
+    What comes late makes none anew. Doing it twice changes nothing.
     """
     await deliveries.forget_person(event.user_id)
     await notifications.forget_person(event.user_id)
