@@ -19,7 +19,7 @@ from kelmah.cli.platform import Platform
 from kelmah.kit.ids import new_id
 from tests.e2e.conftest import Finished, run
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 PRICE = {"amount": 20_000, "currency": "GHS"}
 
 
