@@ -19,7 +19,7 @@ from kelmah.cli.platform import Platform
 from kelmah.kit.ids import new_id
 from tests.e2e.conftest import Finished, run
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 PRICE = {"amount": 20_000, "currency": "GHS"}
 
 
@@ -108,7 +108,7 @@ async def act(town: Town) -> dict[str, str]:
         "payment.escrow_funded.v1": hirer.id,
         "payment.escrow_refunded.v1": worker.id,
         "payment.dispute_raised.v1": hirer.id,
-        "payment.dispute_resolved.v1": town.admin_id,
+        "payment.dispute_ruled.v1": town.admin_id,
         "job.contract_signed.v1": hirer.id,
         "messaging.conversation_reported.v1": worker.id,
         "messaging.report_decided.v1": town.admin_id,
@@ -142,5 +142,5 @@ async def test_acts_are_noted_with_who_and_from_where(town: Town) -> None:
 
     of_admin = ("--actor", town.admin_id, "--type", "payment.", "--address", "127.0.0.1", "--format", "csv")
     exported = list(csv.DictReader(io.StringIO(await audited(town, *of_admin))))
-    assert [(row["type"], row["actor"]) for row in exported] == [("payment.dispute_resolved.v1", town.admin_id)]
+    assert [(row["type"], row["actor"]) for row in exported] == [("payment.dispute_ruled.v1", town.admin_id)]
     assert json.loads(exported[0]["data"])["hirerAmount"] == PRICE["amount"]

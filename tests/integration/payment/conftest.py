@@ -13,6 +13,7 @@ from kelmah.contracts.job import ContractFacts
 from kelmah.contracts.payment import Provider
 from kelmah.kit import clock
 from kelmah.kit.context import Principal
+from kelmah.kit.idempotency import Answer, IdempotencyKeys, Reservation
 from kelmah.kit.ids import new_id
 from kelmah.services.payment.app import create_app
 from kelmah.services.payment.documents import DOCUMENTS
@@ -24,6 +25,18 @@ from tests.fixtures.service import Reply, Service, person, running, settings_for
 
 API = "/api/v1/payments"
 WEBHOOK_SECRETS = ["whsec_new", "whsec_old"]
+
+
+@pytest.fixture(autouse=True)
+def _all_is_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever is answered with success was kept in the transaction of its effect: no crash can have it done twice."""
+    keep = IdempotencyKeys.keep
+
+    async def checked(self: IdempotencyKeys, reservation: Reservation, answer: Answer) -> None:
+        assert reservation.remembered == answer
+        await keep(self, reservation, answer)
+
+    monkeypatch.setattr(IdempotencyKeys, "keep", checked)
 
 
 class Payments:
