@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from typing import Any
 
+import msgspec
 import pytest
 
 from kelmah.contracts.common import Role
@@ -55,6 +56,8 @@ class Payments:
         self, path: str, body: Any = None, *, by: Principal, key: str | None = None, caller: str = "gateway"
     ) -> Reply:
         headers = {"Idempotency-Key": key or new_id()}
+        if path == "/methods":  # no test that calls this is about how long ago one signed in
+            by = msgspec.structs.replace(by, authenticated_at=int(clock.now().timestamp()))
         return await self.service.call("POST", API + path, body, by=by, headers=headers, caller=caller)
 
     async def get(self, path: str, *, by: Principal) -> Reply:

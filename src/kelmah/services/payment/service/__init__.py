@@ -33,6 +33,7 @@ from kelmah.services.payment.service.escrows import (
 )
 from kelmah.services.payment.service.evidence import add_evidence, read_evidence
 from kelmah.services.payment.service.exceptions import list_exceptions, resolve_exception
+from kelmah.services.payment.service.freshness import require_step_up
 from kelmah.services.payment.service.funding import fund_escrow
 from kelmah.services.payment.service.history import get_past_escrow, get_past_wallet
 from kelmah.services.payment.service.lifecycle import (
@@ -62,7 +63,6 @@ from kelmah.services.payment.service.withdrawals import (
     list_withdrawals,
     refund_deposit,
     requery_withdrawal,
-    require_step_up,
     send_withdrawal,
 )
 

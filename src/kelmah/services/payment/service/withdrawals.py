@@ -29,7 +29,6 @@ from kelmah.services.payment.errors import (
     HoldingPeriod,
     MethodNotFound,
     ProviderUnavailable,
-    StepUpNeeded,
     WithdrawalLimit,
     WithdrawalNotCancelable,
     WithdrawalNotFound,
@@ -44,6 +43,7 @@ from kelmah.services.payment.providers.base import (
 from kelmah.services.payment.service import ledger, pages
 from kelmah.services.payment.service.context import Context, find_provider
 from kelmah.services.payment.service.deposits import REQUERY_AFTER
+from kelmah.services.payment.service.freshness import require_step_up
 
 log = structlog.get_logger(__name__)
 
@@ -200,16 +200,6 @@ async def settle_payout(context: Context, withdrawal_id: str, payout: Payout) ->
         await _follow(context, withdrawal, payout)
 
     await context.mongo.transact(change)
-
-
-def require_step_up(context: Context, by: Principal) -> None:
-    """Money leaves only for somebody who has just signed in.
-
-    Raises:
-        StepUpNeeded: that was too long ago.
-    """
-    if clock.now().timestamp() - by.authenticated_at > context.settings.step_up_minutes * 60:
-        raise StepUpNeeded
 
 
 async def _account_for(
