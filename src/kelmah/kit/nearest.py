@@ -109,15 +109,17 @@ async def nearest(
     while True:
         # Each ring ends between two whole metres, so that what is equally far is in one ring.
         outer = min(math.floor(math.sqrt(start**2 + area)) + 0.5, circle.reach_m)
-        bounds = (max(0.0, inner - _SLACK_M), outer)
-        ring = partial(_ring, collection, places.field, circle, match, fields, bounds=bounds, hint=hint)
+        inside = max(0.0, inner - _SLACK_M)
+        ring = partial(_ring, collection, places.field, circle, match, hint=hint)
         room = limit - len(found)
-        rows = await ring(most=room + _TIES)
+        rows = await ring(fields, bounds=(inside, outer), most=room + _TIES)
         new = [row for row in rows if after is None or _key(row) > after]
         is_cut = len(rows) == room + _TIES
         if is_cut and sum(row["distance_m"] < rows[-1]["distance_m"] for row in new) < room:
-            # Those that are as far as the last one may go on, and their order is that of their ids.
-            new = [row for row in await ring(most=None) if after is None or _key(row) > after]
+            # Those as far as the last one may go on, and their order is that of their ids. The ring ends with them.
+            outer = rows[-1]["distance_m"] + 0.5
+            tied = sorted(map(_key, await ring({}, bounds=(inside, outer), most=None)))
+            new = await _rows(collection, tied, fields, after=after, limit=room)
         found |= {row["_id"]: row for row in new}
         rings += 1
         if len(found) >= limit or outer >= circle.reach_m:

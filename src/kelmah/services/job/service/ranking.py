@@ -8,6 +8,7 @@ import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from functools import lru_cache
 from typing import NamedTuple, TypeVar
 
 from kelmah.contracts import taxonomy
@@ -161,6 +162,7 @@ def with_newcomers(ranked: Sequence[RankedT], *, is_newcomer: Callable[[RankedT]
     return left
 
 
+@lru_cache(maxsize=1024)
 def related(trade: str) -> frozenset[str]:
     """The trades of which one may meet this one: itself, its family, and the trades of a family."""
     return taxonomy.expand(trade) | {skill.id for skill in taxonomy.lineage(trade)}
