@@ -85,6 +85,7 @@ JITTER = {
     "gateway/health.py",
     "gateway/proxy.py",
     "kit/calls.py",
+    "kit/context.py",
     "kit/discovery.py",
     "kit/ids.py",
     "services/job/service/evaluation.py",
