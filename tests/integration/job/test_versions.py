@@ -32,12 +32,12 @@ async def test_each_version_tells_what_its_edit_changed(desk: Desk) -> None:
 
 async def test_a_job_can_read_again_as_it_did(desk: Desk) -> None:
     anna = hirer()
-    job = await desk.open_job(anna, title="Quokka fence")
-    changed = await edited(desk, anna, job, title="Wombat fence", location=job["location"] | {"city": "Tema"})
+    job = await desk.open_job(anna, title="Numbat fence")
+    changed = await edited(desk, anna, job, title="Bilby fence", location=job["location"] | {"city": "Tema"})
     path = f"/jobs/{job['id']}/versions/{job['version']}/restore"
     back = await desk.ok("POST", path, by=anna, headers={"If-Match": f'"{changed["version"]}"'})
-    assert (back["title"], back["location"], back["version"]) == ("Quokka fence", job["location"], job["version"] + 2)
-    assert [one["id"] for one in (await desk.ok("GET", "/jobs?q=quokka"))["items"]] == [job["id"]]
+    assert (back["title"], back["location"], back["version"]) == ("Numbat fence", job["location"], job["version"] + 2)
+    assert [one["id"] for one in (await desk.ok("GET", "/jobs?q=numbat"))["items"]] == [job["id"]]
     newest = (await desk.ok("GET", f"/jobs/{job['id']}/versions", by=anna))["items"][0]
     assert (newest["version"], newest["changed"]) == (changed["version"], ["location", "title"])
     assert (await desk.events(f"job:{job['id']}"))[-2:] == ["job_updated", "job_updated"]

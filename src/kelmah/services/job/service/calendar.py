@@ -12,7 +12,7 @@ from kelmah.kit.context import Principal
 from kelmah.services.job.documents import contracts as documents
 from kelmah.services.job.documents import feeds
 from kelmah.services.job.documents import jobs as job_documents
-from kelmah.services.job.documents.contracts import ContractDocument
+from kelmah.services.job.documents.contracts import ContractDocument, Milestone
 from kelmah.services.job.errors import FeedNotFound
 from kelmah.services.job.service.reminders import UNDONE
 
@@ -95,27 +95,24 @@ def _of_contract(contract: ContractDocument) -> Iterator[CalendarEntry]:
         )
     for milestone in contract.milestones:
         if milestone.due_at is not None and milestone.status in UNDONE:
-            yield CalendarEntry(
-                id=f"{milestone.id}-due",
-                kind=CalendarKind.MILESTONE_DUE,
-                title=f"{contract.title}: {milestone.title}",
-                starts_at=milestone.due_at,
-                updated_at=contract.updated_at,
-                job_id=contract.job_id,
-                contract_id=contract.id,
-                milestone_id=milestone.id,
-            )
+            yield _instant_of(contract, milestone, CalendarKind.MILESTONE_DUE, "due", milestone.due_at)
         if milestone.auto_approves_at is not None:
-            yield CalendarEntry(
-                id=f"{milestone.id}-answer",
-                kind=CalendarKind.ANSWER_DUE,
-                title=f"{contract.title}: {milestone.title}",
-                starts_at=milestone.auto_approves_at,
-                updated_at=contract.updated_at,
-                job_id=contract.job_id,
-                contract_id=contract.id,
-                milestone_id=milestone.id,
-            )
+            yield _instant_of(contract, milestone, CalendarKind.ANSWER_DUE, "answer", milestone.auto_approves_at)
+
+
+def _instant_of(
+    contract: ContractDocument, milestone: Milestone, kind: CalendarKind, suffix: str, at: datetime
+) -> CalendarEntry:
+    return CalendarEntry(
+        id=f"{milestone.id}-{suffix}",
+        kind=kind,
+        title=f"{contract.title}: {milestone.title}",
+        starts_at=at,
+        updated_at=contract.updated_at,
+        job_id=contract.job_id,
+        contract_id=contract.id,
+        milestone_id=milestone.id,
+    )
 
 
 def icalendar(entries: list[CalendarEntry]) -> bytes:
