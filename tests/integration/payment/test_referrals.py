@@ -25,6 +25,9 @@ async def test_a_worker_says_once_who_brought_them(payments: Payments) -> None:
     body = {"code": await code_of(payments, referrer)}
     replies = await asyncio.gather(*(payments.post("/referrer", body, by=worker) for _ in range(3)))
     assert sorted(reply.status for reply in replies) == [201, 409, 409]
+    for number in range(2):
+        repeated = await payments.post("/referrer", {"code": body["code"]}, by=other, key="once")
+        assert (repeated.status, repeated.data) == (201, {"referrerId": referrer.user_id}), number
     again = await payments.post("/referrer", {"code": await code_of(payments, other)}, by=worker)
     assert (again.status, again.data["code"]) == (409, "payment.referral_closed")
     (event,) = await payments.events("referrer_named", workerId=worker.user_id)

@@ -9,9 +9,10 @@ from kelmah.services.payment.documents.bank import (
 from kelmah.services.payment.documents.chargebacks import ChargebackDocument
 from kelmah.services.payment.documents.deposits import DepositDocument
 from kelmah.services.payment.documents.disputes import DisputeDocument, DisputeFileDocument
+from kelmah.services.payment.documents.entries import AccountDocument, EntryDocument
 from kelmah.services.payment.documents.escrows import EscrowDocument
 from kelmah.services.payment.documents.exceptions import ExceptionDocument
-from kelmah.services.payment.documents.ledger import AccountDocument, EntryDocument, Halt
+from kelmah.services.payment.documents.ledger import Halt
 from kelmah.services.payment.documents.legacy import LegacyTransactionDocument, LegacyWalletDocument
 from kelmah.services.payment.documents.methods import MethodDocument
 from kelmah.services.payment.documents.parties import PartyDocument

@@ -38,9 +38,7 @@ async def name_referrer(context: Context, request: NameReferrer, *, by: Principa
         await context.events.append(
             ReferrerNamed(worker_id=by.user_id, referrer_id=referrer_id), subject=f"wallet:{by.user_id}"
         )
-        view = ReferralView(referrer_id=referrer_id)
-        await context.idempotency.remember(view)
-        return view
+        return ReferralView(referrer_id=referrer_id)
 
     return await context.mongo.transact(change)
 
