@@ -37,6 +37,7 @@ from kelmah.contracts.payment import (
     EscrowRefunded,
     EscrowReleased,
     PaymentProcessed,
+    WithdrawalFailed,
 )
 from kelmah.contracts.review import ReviewHeld, ReviewModerated, ReviewRevealed
 
@@ -129,6 +130,7 @@ NOTICES: Mapping[type[Event], Notice | Callable[[Any], Notice]] = {
     DisputeRaised: Notice(Kind.DISPUTE_RAISED, _BOTH, _DISPUTE, but="raised_by"),
     DisputeResolved: Notice(Kind.DISPUTE_RESOLVED, _BOTH, _DISPUTE),
     PaymentProcessed: _payment_processed,
+    WithdrawalFailed: Notice(Kind.WITHDRAWAL_FAILED, _USER, ("withdrawal_id",)),
     ReviewRevealed: Notice(Kind.REVIEW_REVEALED, ("subject_id",), ("review_id", "contract_id")),
     ReviewHeld: Notice(Kind.REVIEW_HELD, ("reviewer_id",), ("review_id", "contract_id")),
     ReviewModerated: Notice(Kind.REVIEW_DECIDED, ("reviewer_id", "subject_id"), ("review_id",)),
