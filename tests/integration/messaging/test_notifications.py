@@ -113,6 +113,11 @@ CASES: list[tuple[type[Event], dict[str, Any], dict[str, str]]] = [
         {"worker": "withdrawal_processed"},
     ),
     (
+        payment.WithdrawalFailed,
+        {"withdrawal_id": "w1", "amount": AMOUNT, "user_id": "worker", "failure_code": "refused"},
+        {"worker": "withdrawal_failed"},
+    ),
+    (
         review.ReviewRevealed,
         {"review_id": "r1", "contract_id": "c1", "reviewer_id": "hirer", "subject_id": "worker", "rating": 5},
         {"worker": "review_revealed"},
@@ -213,7 +218,7 @@ async def test_each_event_tells_whom_it_matters_to_once(
             # What it is about, and nobody's id.
             assert set(one["data"]) <= {
                 "applicationId", "jobId", "contractId", "milestoneId", "escrowId", "disputeId", "transactionId",
-                "reviewId", "invitationId", "certificateId", "exportId",
+                "reviewId", "invitationId", "certificateId", "exportId", "withdrawalId",
             }  # fmt: skip
             assert one["data"]
             rows = service.context.mongo.collection("timers").find({"args": {"$regex": f"^{one['id']}"}})

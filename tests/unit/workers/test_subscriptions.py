@@ -41,7 +41,6 @@ UNHEARD = {
     "payment.exception_resolved.v1",
     "payment.past_money_viewed.v1",
     "payment.referrer_named.v1",
-    "payment.withdrawal_failed.v1",
     "review.review_appealed.v1",
     "review.review_submitted.v1",
     "user.booking_released.v1",

@@ -34,6 +34,7 @@ class NotificationKind(StrEnum):
     DISPUTE_APPEALED = "dispute_appealed"
     DEPOSIT_PROCESSED = "deposit_processed"
     WITHDRAWAL_PROCESSED = "withdrawal_processed"
+    WITHDRAWAL_FAILED = "withdrawal_failed"
     MESSAGE_RECEIVED = "message_received"
     DISPUTE_RESOLVED = "dispute_resolved"
     REVIEW_REVEALED = "review_revealed"

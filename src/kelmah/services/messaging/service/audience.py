@@ -45,6 +45,7 @@ from kelmah.contracts.payment import (
     EscrowRefunded,
     EscrowReleased,
     PaymentProcessed,
+    WithdrawalFailed,
 )
 from kelmah.contracts.review import ReviewHeld, ReviewModerated, ReviewRevealed
 from kelmah.contracts.user import CertificateDecided, CertificateExpiring, Verification
@@ -155,6 +156,7 @@ NOTICES: Mapping[type[Event], Notice | Callable[[Any], Notice]] = {
     DisputeAppealed: Notice(Kind.DISPUTE_APPEALED, _BOTH, _DISPUTE, but="appealed_by"),
     DisputeResolved: Notice(Kind.DISPUTE_RESOLVED, _BOTH, _DISPUTE),
     PaymentProcessed: _payment_processed,
+    WithdrawalFailed: Notice(Kind.WITHDRAWAL_FAILED, _USER, ("withdrawal_id",)),
     ReviewRevealed: Notice(Kind.REVIEW_REVEALED, ("subject_id",), ("review_id", "contract_id")),
     ReviewHeld: Notice(Kind.REVIEW_HELD, ("reviewer_id",), ("review_id", "contract_id")),
     ReviewModerated: Notice(Kind.REVIEW_DECIDED, ("reviewer_id", "subject_id"), ("review_id",)),

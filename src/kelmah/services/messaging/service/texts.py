@@ -201,6 +201,10 @@ TEXTS: dict[str, dict[str, Text]] = {
         "en": Text("Withdrawal sent", "{amount} was sent from your wallet."),
         "fr": Text("Retrait envoyé", "{amount} ont été envoyés depuis votre portefeuille."),
     },
+    Kind.WITHDRAWAL_FAILED: {
+        "en": Text("Withdrawal did not go through", "{amount} came back to your wallet. See why, and try again."),
+        "fr": Text("Retrait non abouti", "{amount} sont revenus dans votre portefeuille. Voyez pourquoi et réessayez."),
+    },
     Kind.MESSAGE_RECEIVED: {
         "en": Text("New message", "You have a new message."),
         "fr": Text("Nouveau message", "Vous avez un nouveau message."),
