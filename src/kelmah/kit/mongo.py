@@ -24,6 +24,8 @@ CHANGE_WAIT_MS = 10_000
 _DUPLICATE_KEY = 11_000
 
 _session: ContextVar[AsyncClientSession | None] = ContextVar("mongo_session", default=None)
+#: Called with the result of a transaction's body as the last thing in it; the idempotency key of a request is kept so.
+before_commit: ContextVar[Callable[[object], Awaitable[None]] | None] = ContextVar("before_commit", default=None)
 
 
 def session() -> AsyncClientSession | None:
@@ -95,7 +97,10 @@ class Mongo:
         async def run(client_session: AsyncClientSession) -> ResultT:
             token = _session.set(client_session)
             try:
-                return await body()
+                result = await body()
+                if (last := before_commit.get()) is not None:
+                    await last(result)
+                return result
             finally:
                 _session.reset(token)
 

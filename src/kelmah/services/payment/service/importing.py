@@ -5,9 +5,9 @@ from datetime import datetime
 from functools import partial
 from uuid import UUID, uuid5
 
-from kelmah.contracts.payment import EscrowStatus, TransactionKind
+from kelmah.contracts.payment import DisputeStatus, EscrowStatus, TransactionKind
 from kelmah.kit.mongo import add_all
-from kelmah.legacy.entities.money import OldDispute, OldEscrow, OldTransaction, OldWallet
+from kelmah.legacy.entities.money import OLD_DISPUTE_STATUSES, OldDispute, OldEscrow, OldTransaction, OldWallet
 from kelmah.legacy.twins import Claims, without_twins
 from kelmah.services.payment.documents import (
     DisputeDocument,
@@ -17,6 +17,7 @@ from kelmah.services.payment.documents import (
 )
 from kelmah.services.payment.documents import ledger as ledger_documents
 from kelmah.services.payment.documents import legacy as documents
+from kelmah.services.payment.documents.disputes import NOBODY
 from kelmah.services.payment.documents.escrows import HOLDING
 from kelmah.services.payment.service import ledger
 from kelmah.services.payment.service.context import Context
@@ -212,16 +213,18 @@ def _dispute(escrow: OldEscrow, old: OldDispute) -> DisputeDocument:
 
 
 def _dispute_as_old(one: DisputeDocument) -> OldDispute:
+    """What the old system had no word for is under review there, and who ruled is a person or nobody."""
+    is_over = one.status is DisputeStatus.RESOLVED
     return OldDispute(
         id=one.id,
         raised_by=one.raised_by,
         reason=one.reason,
-        status=one.status,
+        status=one.status if one.status in OLD_DISPUTE_STATUSES else DisputeStatus.IN_REVIEW,
         created_at=one.created_at,
-        worker_amount=one.worker_amount,
-        hirer_amount=one.hirer_amount,
+        worker_amount=one.worker_amount if is_over else None,
+        hirer_amount=one.hirer_amount if is_over else None,
         note=one.note,
-        resolved_by=one.resolved_by,
+        resolved_by=None if one.resolved_by == NOBODY else one.resolved_by,
         resolved_at=one.resolved_at,
     )
 
