@@ -154,12 +154,30 @@ def test_networks_and_volumes_are_declared_and_used(document: Document) -> None:
         assert (COMPOSE / path).is_file()
 
 
+def test_the_old_database_is_reached_by_its_file_alone() -> None:
+    added, base = read("compose.legacy.yaml"), read("compose.prod.yaml")
+    assert added["services"].keys() == {"auth", "user", "legacy"}
+    for service in added["services"].values():
+        assert service["networks"] == ["legacy"]
+        assert service["environment"] == {"KELMAH_LEGACY_POSTGRES_URL_FILE": "/run/secrets/legacy_postgres_url"}
+        assert service["secrets"] == list(added["secrets"]) == ["legacy_postgres_url"]
+    assert "legacy" in base["networks"]
+    command = added["services"]["legacy"]
+    assert command["extends"] == {"file": "compose.prod.yaml", "service": "workers"}
+    # It has what the workers have: the keys and the database of every service.
+    for name in SERVICES:
+        assert {f"{name}_field_keys", f"{name}_mongo_url"} <= set(base["services"]["workers"]["secrets"])
+    dockerfile = (COMPOSE / "Dockerfile").read_text()
+    assert f"AS {command['build']['target']}\n" in dockerfile
+    assert dockerfile.rstrip().endswith("\nFROM runtime")  # what every other process runs
+
+
 def test_the_secrets_that_are_mounted_are_made(tmp_path: Path) -> None:
     folder = tmp_path / "secrets"
     command = [sys.executable, str(COMPOSE / "make_secrets.py"), str(folder)]
     subprocess.run(command, check=True, capture_output=True)
     made = {path.name: path.read_text() for path in folder.iterdir()}
-    for name in FILES:
+    for name in (*FILES, "compose.legacy.yaml"):
         assert set(read(name)["secrets"]) <= set(made)
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
     subprocess.run(command, check=True, capture_output=True)

@@ -15,6 +15,7 @@ from kelmah.kit.mongo import Mongo, RawDocument, session
 from kelmah.legacy.entity import Outcome
 
 JOURNAL, TRIAL = "legacy_rows", "legacy_trial"
+_BATCH = 1_000
 
 
 class Journal:
@@ -89,13 +90,14 @@ class Journal:
 
     async def moved(self, table: str) -> AsyncIterator[tuple[str, str]]:
         """Old key and id here of every moved row."""
-        async for row in self._rows.find({"table": table, "fate": "moved"}, {"to": 1}).sort("_id"):
+        async for row in self._rows.find({"table": table, "fate": "moved"}, {"to": 1}).sort("_id").batch_size(_BATCH):
             yield row["_id"].removeprefix(f"{table}/"), row["to"]
 
     async def refused(self) -> AsyncIterator[RawDocument]:
         """What was refused, left, or moved with something missing, by table."""
         wanted = {"$or": [{"fate": {"$ne": "moved"}}, {"remarks.0": {"$exists": True}}]}
-        async for row in self._rows.find(wanted).sort("_id"):
+        # A server sends up to 16 MB at once unless it is told otherwise.
+        async for row in self._rows.find(wanted).sort("_id").batch_size(_BATCH):
             yield row
 
     async def trace(self, service: str, key: str) -> list[tuple[str, str, str, str]]:

@@ -79,9 +79,14 @@ def url_of(environ: Mapping[str, str]) -> str:
     Raises:
         LegacyError: none is set.
     """
-    if not environ.get(URL):
+    file = environ.get(f"{URL}_FILE")
+    try:
+        url = Path(file).read_text(encoding="utf-8").strip() if file else environ.get(URL)
+    except OSError as error:
+        raise LegacyError(f"{URL}_FILE: cannot read {file}: {error.strerror}") from error
+    if not url:
         raise LegacyError(f"set {URL} to the old database, as in postgresql://user@host/name")
-    return environ[URL]
+    return url
 
 
 def layout_of(environ: Mapping[str, str]) -> Layout:
