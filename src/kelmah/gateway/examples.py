@@ -85,7 +85,7 @@ class _Maker:
             if schema.get(said):
                 return schema[said][0]
         for said in ("const", "default"):
-            if schema.get(said) is not None:
+            if schema.get(said) not in (None, "", []):
                 return schema[said]
         for kind in ("oneOf", "anyOf"):
             if kind in schema:
