@@ -11,15 +11,11 @@ long each load lasts (4), `KELMAH_BENCH_PERSONS` whose tokens are sent in turn (
 """
 
 import asyncio
-import base64
-import hashlib
-import hmac
 import json
 import os
 import shutil
 import subprocess
 import sys
-import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -30,6 +26,7 @@ import aiohttp
 import pytest
 
 from kelmah.cli.processes import Process, Spec, Supervisor, free_port
+from tests.bench.processes import FETCHED, cpu_s, fetch, hs256, memory_mb, npm_folder
 from tests.fixtures.service import KEY
 from tests.integration.gateway.platform import Behind, token
 
@@ -37,12 +34,10 @@ SECONDS = float(os.environ.get("KELMAH_BENCH_SECONDS", "4"))
 PERSONS = int(os.environ.get("KELMAH_BENCH_PERSONS", "500"))
 ONLY = os.environ.get("KELMAH_BENCH_ONLY", "direct,kelmah,express,fastify,nginx").split(",")
 HERE = Path(__file__).parent / "gateways"
-FETCHED = Path(__file__).parents[2] / ".kelmah" / "bench"
 TARGET = "/api/v1/users/me/skills"
 SECRET = "a secret of the bench, no other use"
 #: Requests a second that the sender, which is Python too, can time without waiting for itself.
 MAX_PACE = 4_000
-TICKS = os.sysconf("SC_CLK_TCK")
 
 
 class Load(NamedTuple):
@@ -66,21 +61,11 @@ class Gateway:
 
     def cpu_s(self) -> float:
         """Seconds of CPU used by the process and its children, user and system."""
-        return sum(sum(int(field) for field in _stat(pid)[11:13]) for pid in _family(self.process.pid)) / TICKS
+        return cpu_s(self.process.pid)
 
     def memory_mb(self) -> float:
         """Memory that is its own, in MB; shared pages are counted in parts."""
-        rollups = (Path(f"/proc/{pid}/smaps_rollup").read_text() for pid in _family(self.process.pid))
-        return sum(int(rollup.split("Pss:")[1].split()[0]) for rollup in rollups) / 1024
-
-
-def _stat(pid: int) -> list[str]:
-    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-
-
-def _family(pid: int) -> list[int]:
-    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    return [pid, *(one for child in children for one in _family(int(child)))]
+        return memory_mb(self.process.pid)
 
 
 def request(target: str, **headers: str) -> str:
@@ -101,15 +86,6 @@ async def load(gateway: Gateway, rate: float = 0) -> Load:
     )
     printed, _ = await sender.communicate("\0".join(gateway.requests).encode())
     return Load(*(int(word) for word in printed.split()))
-
-
-def _hs256(person: int) -> str:
-    def part(content: bytes) -> str:
-        return base64.urlsafe_b64encode(content).rstrip(b"=").decode()
-
-    claims = {"sub": f"person-{person}", "aud": "kelmah", "exp": int(time.time()) + 3600, "role": "worker"}
-    signed = ".".join(part(json.dumps(one).encode()) for one in ({"alg": "HS256", "typ": "JWT"}, claims))
-    return f"{signed}.{part(hmac.digest(SECRET.encode(), signed.encode(), hashlib.sha256))}"
 
 
 class Bench:
@@ -163,20 +139,14 @@ class Bench:
         return await self._start("nginx", port, command, {}, ["none"])
 
     async def _node(self, name: str) -> Gateway:
-        folder = FETCHED / "node"
-        folder.mkdir(parents=True, exist_ok=True)
-        wanted = (HERE / "package.json").read_text()
-        installed = folder / "package.json"
-        if not (folder / "node_modules").exists() or installed.read_text() != wanted:
-            installed.write_text(wanted)
-            _fetch("npm", "install", "--no-audit", "--no-fund", "--no-package-lock", cwd=folder)
+        folder = npm_folder(HERE / "package.json")
         shutil.copy(HERE / f"{name}.js", folder)
         port = free_port()
         env = {
             "PORT": str(port), "UPSTREAM": f"http://127.0.0.1:{self._upstream}", "SECRET": SECRET,
             "NODE_ENV": "production",
         }  # fmt: skip
-        tokens = [_hs256(number) for number in range(PERSONS)]
+        tokens = [hs256(SECRET, f"person-{number}") for number in range(PERSONS)]
         return await self._start(name, port, ("node", str(folder / f"{name}.js")), env, tokens)
 
     async def _start(
@@ -199,14 +169,10 @@ def _fetch_nginx() -> str:
     program = FETCHED / "usr/sbin/nginx"
     if not program.exists():
         FETCHED.mkdir(parents=True, exist_ok=True)
-        _fetch("apt-get", "download", "nginx", cwd=FETCHED)
+        fetch("apt-get", "download", "nginx", cwd=FETCHED)
         for package in FETCHED.glob("nginx_*.deb"):
-            _fetch("dpkg", "-x", package.name, ".", cwd=FETCHED)
+            fetch("dpkg", "-x", package.name, ".", cwd=FETCHED)
     return str(program)
-
-
-def _fetch(*command: str, cwd: Path) -> None:
-    subprocess.run(command, cwd=cwd, check=True, timeout=300, stdout=subprocess.DEVNULL)
 
 
 @asynccontextmanager

@@ -5,12 +5,9 @@ checker; that it finds faults is shown in `tests/unit/messaging` and `tests/inte
 """
 
 import asyncio
-import base64
-import json
 import os
 import random
 import signal
-import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -20,11 +17,13 @@ import pytest
 
 from kelmah.cli.backends import mongo, redis
 from kelmah.cli.processes import free_port
+from kelmah.kit.tasks import end
 from kelmah.services.messaging.settings import MessagingSettings
 from tests.conftest import Servers
 from tests.fakes.messaging import FakePlatform
 from tests.fixtures.history import faults
-from tests.fixtures.service import CALLERS, KEY, person, settings_for
+from tests.fixtures.instances import COMMAND, environment
+from tests.fixtures.service import person, settings_for
 from tests.fixtures.storm import Door, Storm, all_stored, deliver_events
 from tests.integration.messaging.conftest import started
 
@@ -64,25 +63,7 @@ async def running(process: Process) -> AsyncIterator[Process]:
 
 
 def instance(settings: MessagingSettings, port: int, log: Path) -> Process:
-    keys = json.dumps({caller: [KEY.get_secret_value()] for caller in CALLERS})
-    env = {
-        "KELMAH_ENVIRONMENT": "test",
-        "KELMAH_MONGO_URL": settings.mongo_url,
-        "KELMAH_MESSAGING_MONGO_DATABASE": settings.mongo_database,
-        "KELMAH_REDIS_URL": settings.redis_url,
-        "KELMAH_REDIS_PREFIX": settings.redis_prefix,
-        "KELMAH_INCOMING_KEYS": keys,
-        "KELMAH_OUTGOING_KEYS": keys,
-        "KELMAH_FIELD_KEYS": json.dumps([base64.b64encode(bytes(32)).decode()]),
-        "KELMAH_SMTP_URL": "smtp://127.0.0.1:9",
-        "KELMAH_MAIL_SENDER": settings.mail_sender,
-        "KELMAH_MESSAGING_PORT": str(port),
-        "KELMAH_MESSAGING_MESSAGES_PER_MINUTE": "100000",
-        "KELMAH_MESSAGING_STRANGER_MESSAGES": "10000",
-        "KELMAH_MESSAGING_SOCKET_FRAMES_PER_S": "100",
-    }
-    command = [sys.executable, "-m", "kelmah.cli", "serve", "messaging"]
-    return Process(command, {"PATH": os.environ["PATH"]} | env, log)
+    return Process(list(COMMAND), {"PATH": os.environ["PATH"]} | environment(settings, port), log)
 
 
 async def test_nothing_is_lost_in_a_storm(servers: Servers, tmp_path: Path) -> None:
@@ -140,8 +121,7 @@ async def test_nothing_is_lost_in_a_storm(servers: Servers, tmp_path: Path) -> N
         try:
             await storm.run(messages=MESSAGES, fail=fail, pause_s=0.5, quiet_s=120)
         finally:
-            events.cancel()
-            await asyncio.gather(events, return_exceptions=True)
+            await end(events)
         rows = await all_stored(worker.context, list(conversations))
         wires = sum(len(device.wires) for device in storm.history.devices)
         print(f"{len(rows)} messages stored, {wires} sockets opened by 8 devices, killed: {kills}")

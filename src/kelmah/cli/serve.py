@@ -16,6 +16,7 @@ from granian.constants import Interfaces, Loops, RuntimeModes
 from kelmah import services
 from kelmah.cli import asgi
 from kelmah.kit import draining
+from kelmah.kit.frames import FramesServer
 from kelmah.kit.settings import SettingsError
 
 ONE_PROCESS = "one-process"
@@ -49,8 +50,8 @@ def serve(name: str, /) -> None:
     elif name in _SOCKET_APPS:
         config = uvicorn.Config(
             target, factory=True, host=settings.host, port=settings.port, loop="uvloop", http="httptools",
-            ws="websockets-sansio", ws_max_size=262_144, ws_per_message_deflate=False, log_config=None,
-            access_log=False, server_header=False, date_header=False, timeout_graceful_shutdown=DRAIN_S,
+            ws=FramesServer, ws_per_message_deflate=False, log_config=None, access_log=False,
+            server_header=False, date_header=False, timeout_graceful_shutdown=DRAIN_S,
             timeout_keep_alive=30,
         )  # fmt: skip
         _Uvicorn(config, linger_s=settings.linger_s).run()

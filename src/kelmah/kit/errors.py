@@ -116,6 +116,14 @@ class IdempotencyKeyInFlight(KelmahError):
     )
 
 
+class IdempotencyAnswerLost(KelmahError):
+    status_code, code, title = (
+        409,
+        "idempotency_answer_lost",
+        "The first request with this key was carried out, and its answer was lost: look at what it changed",
+    )
+
+
 #: The classes that an unknown code of another service falls under, by its status.
 GENERAL: tuple[type[KelmahError], ...] = (
     BadInput, Unauthenticated, Forbidden, NotFound, Conflict, PreconditionFailed, PayloadTooLarge,

@@ -1,16 +1,25 @@
 """`Idempotency-Key`: the same request sent again gives the same answer and no second effect.
 
-A key is reserved before the operation runs, so that a twin in flight gets 409. An operation that moves money calls
-`remember` inside its transaction: key and effect commit together, and a crash before the answer is sent loses neither.
-For all others the answer is kept when it is sent. Answers are kept encrypted for `KEPT`.
+A key is reserved before the operation runs, so that a twin in flight gets 409. Key and effect commit together, so that
+a crash before the answer is sent loses neither:
+
+- where the transaction's result is the operation's answer, it is kept in that transaction;
+- an operation that answers something else, or takes several steps, calls `remember` inside its last transaction; where
+  the key is required (money) nothing but `remember` counts, and a retry goes on where the first request died;
+- all others only note in their first transaction that they have had an effect: a retry is told so, and does nothing.
+
+Answers are kept encrypted for `KEPT`.
 """
 
 import hashlib
 from contextvars import ContextVar
+from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from typing import Any, NamedTuple
 
 import msgspec
+from litestar import Response
 from litestar.enums import ScopeType
 from litestar.middleware import ASGIMiddleware
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
@@ -21,7 +30,7 @@ from kelmah.kit import clock, errors
 from kelmah.kit.context import current_principal
 from kelmah.kit.crypto import KeyRing
 from kelmah.kit.ids import new_id
-from kelmah.kit.mongo import Mongo, session
+from kelmah.kit.mongo import Mongo, before_commit, session
 
 IDEMPOTENCY_KEYS = "idempotency_keys"
 INDEXES = {IDEMPOTENCY_KEYS: [IndexModel([("expires_at", ASCENDING)], name="expiry", expireAfterSeconds=0)]}
@@ -36,18 +45,21 @@ MAX_ANSWER_BYTES = 262_144
 HEADER = b"idempotency-key"
 
 
-class Reservation(NamedTuple):
-    """The key that the current request holds. `id` is stable over retries: a name for provider calls."""
-
-    id: str
-    lease: str
-
-
 class Answer(NamedTuple):
     """A kept answer."""
 
     status: int
     body: bytes
+
+
+@dataclass
+class Reservation:
+    """The key that the current request holds. `id` is stable over retries: a name for provider calls."""
+
+    id: str
+    lease: str
+    #: The answer that was kept in a transaction.
+    remembered: Answer | None = None
 
 
 _current: ContextVar[Reservation | None] = ContextVar("idempotency", default=None)
@@ -91,12 +103,13 @@ class IdempotencyKeys:
             raise errors.IdempotencyKeyReused
         if "answer" in found:
             return Answer(found["status"], self._ring.decrypt(found["answer"], context=key_id.encode()))
-        taken = await self._keys.update_one(
-            {"_id": key_id, "lease": found["lease"], "leased_until": {"$lt": clock.now()}}, {"$set": row}
-        )
-        if not taken.modified_count:
-            raise errors.IdempotencyKeyInFlight(retry_after_s=1)
-        return None
+        free = {"_id": key_id, "lease": found["lease"], "leased_until": {"$lt": clock.now()}}
+        taken = await self._keys.update_one(free | {"has_effect": None}, {"$set": row})
+        if taken.modified_count:
+            return None
+        if found.get("has_effect") and found["leased_until"] < clock.now():
+            raise errors.IdempotencyAnswerLost
+        raise errors.IdempotencyKeyInFlight(retry_after_s=1)
 
     async def remember(self, result: msgspec.Struct, *, status: int = 201) -> None:
         """Keep the answer in the open transaction, so that it commits with the effect. No key: nothing to keep.
@@ -106,31 +119,50 @@ class IdempotencyKeys:
         """
         reservation = _current.get()
         if reservation is not None:
-            await self._keep(reservation, Answer(status, msgspec.json.encode(result)), must_hold=True)
+            reservation.remembered = Answer(status, msgspec.json.encode(result))
+            await self._note(reservation, self._sealed(reservation, reservation.remembered))
 
-    async def keep(self, reservation: Reservation, answer: Answer) -> None:
-        """Keep the answer that was just sent, unless `remember` did."""
-        await self._keep(reservation, answer, must_hold=False)
+    async def note_effect(self, reservation: Reservation, answers: object, status: int, result: object) -> None:
+        """Note in the open transaction that the request has had its effect; and its answer, if `result` is one.
 
-    async def _keep(self, reservation: Reservation, answer: Answer, *, must_hold: bool) -> None:
-        sealed = self._ring.encrypt(answer.body, context=reservation.id.encode())
-        kept = await self._keys.update_one(
-            {"_id": reservation.id, "lease": reservation.lease, "answer": {"$exists": False}},
-            {"$set": {"answer": sealed, "status": answer.status}},
-            session=session(),
-        )
-        if must_hold and not kept.modified_count:
+        Raises:
+            IdempotencyKeyInFlight: as for `remember`.
+        """
+        if isinstance(result, msgspec.Struct) and type(result) is answers:
+            await self.remember(result, status=status)
+        else:
+            await self._note(reservation, {"has_effect": True})
+
+    async def _note(self, reservation: Reservation, fields: dict[str, Any]) -> None:
+        held = {"_id": reservation.id, "lease": reservation.lease}
+        if not (await self._keys.update_one(held, {"$set": fields}, session=session())).matched_count:
             raise errors.IdempotencyKeyInFlight(retry_after_s=1)
 
-    async def release(self, reservation: Reservation) -> None:
-        """Give the key back after a refusal: nothing happened, and the client may send a mended request."""
-        await self._keys.delete_one({"_id": reservation.id, "lease": reservation.lease, "answer": {"$exists": False}})
+    async def keep(self, reservation: Reservation, answer: Answer) -> None:
+        """Keep the answer that is about to be sent, unless it was remembered."""
+        held: dict[str, Any] = {"_id": reservation.id, "lease": reservation.lease}
+        if answer == reservation.remembered:
+            held["answer"] = {"$exists": False}
+        await self._keys.update_one(held, {"$set": self._sealed(reservation, answer)})
+
+    def _sealed(self, reservation: Reservation, answer: Answer) -> dict[str, Any]:
+        body = self._ring.encrypt(answer.body, context=reservation.id.encode())
+        return {"answer": body, "status": answer.status}
+
+    async def release(self, reservation: Reservation, status: int) -> None:
+        """Give the key back after a refusal: nothing happened, and the client may send a mended request.
+
+        After a fault of ours something may have happened, and then the key stays.
+        """
+        held = {"_id": reservation.id, "lease": reservation.lease, "answer": {"$exists": False}}
+        await self._keys.delete_one(held if status < 500 else held | {"has_effect": None})
 
 
 class IdempotencyMiddleware(ASGIMiddleware):
     """Serves the header on every POST.
 
-    A handler says `idempotency="required"`, or `"off"` where answers hold secrets; otherwise it is optional.
+    A handler says `idempotency="required"`; `"off"` where answers hold secrets; `"repeatable"` where its own rules make
+    it harmless to run again, so that nothing is noted in its transactions; otherwise it is optional.
     """
 
     scopes = (ScopeType.HTTP,)
@@ -178,16 +210,22 @@ class IdempotencyMiddleware(ASGIMiddleware):
                     await keys.keep(reservation, Answer(status, bytes(body)))  # before the client sees it
             await send(message)
 
+        handler: Any = scope["route_handler"]
+        returns = handler.parsed_fn_signature.return_type
+        answers = returns.inner_types[0].annotation if returns.is_subclass_of(Response) else returns.annotation
+        note = partial(keys.note_effect, reservation, answers, handler.status_code)
         token = _current.set(reservation)
+        noting = before_commit.set(note if handler.opt.get("idempotency", "optional") == "optional" else None)
         try:
             await next_app(scope, receive, capture)
-        except BaseException:
-            await keys.release(reservation)
+        except BaseException as error:
+            await keys.release(reservation, getattr(error, "status_code", 500))
             raise
         finally:
+            before_commit.reset(noting)
             _current.reset(token)
         if status >= 300:
-            await keys.release(reservation)
+            await keys.release(reservation, status)
 
 
 def _name(scope: Scope, key: str) -> tuple[Reservation, str]:

@@ -20,6 +20,7 @@ from kelmah.kit.events import EVENTS
 from kelmah.kit.ids import new_id
 from kelmah.kit.outbox import Lease, Outbox
 from kelmah.kit.settings import SettingsError, load
+from kelmah.kit.tasks import end
 from kelmah.kit.timers import TIMERS
 from kelmah.workers import loops, metrics
 from kelmah.workers.broker import make_broker
@@ -127,12 +128,8 @@ class Runtime(Middleware):
         self._loops.append(asyncio.create_task(work))
 
     async def _stop(self) -> None:
-        running = set(self._loops)
+        await end(*self._loops)
         self._loops.clear()
-        while running:  # a library may swallow a cancellation, so it is said until it is heard
-            for task in running:
-                task.cancel()
-            _, running = await asyncio.wait(running, timeout=1)
         if self._publisher is not None:
             await self._publisher.close()
 

@@ -188,7 +188,7 @@ class Wire:
         return int(answer[0].split(" ")[1]), headers
 
 
-def _comparable(frame: Frame | None) -> Frame | None:
+def comparable(frame: Frame | None) -> Frame | None:
     return frame._replace(payload=frame.payload[:2]) if frame is not None and frame.opcode == CLOSE else frame
 
 
@@ -224,10 +224,10 @@ async def test_frames(standing: Platform, name: str) -> None:
             wire.writer.write(data)
             await asyncio.sleep(0)
         found = [await wire.receive() for _ in case.expect]
-        assert [_comparable(one) for one in found] == [_comparable(one) for one in case.expect]
+        assert [comparable(one) for one in found] == [comparable(one) for one in case.expect]
         if case.expect[-1].opcode != CLOSE:
             wire.writer.write(close(1000))
-            assert _comparable(await wire.receive()) == (CLOSE, b"\x03\xe8")
+            assert comparable(await wire.receive()) == (CLOSE, b"\x03\xe8")
         assert await wire.receive() is None
 
 

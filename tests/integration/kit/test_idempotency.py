@@ -2,15 +2,17 @@
 
 import asyncio
 import hashlib
+from collections.abc import Iterator
 from datetime import timedelta
 
 import msgspec
 import pytest
 
 from kelmah.kit import clock, events
-from kelmah.kit.idempotency import IDEMPOTENCY_KEYS, KEPT, LEASE
+from kelmah.kit.context import Principal
+from kelmah.kit.idempotency import IDEMPOTENCY_KEYS, KEPT, LEASE, IdempotencyKeys
 from kelmah.kit.ids import new_id
-from tests.fixtures.service import Service, person
+from tests.fixtures.service import Reply, Service, person
 from tests.integration.kit import thing
 from tests.integration.kit.thing import ThingDocument
 
@@ -79,6 +81,72 @@ async def test_dying_on_either_side_of_the_commit_leaves_one_effect(
     assert reply.data == {"id": stored.id, "ownerId": somebody.user_id}
     told = things.context.mongo.collection(events.EVENTS)
     assert await told.count_documents({"subject": f"job:{stored.id}"}) == 1
+
+
+@pytest.fixture
+def killed(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Nothing is written after the last commit, as when the process is killed there; and the dead one's lease ends."""
+
+    async def nothing(*_: object) -> None: ...
+
+    with monkeypatch.context() as patch:
+        patch.setattr(IdempotencyKeys, "keep", nothing)
+        patch.setattr(IdempotencyKeys, "release", nothing)
+        yield
+
+
+async def retry(things: Service, path: str, somebody: Principal, key: dict[str, str]) -> Reply:
+    """The same request, after the lease of one that died."""
+    clock.shift(LEASE + timedelta(seconds=1))
+    try:
+        return await things.call("POST", path, by=somebody, headers=key)
+    finally:
+        clock.reset()
+
+
+@pytest.mark.usefixtures("killed")
+async def test_an_answer_that_its_transaction_returns_is_kept_with_the_effect(things: Service) -> None:
+    somebody, key = person(), {"Idempotency-Key": new_id()}
+    first = await things.call("POST", "/api/v1/things/plain", by=somebody, headers=key)
+    second = await retry(things, "/api/v1/things/plain", somebody, key)
+    assert (first.status, second.status, second.headers["idempotent-replayed"]) == (201, 201, "true")
+    assert first.body == second.body
+    assert await ThingDocument.find(ThingDocument.owner_id == somebody.user_id).count() == 1
+
+
+@pytest.mark.usefixtures("killed")
+@pytest.mark.parametrize(("where", "effects"), [("nowhere", 2), ("between", 1)])
+async def test_what_has_had_an_effect_has_no_second_though_its_answer_is_lost(
+    things: Service, where: str, effects: int
+) -> None:
+    somebody, key = person(), {"Idempotency-Key": new_id()}
+    thing.die.add(where)
+    first = await things.call("POST", "/api/v1/things/pair", by=somebody, headers=key)
+    thing.die.clear()
+    early = await things.call("POST", "/api/v1/things/pair", by=somebody, headers=key)
+    late = await retry(things, "/api/v1/things/pair", somebody, key)
+    assert (first.status, early.data["code"]) == (500 if effects == 1 else 200, "idempotency_key_in_flight")
+    assert (late.status, late.data["code"]) == (409, "idempotency_answer_lost")
+    assert await ThingDocument.find(ThingDocument.owner_id == somebody.user_id).count() == effects
+
+
+async def test_a_fault_after_a_commit_keeps_the_key_and_a_refusal_gives_it_back(things: Service) -> None:
+    somebody, key = person(), {"Idempotency-Key": new_id()}
+    statuses = []
+    for where in ("refused", "between", "nowhere"):
+        thing.die.add(where)
+        statuses.append((await things.call("POST", "/api/v1/things/pair", by=somebody, headers=key)).status)
+        thing.die.clear()
+    assert statuses == [409, 500, 409]
+    assert await ThingDocument.find(ThingDocument.owner_id == somebody.user_id).count() == 2
+    assert (await retry(things, "/api/v1/things/pair", somebody, key)).data["code"] == "idempotency_answer_lost"
+
+
+async def test_what_the_client_saw_is_what_is_replayed(things: Service) -> None:
+    somebody, key = person(), {"Idempotency-Key": new_id()}
+    first = await things.call("POST", "/api/v1/things/pair", by=somebody, headers=key)
+    second = await things.call("POST", "/api/v1/things/pair", by=somebody, headers=key)
+    assert (first.status, second.status, second.body) == (200, 200, first.body)
 
 
 async def test_a_key_whose_request_died_is_taken_over_after_its_lease(things: Service) -> None:

@@ -1,4 +1,4 @@
-"""The smallest service: what the kit gives every app, with one document and five operations."""
+"""The smallest service: what the kit gives every app, with one document and a few operations."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -16,6 +16,7 @@ from kelmah.contracts.job import JobCreated
 from kelmah.kit import policy
 from kelmah.kit.app import service_app
 from kelmah.kit.context import Principal
+from kelmah.kit.errors import Conflict
 from kelmah.kit.ids import new_id
 from kelmah.kit.mongo import session
 from kelmah.kit.resources import Resources, open_resources
@@ -71,6 +72,33 @@ async def create_thing(
     return view
 
 
+@post("/api/v1/things/plain", operation_id="AddThing")
+async def add_thing(context: NamedDependency[Resources], principal: NamedDependency[Principal]) -> ThingView:
+    """Its transaction returns the answer."""
+
+    async def change() -> ThingView:
+        thing = await ThingDocument(id=new_id(), owner_id=principal.user_id).insert(session=session())
+        return ThingView(id=thing.id, owner_id=thing.owner_id)
+
+    return await context.mongo.transact(change)
+
+
+@post("/api/v1/things/pair", operation_id="AddPair", status_code=200)
+async def add_pair(context: NamedDependency[Resources], principal: NamedDependency[Principal]) -> ThingView:
+    """Its transactions return something else than the answer; "between" is after the first of them."""
+
+    async def change() -> None:
+        await ThingDocument(id=new_id(), owner_id=principal.user_id).insert(session=session())
+
+    await context.mongo.transact(change)
+    if "between" in die:
+        raise Interrupted
+    if "refused" in die:
+        raise Conflict
+    await context.mongo.transact(change)
+    return ThingView(id="pair", owner_id=principal.user_id)
+
+
 @get("/api/v1/things", operation_id="ListThings")
 async def list_things(limit: FromQuery[int] = 20) -> Page[ThingView]:
     return Page(items=[ThingView(id="1", owner_id="2")][:limit])
@@ -94,6 +122,8 @@ async def fail_thing() -> None:
 
 RULES: policy.Policy = {
     "CreateThing": policy.roles(Role.HIRER),
+    "AddThing": policy.SIGNED_IN,
+    "AddPair": policy.SIGNED_IN,
     "ListThings": policy.PUBLIC,
     "CountThings": policy.services("user"),
     "NoteThing": policy.services("job"),
@@ -111,7 +141,7 @@ def create_app(settings: ThingSettings) -> Litestar:
     return service_app(
         settings,
         open_context=partial(open_context, settings),
-        controllers=[create_thing, list_things, count_things, note_thing, fail_thing],
+        controllers=[create_thing, add_thing, add_pair, list_things, count_things, note_thing, fail_thing],
         rules=RULES,
         title="Things",
     )

@@ -15,6 +15,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from kelmah.contracts.common import Role
 from kelmah.kit import signing
 from kelmah.kit.context import Principal
+from kelmah.kit.frames import FramesServer
 from kelmah.kit.ids import new_id
 from kelmah.services.messaging.app import create_app
 from kelmah.services.messaging.documents import DOCUMENTS
@@ -196,7 +197,7 @@ async def listening(service: Service) -> AsyncIterator[Instance]:
     with sockets.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         config = uvicorn.Config(
-            service.app, lifespan="off", ws="websockets-sansio", log_config=None, timeout_graceful_shutdown=2
+            service.app, lifespan="off", ws=FramesServer, log_config=None, timeout_graceful_shutdown=2
         )
         server = uvicorn.Server(config)
         task = asyncio.create_task(server.serve(sockets=[listener]))

@@ -15,12 +15,14 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 
 from kelmah.kit.context import Principal
+from kelmah.kit.frames import Wire
+from kelmah.kit.tasks import end
 from kelmah.services.messaging import service as rules
 from kelmah.services.messaging.documents import messages
 from kelmah.services.messaging.documents.messages import MessageDocument
 from kelmah.services.messaging.service import live
 from kelmah.services.messaging.service.messages import Missing
-from kelmah.services.messaging.socket.connection import Connection, Outgoing, Send
+from kelmah.services.messaging.socket.connection import Connection, Outgoing
 from tests.fixtures.history import faults
 from tests.fixtures.storm import Door, Storm, all_stored, deliver_events
 from tests.integration.messaging.conftest import Instances
@@ -77,8 +79,7 @@ async def storm_on(
     try:
         await storm.run(messages=8, fail=fail, quiet_s=quiet_s)
     finally:
-        events.cancel()
-        await asyncio.gather(events, return_exceptions=True)
+        await end(events)
     return faults(storm.history, await all_stored(service.context, list(made)))
 
 
@@ -105,8 +106,8 @@ def lose_repeats(patch: pytest.MonkeyPatch) -> None:
 def send_twins(patch: pytest.MonkeyPatch) -> None:
     """A socket does not look at places."""
 
-    async def send(_: Connection, item: Outgoing, __: str, send: Send) -> None:
-        await send(item.frame)
+    def send(_: Connection, item: Outgoing, __: str, wire: Wire) -> None:
+        wire.write(item.frame)
 
     patch.setattr(Connection, "_send_message", send)
 

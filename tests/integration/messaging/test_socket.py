@@ -389,7 +389,7 @@ async def test_who_does_nothing_is_idle_and_comes_back(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """One active device is enough; five minutes without any make idle, and pings do not count."""
-    monkeypatch.setattr("kelmah.services.messaging.socket.handler.ACTIVITY_S", 0)
+    monkeypatch.setattr("kelmah.services.messaging.socket.answering.ACTIVITY_S", 0)
     here, there = instances
     context = here.service.context
 

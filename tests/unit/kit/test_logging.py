@@ -118,3 +118,15 @@ async def test_requests_are_not_logged_below_their_level(monkeypatch: pytest.Mon
     log_request(RequestLine(method="GET", path="/", operation="one", status=200, duration_ms=1.5))
     await asyncio.sleep(0)
     assert terminal.buffer.getvalue() == b""
+
+
+@pytest.mark.usefixtures("logging_as_it_was")
+def test_what_is_logged_neither_breaks_lines_nor_fields(monkeypatch: pytest.MonkeyPatch) -> None:
+    pipe = Pipe()
+    monkeypatch.setattr(sys, "stderr", pipe)
+    configure("workers")
+    forged = 'x\r\n{"event": "auth.logged_in"}\x00", "level": "error'
+    structlog.get_logger("one").info("seen", path=forged)
+    [line] = "".join(pipe.written).splitlines()
+    found = json.loads(line)
+    assert (found["event"], found["level"], found["path"]) == ("seen", "info", forged)

@@ -3,16 +3,15 @@
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import NamedTuple
-from urllib.parse import unquote
 
 from kelmah.contracts.messaging import AttachmentView, FileState
 from kelmah.kit import clock
 from kelmah.kit.blobs import BlobNotFound
 from kelmah.kit.context import Principal
-from kelmah.kit.errors import BadInput
+from kelmah.kit.files import file_name
 from kelmah.kit.ids import new_id
 from kelmah.kit.images import SNIFF_BYTES, InvalidImage, clean_image, reencode_image, sniff
-from kelmah.kit.text import clean_line
+from kelmah.kit.sealing import seal, unseal
 from kelmah.services.messaging import mapping
 from kelmah.services.messaging.documents import AttachmentDocument, attachments, conversations
 from kelmah.services.messaging.errors import (
@@ -25,9 +24,7 @@ from kelmah.services.messaging.errors import (
     QuotaReached,
 )
 from kelmah.services.messaging.service.context import UPLOADS, Context, charge
-from kelmah.services.messaging.service.sealing import seal, unseal
 
-MAX_NAME_CHARS = 255
 #: Pixels of the longer side of a small picture.
 THUMBNAIL_SIDE = 320
 #: A file that was not sent with a message by then is thrown away.
@@ -146,7 +143,20 @@ async def _keep(context: Context, attachment_id: str, media_type: str, bounded: 
 
 async def put_sealed(context: Context, blob_id: str, chunks: AsyncIterator[bytes]) -> None:
     """Encrypt a stream into the blob store."""
-    await context.blobs.put(blob_id, seal(context.ring, blob_id, chunks), metadata={})
+    await context.blobs.put(blob_id, seal(context.ring, _place(blob_id), chunks), metadata={})
+
+
+async def open_sealed(context: Context, blob_id: str) -> AsyncIterator[bytes]:
+    """The stream that `put_sealed` was given.
+
+    Raises:
+        BlobNotFound: there is none.
+    """
+    return unseal(context.ring, _place(blob_id), await context.blobs.get(blob_id))
+
+
+def _place(blob_id: str) -> str:
+    return f"messaging.attachment:{blob_id}"
 
 
 async def _once(data: bytes) -> AsyncIterator[bytes]:
@@ -192,17 +202,6 @@ class _Bounded:
         return chunk
 
 
-def file_name(raw_name: str) -> str:
-    """A name that a file may have."""
-    try:
-        name = clean_line(unquote(raw_name, errors="strict"), MAX_NAME_CHARS)
-    except ValueError as error:
-        raise BadInput.of("X-Filename", str(error)) from None
-    if not name.rpartition(".")[0] or "/" in name or "\\" in name:
-        raise BadInput.of("X-Filename", "a file's name with its ending is needed, without folders")
-    return name
-
-
 async def open_attachment(context: Context, attachment_id: str, *, thumbnail: bool = False, by: Principal) -> Download:
     """A file, or its small picture, of a conversation of the caller's; until it is sent it is its uploader's alone.
 
@@ -226,10 +225,10 @@ async def open_attachment(context: Context, attachment_id: str, *, thumbnail: bo
         raise FileInfected
     try:
         blob_id = thumbnail_id(attachment_id) if thumbnail else attachment_id
-        sealed = await context.blobs.get(blob_id)
+        chunks = await open_sealed(context, blob_id)
     except BlobNotFound:
         raise AttachmentNotFound from None
-    return Download(mapping.attachment_view(attachment, context.ring), unseal(context.ring, blob_id, sealed))
+    return Download(mapping.attachment_view(attachment, context.ring), chunks)
 
 
 async def discard_upload(context: Context, attachment_id: str) -> None:

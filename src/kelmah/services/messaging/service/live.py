@@ -63,22 +63,30 @@ async def publish_surely(context: Context, user_ids: Collection[str], frame: Ser
     Raises:
         redis.exceptions.RedisError: some may not have got it.
     """
+    await _send(context, user_ids, seal(context.ring, frame))
+
+
+def seal(ring: KeyRing, frame: ServerFrame) -> bytes:
+    """A frame as it goes over a channel."""
     raw = msgspec.Raw(msgspec.json.encode(frame))
     if isinstance(frame, MessageFrame):
         message = frame.message
         live = Live(frame=raw, conversation_id=message.conversation_id, sequence=message.sequence)
     else:
         live = Live(frame=raw)
-    await _send(context, user_ids, live)
+    return _encrypted(ring, live)
 
 
 async def end_session(context: Context, user_id: str, session_id: str) -> None:
     """Close all sockets that a session opened."""
-    await _send(context, [user_id], Live(ended_session_id=session_id))
+    await _send(context, [user_id], _encrypted(context.ring, Live(ended_session_id=session_id)))
 
 
-async def _send(context: Context, user_ids: Collection[str], live: Live) -> None:
-    data = context.ring.encrypt(msgspec.json.encode(live), context=_SEALED_FOR)
+def _encrypted(ring: KeyRing, live: Live) -> bytes:
+    return ring.encrypt(msgspec.json.encode(live), context=_SEALED_FOR)
+
+
+async def _send(context: Context, user_ids: Collection[str], data: bytes) -> None:
     async with context.redis.pipeline(transaction=False) as pipeline:
         for user_id in user_ids:
             _ = pipeline.publish(channel(context.settings.redis_prefix, user_id), data)

@@ -6,14 +6,12 @@ its person's sockets are told by a `gap` frame that they may have missed somethi
 
 import asyncio
 import random
-from collections import defaultdict
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import msgspec
 import structlog
-from redis.asyncio.client import PubSub
 from redis.exceptions import RedisError
 
 from kelmah.contracts.messaging import GapFrame
@@ -21,7 +19,9 @@ from kelmah.kit import clock
 from kelmah.kit.errors import Unavailable
 from kelmah.services.messaging import service
 from kelmah.services.messaging.service import Context, live
+from kelmah.services.messaging.socket import answering
 from kelmah.services.messaging.socket.connection import Connection, Outgoing
+from kelmah.services.messaging.socket.subscription import Push, Subscription, subscription
 
 log = structlog.get_logger(__name__)
 
@@ -38,34 +38,62 @@ _GAP = Outgoing(msgspec.json.encode(GapFrame()))
 class Hub:
     """Made once an instance; `running` opens and closes it."""
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, get_context: Callable[[], Context]) -> None:
+        self._get_context = get_context
+        self._prefix = self.context.settings.redis_prefix
         #: First in, first out: the database's pool would let whoever ran last run again.
-        self.turns = asyncio.Semaphore(context.settings.max_concurrent_requests)
-        self._context = context
-        self._prefix = context.settings.redis_prefix
-        self._people: defaultdict[str, dict[str, Connection]] = defaultdict(dict)
-        self._by_channel: dict[str, str] = {}
-        self._pending: dict[str, asyncio.Future[None]] = {}
-        self._pubsub: PubSub | None = None
+        self._turns = asyncio.Semaphore(self.context.settings.max_concurrent_requests)
+        self._count = 0
+        #: The sockets of each person, by channel; most people have one.
+        self._people: dict[bytes, tuple[Connection, ...]] = {}
+        self._pending: dict[bytes, asyncio.Future[None]] = {}
+        self._subscription: Subscription | None = None
         # Subscribing and unsubscribing go over the wire in the order in which people come and go.
         self._changes = asyncio.Lock()
+        self._tasks: set[asyncio.Task[Any]] = set()
+        #: What was published last, and what it says: a message goes to each of its people in turn.
+        self._last: tuple[bytes, live.Live, Outgoing] | None = None
 
     def __len__(self) -> int:
-        return sum(len(sockets) for sockets in self._people.values())
+        return self._count
+
+    @property
+    def context(self) -> Context:
+        return self._get_context()
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator["Hub"]:
         """Keep the subscription and the presence of this instance's people up."""
-        tasks = [
-            asyncio.create_task(self._forever(self._listen)),
-            asyncio.create_task(self._forever(self._keep_present)),
-        ]
+        self.spawn(self._forever(self._listen))
+        self.spawn(self._forever(self._keep_present))
         try:
             yield self
         finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            while self._tasks:  # a driver may swallow a cancellation
+                for task in self._tasks:
+                    task.cancel()
+                await asyncio.wait(self._tasks, timeout=1)
+
+    def spawn(self, work: Coroutine[Any, Any, object]) -> None:
+        """Run something that outlives the call, and ends with the instance."""
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def answer(self, connection: Connection, text: str) -> None:
+        """Serve a frame of a client."""
+        await answering.answer(text, self.context, connection, self._turns)
+
+    def lost(self, connection: Connection) -> None:
+        """A socket is gone."""
+        self.spawn(self._count_out(connection))
+
+    async def _count_out(self, connection: Connection) -> None:
+        await self.remove(connection)
+        try:
+            await service.leave(self.context, connection.id, by=connection.principal)
+        except Exception as error:  # it runs out by itself
+            log.warning("messaging.socket.not_counted_out", error=type(error).__name__)
 
     async def add(self, connection: Connection) -> None:
         """Deliver to this socket from now on: when it returns, nothing published later is missed.
@@ -73,15 +101,18 @@ class Hub:
         Raises:
             Unavailable: the subscription was not confirmed; the socket is not added.
         """
-        user_id = connection.principal.user_id
+        channel = self._channel(connection)
         try:
             async with asyncio.timeout(SUBSCRIBE_S):
                 async with self._changes:
-                    is_first = user_id not in self._people
-                    self._people[user_id][connection.id] = connection
-                    confirmed = self._subscribe(user_id) if is_first else self._pending.get(user_id)
-                    if is_first:
-                        await self._send_subscribe(user_id)
+                    others = self._people.get(channel, ())
+                    self._people[channel] = (*others, connection)
+                    self._count += 1
+                    if not others:
+                        self._pending[channel] = asyncio.get_running_loop().create_future()
+                        if self._subscription is not None:  # else the listener subscribes everybody when it is back
+                            await self._subscription.subscribe(channel)
+                    confirmed = self._pending.get(channel)
                 if confirmed is not None:
                     await asyncio.shield(confirmed)
         except (TimeoutError, RedisError, OSError) as error:
@@ -91,32 +122,26 @@ class Hub:
             await self.remove(connection)
             raise
 
-    def _subscribe(self, user_id: str) -> asyncio.Future[None]:
-        self._by_channel[live.channel(self._prefix, user_id)] = user_id
-        self._pending[user_id] = confirmed = asyncio.get_running_loop().create_future()
-        return confirmed
-
-    async def _send_subscribe(self, user_id: str) -> None:
-        if self._pubsub is None:  # the listener subscribes everybody when it is back
-            return
-        await self._pubsub.subscribe(live.channel(self._prefix, user_id))
+    def _channel(self, connection: Connection) -> bytes:
+        return live.channel(self._prefix, connection.principal.user_id).encode()
 
     async def remove(self, connection: Connection) -> None:
         """Deliver no more to this socket. Never raises for Redis."""
-        user_id = connection.principal.user_id
+        channel = self._channel(connection)
         async with self._changes:
-            sockets = self._people.get(user_id, {})
-            sockets.pop(connection.id, None)
-            if sockets or user_id not in self._people:
+            before = self._people.get(channel, ())
+            sockets = tuple(one for one in before if one is not connection)
+            self._count -= len(before) - len(sockets)
+            if sockets or not before:
+                if sockets:
+                    self._people[channel] = sockets
                 return
-            del self._people[user_id]
-            channel = live.channel(self._prefix, user_id)
-            self._by_channel.pop(channel, None)
-            if (pending := self._pending.pop(user_id, None)) is not None:
+            del self._people[channel]
+            if (pending := self._pending.pop(channel, None)) is not None:
                 pending.cancel()
-            if self._pubsub is not None:
+            if self._subscription is not None:
                 with suppress(RedisError, OSError):
-                    await self._pubsub.unsubscribe(channel)
+                    await self._subscription.unsubscribe(channel)
 
     async def _forever(self, work: Callable[[], Awaitable[None]]) -> None:
         """Run again whatever ends it, later each time it fails at once."""
@@ -134,51 +159,60 @@ class Hub:
 
     async def _listen(self) -> None:
         # Redis unsubscribes whoever has no channel; this one is subscribed always and nobody publishes there.
-        idle_channel = live.channel(self._prefix, "-")
-        async with self._context.redis.pubsub() as pubsub:
+        idle_channel = live.channel(self._prefix, "-").encode()
+        async with subscription(self.context.redis) as found:
             try:
                 async with self._changes:
-                    await pubsub.subscribe(idle_channel, *self._by_channel)
-                    self._pubsub = pubsub
-                await self._read(pubsub)
+                    await found.subscribe(idle_channel, *self._people)
+                    self._subscription = found
+                await self._read(found)
             finally:
-                self._pubsub = None
+                self._subscription = None
 
-    async def _read(self, pubsub: PubSub) -> None:
+    async def _read(self, found: Subscription) -> None:
         heard, asked = clock.monotonic(), False
         while True:
-            message = await pubsub.get_message(timeout=ASK_AFTER_S)
+            pushes = await found.read(timeout_s=ASK_AFTER_S)
             now = clock.monotonic()
-            if message is not None:
+            if pushes:
                 heard, asked = now, False
-                self._take(message)
+                for push in pushes:
+                    self._take(push)
             elif now - heard > GIVE_UP_AFTER_S:
                 raise ConnectionError("Redis is silent")
-            elif not asked:
+            elif not asked and now - heard >= ASK_AFTER_S:
                 asked = True
-                await pubsub.ping("hub")
+                await found.ping()
 
-    def _take(self, message: dict[str, Any]) -> None:
-        channel = message["channel"].decode() if isinstance(message["channel"], bytes) else message["channel"]
-        user_id = self._by_channel.get(channel or "")
-        if user_id is None:
+    def _take(self, push: Push) -> None:
+        kind, channel = push[0], push[1] if len(push) > 1 else b""
+        sockets = self._people.get(channel)
+        if sockets is None:
             return
-        sockets = list(self._people.get(user_id, {}).values())
-        if message["type"] == "subscribe":
-            pending = self._pending.pop(user_id, None)
+        if kind == b"message":
+            self._deliver(push[2], sockets)
+        elif kind == b"subscribe":
+            pending = self._pending.pop(channel, None)
             if pending is not None and not pending.done():
                 pending.set_result(None)
                 return
             for socket in sockets:  # subscribed again: what was published in between is lost
                 socket.put(_GAP)
-        elif message["type"] == "message" and (found := live.read(message["data"], self._context.ring)) is not None:
-            for socket in sockets:
-                socket.deliver(found)
+
+    def _deliver(self, data: bytes, sockets: tuple[Connection, ...]) -> None:
+        if self._last is None or self._last[0] != data:
+            found = live.read(data, self.context.ring)
+            if found is None:
+                return
+            outgoing = Outgoing(bytes(found.frame), found.conversation_id, found.sequence or 0)
+            self._last = data, found, outgoing
+        for socket in sockets:
+            socket.deliver(self._last[1], self._last[2])
 
     async def _keep_present(self) -> None:
         while True:
             await asyncio.sleep(service.REFRESH_S)
-            sockets = {user_id: tuple(found) for user_id, found in self._people.items()}
+            sockets = {found[0].principal.user_id: [one.id for one in found] for found in self._people.values()}
             if sockets:
-                await service.refresh_presence(self._context, sockets)
-            await service.expire_presence(self._context)
+                await service.refresh_presence(self.context, sockets)
+            await service.expire_presence(self.context)

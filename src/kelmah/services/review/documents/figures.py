@@ -46,9 +46,15 @@ async def criteria_of(subject_id: str) -> Mapping[str, tuple[int, int]]:
 
 
 async def platform_counts(field: str, since: datetime) -> dict[str, int]:
-    """How many of the reviews written since then have each value of `status`, `labels` or `suspicions`."""
+    """How many of the reviews written since then have each value of `status`, `labels` or `suspicions`.
+
+    Of a sealed one only that it is there is told.
+    """
+    match: dict[str, Any] = {"submitted_at": {"$gte": since}}
+    if field != "status":
+        match["status"] = {"$ne": ReviewStatus.SEALED}
     rows = await _aggregate(
-        {"$match": {"submitted_at": {"$gte": since}}},
+        {"$match": match},
         {"$unwind": f"${field}"},
         {"$group": {"_id": f"${field}", "count": {"$sum": 1}}},
         {"$sort": {"_id": 1}},
