@@ -32,9 +32,19 @@ _NAMES: dict[str, Any] = {
     "reason": "We agreed on another day.",
     "region": "Greater Accra",
     "skills": ["plumbing"],
-    "text": "Good morning, can you come on Monday?",
+    "text": "Thank you, it was a pleasure to work for you.",
     "title": "Mend a dripping tap",
 }
+#: What a body needs by a rule that no schema tells, and what does not go with the rest of it.
+_NEEDED = {
+    "CreateDeposit": {"paymentMethod"},
+    "NewConversation": {"participantIds"},
+    "NewMessage": {"text"},
+    "ProposeAmendment": {"autoApproveAfterDays"},
+}
+_UNFIT = {"ReadNotifications": {"upTo"}, "SaveMethod": {"account"}}
+#: The ends of times whose begin and end have one type, and so one example.
+_ENDS = {"end": "17:00", "endsAt": "2026-12-24T16:00:00Z"}
 #: Texts for fields that say nothing but a pattern or a length; the first that fits is taken.
 _TEXTS = (
     "Ama", _ID, "GHS", "09:30", "en", "123456", "1234567", "pm_card_visa", "MTN", "0240000000000",
@@ -69,11 +79,13 @@ class _Maker:
         """An example of a schema; `name` is that of its field."""
         if "$ref" in schema:
             return self.make(self._schemas[schema["$ref"].rpartition("/")[2]], name, depth)
+        if name in _ENDS and schema.get("examples"):
+            return _ENDS[name]
         for said in ("examples", "enum"):
             if schema.get(said):
                 return schema[said][0]
         for said in ("const", "default"):
-            if schema.get(said) is not None:
+            if schema.get(said) not in (None, "", []):
                 return schema[said]
         for kind in ("oneOf", "anyOf"):
             if kind in schema:
@@ -110,6 +122,10 @@ class _Maker:
     def _object(self, schema: Schema, depth: int) -> dict[str, Any]:
         properties, required = schema.get("properties", {}), schema.get("required", [])
         is_small = (self._only_required and required) or depth >= _MAX_DEPTH
+        if self._only_required:
+            title = schema.get("title", "")
+            required = [*required, *_NEEDED.get(title, ())]
+            properties = {name: one for name, one in properties.items() if name not in _UNFIT.get(title, ())}
         names = [name for name in properties if not is_small or name in required]
         return {name: self.make(properties[name], name, depth + 1) for name in names}
 

@@ -26,7 +26,7 @@ _ALIAS, _VERSIONED = b"/api/", b"/api/v1/"
 #: RFC 3986 path characters only. Encoded dots, slashes, backslashes and control characters have no honest use here:
 #: two readers of such a path may not agree on what it names.
 _PATH = re.compile(
-    rb"/(?:(?!\.{1,2}(?:/|\Z))(?:[A-Za-z0-9._~!$&'()*+,;=:@-]|%(?!2[EeFf]|5[Cc]|[01]|7[Ff])[0-9A-Fa-f]{2})+(?:/|\Z))*\Z"
+    rb"/(?:(?!\.{1,2}(?:/|\Z))(?:[A-Za-z0-9._~!$&'()*+,;=:@-]++|%(?!2[EeFf]|5[Cc]|[01]|7[Ff])[0-9A-Fa-f]{2})++(?:/|\Z))*\Z"
 )
 _QUERY = re.compile(rb"[\x21-\x7e]*\Z")
 #: What HTTP clients write differently in a query; written once and for all here, before the target is signed.
@@ -105,16 +105,18 @@ def check_headers(headers: Iterable[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
         MalformedHeader: a value that is not printable ASCII, or a second value where there may be one.
     """
     found: dict[bytes, bytes] = {}
+    values: list[bytes] = []
     size = 0
     for count, (name, value) in enumerate(headers, start=1):
         size += len(name) + len(value)
         if count > MAX_HEADERS or size > MAX_HEADER_BYTES:
             raise HeadersTooLarge
-        if not _HEADER_VALUE.match(value):
-            raise MalformedHeader
+        values.append(value)
         if name in found and name in _SINGLE:
             raise MalformedHeader
         found[name] = value
+    if not _HEADER_VALUE.match(b"".join(values)):
+        raise MalformedHeader
     return found
 
 

@@ -315,6 +315,7 @@ NEXT = b"GET /api/v1/smuggled HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n"
     [
         b"content-length: 3\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n",
         b"content-length: 3\r\ncontent-length: 4\r\n\r\nabcd",
+        b"content-length: 3\r\ncontent-length: 3\r\n\r\nabc",
         b"content-length: 3, 3\r\n\r\nabc",
         b"content-length: +3\r\n\r\nabc",
         b"content-length: -3\r\n\r\nabc",
@@ -365,6 +366,9 @@ async def test_requests_of_two_meanings_are_refused(
         (b"GET /api/v1/echo HTTP/1.1\r\nx-a: " + b"b" * 40_000, (431,)),
         (b"GET /api/v1/echo HTTP/1.1" + b"\r\nx-a: b" * 101, (431,)),
         (b"GET /api/v1/echo HTTP/1.1\r\nupgrade: h2c\r\nhttp2-settings: AAMAAABk", (200,)),
+        (b"GET /api/v1/echo HTTP/1.1\r\nconnection: upgrade\r\nupgrade: h2c", (200,)),
+        (b"GET /api/v1/echo HTTP/1.1\r\nconnection: upgrade\r\nupgrade: anything", (200,)),
+        (b"GET /api/v1/ws HTTP/1.1\r\nconnection: upgrade\r\nupgrade: anything", (426,)),
         (b"GET /api/v1/echo HTTP/9.9", (400,)),
         (b"GET /api/v1/echo", (400,)),
         (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", (400,)),
@@ -377,6 +381,13 @@ async def test_odd_requests_get_a_right_status(
     head = answer.partition(b"\r\n")[0]
     assert head.startswith(tuple(b"HTTP/1.1 %d " % one for one in status)), answer
     assert b"set-cookie" not in answer.partition(b"\r\n\r\n")[0]
+
+
+async def test_an_unknown_upgrade_leaves_nothing_hanging(sends: Callable[[bytes], Awaitable[bytes]]) -> None:
+    first = b"GET /api/v1/echo/1 HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: anything\r\n\r\n"
+    answer = await sends(first + b"GET /api/v1/echo/2 HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
+    assert answer.startswith(b"HTTP/1.1 200 ")
+    assert b"/api/v1/echo/1" in answer
 
 
 async def test_pipelined_requests_are_answered_in_their_order(sends: Callable[[bytes], Awaitable[bytes]]) -> None:
