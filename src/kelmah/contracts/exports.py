@@ -5,7 +5,7 @@ from collections.abc import Mapping
 #: Service → its parts, in the order of the archive. A service serves exactly these.
 PARTS: Mapping[str, tuple[str, ...]] = {
     "auth": ("account",),
-    "user": ("profile", "versions"),
+    "user": ("profile",),
     "job": (
         "jobs",
         "job_versions",

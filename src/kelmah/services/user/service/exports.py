@@ -6,7 +6,6 @@ from typing import Any
 from kelmah.contracts.common import Page
 from kelmah.kit.context import Principal
 from kelmah.kit.exports import Lister, single
-from kelmah.kit.pagination import MAX_LIMIT
 from kelmah.services.user.service import own
 from kelmah.services.user.service.context import Context
 
@@ -15,8 +14,4 @@ async def _profile(context: Context, by: Principal, _cursor: str | None) -> Page
     return single(await own.export(context, by=by))
 
 
-async def _versions(context: Context, by: Principal, cursor: str | None) -> Page[Any]:
-    return await own.list_versions(context, by=by, cursor=cursor, limit=MAX_LIMIT)
-
-
-PARTS: Mapping[str, Lister] = {"profile": _profile, "versions": _versions}
+PARTS: Mapping[str, Lister] = {"profile": _profile}
