@@ -1,7 +1,7 @@
 """How fast jobs are found: each search by 20 callers at once through the service's door, beside its raw queries.
 
 `KELMAH_BENCH_JOBS` says how many open jobs there are, one table a number, the smallest first (10000,200000);
-`KELMAH_BENCH_ROUNDS` how often each caller asks (10):
+`KELMAH_BENCH_ROUNDS` how often each caller asks (10); `KELMAH_BENCH_ONLY` names the searches to measure (by `;`):
 
     nox -s bench -- search
 """
@@ -9,7 +9,6 @@
 import logging
 import os
 import random
-import time
 from collections.abc import Iterator
 from datetime import timedelta
 from functools import cache, partial
@@ -29,7 +28,8 @@ from kelmah.kit.ids import new_id
 from kelmah.services.job.app import create_app
 from kelmah.services.job.documents import DOCUMENTS
 from kelmah.services.job.documents.jobs import JobDocument
-from kelmah.services.job.service import lexicon, words
+from kelmah.services.job.documents.search import counted_as
+from kelmah.services.job.service import lexicon, ranking, words
 from kelmah.services.job.settings import JobSettings
 from tests.bench import searches
 from tests.bench.searches import Figures, Sent
@@ -38,7 +38,6 @@ from tests.fakes.user import FakeUserClient
 from tests.fixtures.service import Service, person, running, settings_for
 
 SIZES = [int(size) for size in os.environ.get("KELMAH_BENCH_JOBS", "10000,200000").split(",")]
-ROUNDS = int(os.environ.get("KELMAH_BENCH_ROUNDS", "10"))
 NOWHERE = ["http://127.0.0.1:9"]
 #: Name → path below /jobs.
 SEARCHES = {
@@ -70,29 +69,30 @@ SEARCHES = {
 async def test_search(mongo_url: str, mongo_prefix: str, redis_url: str, redis_prefix: str) -> None:
     sent = Sent()
     monitoring.register(sent)
-    settings = settings_for(
-        JobSettings,
-        mongo_url=mongo_url,
-        mongo_prefix=mongo_prefix,
-        redis_url=redis_url,
-        redis_prefix=redis_prefix,
-        service_urls={"user": NOWHERE, "payment": NOWHERE},
-        log_level="WARNING",
-    )
-    async with running(create_app, settings, DOCUMENTS) as service, searches.roomy(service.context.mongo):
-        structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
-        kofi = _worker(service)
-        found: list[dict[str, Figures]] = []
-        rows = _rows()
-        for before, size in zip([0, *SIZES], SIZES, strict=False):
-            await _fill(service, mongo_url, rows, size - before)
+    found: list[dict[str, Figures]] = []
+    for size in SIZES:
+        settings = settings_for(
+            JobSettings,
+            mongo_url=mongo_url,
+            mongo_prefix=searches.database_prefix(mongo_prefix, size),
+            redis_url=redis_url,
+            redis_prefix=redis_prefix,
+            service_urls={"user": NOWHERE, "payment": NOWHERE},
+            log_level="WARNING",
+        )
+        async with running(create_app, settings, DOCUMENTS) as service, searches.roomy(service.context.mongo):
+            structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
+            mongo = service.context.mongo
+            await searches.fill(mongo_url, mongo, "jobs", JobDocument.Settings.indexes, _rows(), size)
+            await lexicon.learn(*TOWNS, *VILLAGES)
             searches.print_head(f"{size:,} open jobs; load of this machine {os.getloadavg()[0]:.1f}")
             found.append({})
-            for name, path in SEARCHES.items():
+            kofi = _worker(service)
+            for name, path in searches.chosen(SEARCHES).items():
                 call = partial(_call, service, path, kofi)
-                found[-1][name] = await searches.measure(call, service.context.mongo, sent, rounds=ROUNDS)
+                found[-1][name] = await searches.measure(call, mongo, sent)
                 searches.print_row(name, found[-1][name])
-        searches.print_growth(SIZES, found)
+    searches.print_growth(SIZES, found)
 
 
 async def _call(service: Service, path: str, by: Principal) -> None:
@@ -113,16 +113,6 @@ def _worker(service: Service) -> Principal:
     return kofi
 
 
-async def _fill(service: Service, url: str, rows: Iterator[dict[str, Any]], count: int) -> None:
-    start = time.perf_counter()
-    jobs = JobDocument.get_pymongo_collection()
-    async with searches.bulk(url, service.context.mongo, "jobs", JobDocument.Settings.indexes):
-        for at in range(0, count, 5_000):
-            await jobs.insert_many([next(rows) for _ in range(min(5_000, count - at))], ordered=False)
-    await lexicon.learn(*TOWNS, *VILLAGES)
-    print(f"\n{count:,} jobs written and indexed in {time.perf_counter() - start:.0f} s")
-
-
 def _rows() -> Iterator[dict[str, Any]]:
     """Open jobs all over Ghana without end; most are in towns."""
     chance = random.Random(7)
@@ -137,6 +127,7 @@ def _rows() -> Iterator[dict[str, Any]]:
     while True:
         number += 1
         trade = chance.choice(trades)
+        family = taxonomy.lineage(trade.id)[-1].id
         town, (lng, lat) = chance.choice(places)
         title = (chance.choice([trade.name, *trade.synonyms]), chance.choice(WORK))
         description = [*chance.choices(WORK, k=12), f"w{number % 5000}"]
@@ -150,10 +141,12 @@ def _rows() -> Iterator[dict[str, Any]]:
             "version": 2,
             "title": " ".join(title),
             "description": " ".join(description),
-            "category": trade.parent,
+            "category": family,
             "skills": [trade.id],
-            "trades": [trade.parent, trade.id],
+            "trades": [family, trade.id],
             "terms": list(dict.fromkeys(stem for text in texts for stem in stems(text))),
+            "open_to": ranking.open_to([trade.id], family),
+            "counted_as": counted_as([family, trade.id], town),
             "budget": {"amount": chance.randrange(5, 200) * 1000, "currency": "GHS"},
             "location": {
                 "city": town,

@@ -1,7 +1,7 @@
 """How fast workers are found: each search by 20 callers at once through the service's door, beside its raw queries.
 
 `KELMAH_BENCH_WORKERS` says how many workers there are, one table a number, the smallest first (10000,50000);
-`KELMAH_BENCH_ROUNDS` how often each caller asks (10):
+`KELMAH_BENCH_ROUNDS` how often each caller asks (10); `KELMAH_BENCH_ONLY` names the searches to measure (by `;`):
 
     nox -s bench -- search_workers
 """
@@ -9,7 +9,6 @@
 import logging
 import os
 import random
-import time
 from collections.abc import Iterator
 from datetime import timedelta
 from functools import partial
@@ -34,7 +33,6 @@ from tests.bench.searches import Figures, Sent
 from tests.fixtures.service import Service, person, running, settings_for
 
 SIZES = [int(size) for size in os.environ.get("KELMAH_BENCH_WORKERS", "10000,50000").split(",")]
-ROUNDS = int(os.environ.get("KELMAH_BENCH_ROUNDS", "10"))
 #: Different people; the others are one of these with another place, rate, rating and number.
 PEOPLE = 2_000
 TOWNS = {
@@ -82,28 +80,29 @@ SEARCHES = {
 async def test_search(mongo_url: str, mongo_prefix: str, redis_url: str, redis_prefix: str) -> None:
     sent = Sent()
     monitoring.register(sent)
-    settings = settings_for(
-        UserSettings,
-        mongo_url=mongo_url,
-        mongo_prefix=mongo_prefix,
-        redis_url=redis_url,
-        redis_prefix=redis_prefix,
-        service_urls={"auth": ["http://127.0.0.1:9"]},
-        log_level="WARNING",
-    )
-    async with running(create_app, settings, DOCUMENTS) as service, searches.roomy(service.context.mongo):
-        structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
-        found: list[dict[str, Figures]] = []
-        rows = _rows()
-        for before, size in zip([0, *SIZES], SIZES, strict=False):
-            await _fill(service, mongo_url, rows, size - before)
+    found: list[dict[str, Figures]] = []
+    for size in SIZES:
+        settings = settings_for(
+            UserSettings,
+            mongo_url=mongo_url,
+            mongo_prefix=searches.database_prefix(mongo_prefix, size),
+            redis_url=redis_url,
+            redis_prefix=redis_prefix,
+            service_urls={"auth": ["http://127.0.0.1:9"]},
+            log_level="WARNING",
+        )
+        async with running(create_app, settings, DOCUMENTS) as service, searches.roomy(service.context.mongo):
+            structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
+            mongo = service.context.mongo
+            await searches.fill(mongo_url, mongo, "profiles", ProfileDocument.Settings.indexes, _rows(), size)
+            await spelling.learn(sorted({word for text in (*WORDS, *NAMES, *TOWNS) for word in text.lower().split()}))
             searches.print_head(f"{size:,} workers and hirers; load of this machine {os.getloadavg()[0]:.1f}")
             found.append({})
-            for name, path in SEARCHES.items():
+            for name, path in searches.chosen(SEARCHES).items():
                 call = partial(_call, service, path.replace("DAY", _day()))
-                found[-1][name] = await searches.measure(call, service.context.mongo, sent, rounds=ROUNDS)
+                found[-1][name] = await searches.measure(call, mongo, sent)
                 searches.print_row(name, found[-1][name])
-        searches.print_growth(SIZES, found)
+    searches.print_growth(SIZES, found)
 
 
 async def _call(service: Service, path: str) -> None:
@@ -123,16 +122,6 @@ def _day() -> str:
     """A Monday."""
     today = clock.now().date()
     return (today + timedelta(days=7 - today.weekday())).isoformat()
-
-
-async def _fill(service: Service, url: str, rows: Iterator[dict[str, Any]], count: int) -> None:
-    start = time.perf_counter()
-    collection = ProfileDocument.get_pymongo_collection()
-    async with searches.bulk(url, service.context.mongo, "profiles", ProfileDocument.Settings.indexes):
-        for at in range(0, count, 2_000):
-            await collection.insert_many([next(rows) for _ in range(min(2_000, count - at))], ordered=False)
-    await spelling.learn(sorted({word for text in (*WORDS, *NAMES, *TOWNS) for word in text.lower().split()}))
-    print(f"\n{count:,} people written and indexed in {time.perf_counter() - start:.0f} s")
 
 
 def _rows() -> Iterator[dict[str, Any]]:

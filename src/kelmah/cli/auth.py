@@ -12,6 +12,7 @@ import argon2
 from rich.console import Console
 from rich.progress import Progress
 
+from kelmah.cli import operator
 from kelmah.cli.development import found_environment
 from kelmah.contracts.common import Role
 from kelmah.kit import clock
@@ -52,6 +53,7 @@ def rotate_keys(*, what: Literal["signing", "fields"] = "signing") -> None:
             people with the newest of KELMAH_AUTH_FIELD_KEYS, after which the older ones may be taken away.
     """
     console = Console()
+    operator.act("keys rotate", "auth", target=what)
     if what == "signing":
         keys = _run(service.rotate_signing_keys)
         console.print(f"signing with {keys.keys[0].kid}; next {keys.keys[1].kid}; {len(keys.keys) - 2} retired")
@@ -91,6 +93,8 @@ def create_user(
             sys.exit("The two are not the same.")
     else:
         password = os.environ.get(password_variable, "")
+
+    operator.act("users create", "auth", target=role.value)
 
     async def make(context: Context) -> str:
         view = await service.create_staff(

@@ -19,7 +19,7 @@ from rich.progress import Progress
 
 from kelmah import services
 from kelmah.cli.development import found_environment
-from kelmah.cli.operator import say, show_table
+from kelmah.cli.operator import act, say, show_table
 from kelmah.kit import clock, mongo, snapshots
 from kelmah.kit.chain import Chain, Fault
 from kelmah.kit.mongo import Mongo
@@ -62,6 +62,7 @@ def backup(folder: Path, /) -> None:
         folder: a folder that is not there yet.
     """
     started = time.monotonic()
+    act("backup", *services.NAMES)
     manifest = _run(lambda tell: make(found_environment(), folder, tell=tell))
     _show(manifest)
     say(f"{folder}: made in {time.monotonic() - started:.1f} s; keep the field keys elsewhere")
@@ -75,6 +76,7 @@ def restore(folder: Path, /) -> None:
     """
     started = time.monotonic()
     manifest, faults = _run(lambda tell: bring_back(found_environment(), folder, tell=tell))
+    act("restore", *services.NAMES)  # not sooner: it fills empty databases only
     _show(manifest)
     for fault in faults:
         say(fault)

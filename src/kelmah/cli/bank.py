@@ -18,6 +18,7 @@ def import_(file: Path, /) -> None:
     Args:
         file: the file as it came from the bank.
     """
+    operator.act("bank import", "payment", target=file.name)
     try:
         with file.open("rb") as source:
             content = source.read(MAX_BYTES + 1)
@@ -43,6 +44,7 @@ def export(directory: Path, /) -> None:
     """
     if not directory.is_dir():
         sys.exit(f"{directory} is no directory")
+    operator.act("bank export", "payment", target=directory.name)
     with Progress(disable=not sys.stderr.isatty()) as bar:
         task = bar.add_task("files", total=None)
         paths = run(

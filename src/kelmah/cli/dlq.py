@@ -4,6 +4,7 @@ import asyncio
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Annotated, NamedTuple
 
 import dramatiq
@@ -15,7 +16,6 @@ from kelmah.cli import operator
 from kelmah.cli.development import found_environment
 from kelmah.kit import clock
 from kelmah.kit.deadletters import DeadLetter, DeadLetters, LetterState
-from kelmah.kit.events import EventStore
 from kelmah.kit.resources import Resources
 from kelmah.kit.settings import load
 from kelmah.workers import deadletters
@@ -35,11 +35,15 @@ Rate = Annotated[float, Parameter(validator=Number(gt=0, lte=1000))]
 
 
 class Letter(NamedTuple):
-    """A dead letter and where it is kept."""
+    """A dead letter and the service that keeps it."""
 
-    letters: DeadLetters
-    events: EventStore
+    service: str
+    kept: Resources
     letter: DeadLetter
+
+    @property
+    def letters(self) -> DeadLetters:
+        return DeadLetters(self.kept.mongo)
 
 
 class Filter(NamedTuple):
@@ -108,6 +112,7 @@ def replay_(
         rate: messages a second
         dry_run: only say what would be sent
     """
+    operator.sign()
     wanted = Filter(service, actor, reason, event_type)
     if not asyncio.run(_replay(wanted, letter_id, limit=limit, pause_s=1 / rate, dry_run=dry_run)):
         sys.exit(1)
@@ -135,6 +140,7 @@ async def replay_in_turn(chosen: list[Letter], publisher: Publisher, *, pause_s:
     """
     whole = True
     for place, one in enumerate(chosen):
+        await operator.note(one.service, one.kept, "dlq replay", target=one.letter.id)
         try:
             sent = await deadletters.replay(one.letters, one.letter, publisher)
         except DecodeError:
@@ -158,7 +164,7 @@ async def _outcome(one: Letter, watch_s: float) -> str:
         now = await one.letters.get(one.letter.id)
         if now is not None and now.attempts > one.letter.attempts:
             return "died again"
-        if one.letter.event_id and await one.events.consumed_by([one.letter.actor], one.letter.event_id):
+        if one.letter.event_id and await one.kept.events.consumed_by([one.letter.actor], one.letter.event_id):
             return "done"
         await asyncio.sleep(0.2)
     return "not dead again so far"
@@ -183,36 +189,42 @@ def discard_(
     """
     if letter_id is None and not any((service, actor, reason, event_type)):
         sys.exit("say which: an id, or a filter")
+    operator.sign()
 
     async def run() -> None:
         async with operator.resources(service) as opened:
             chosen = await _choose(opened, Filter(service, actor, reason, event_type), letter_id, limit)
             operator.say(f"{len(chosen)} to be closed" + (", of which none is: dry run" if dry_run else ""))
             for one in [] if dry_run else chosen:
-                is_closed = await deadletters.discard(one.letters, one.letter)
+                is_closed = await one.kept.mongo.transact(partial(_close, one))
                 operator.say(f"{one.letter.id}: {'discarded' if is_closed else 'is not open any more'}")
 
     asyncio.run(run())
 
 
+async def _close(one: Letter) -> bool:
+    is_closed = await deadletters.discard(one.letters, one.letter)
+    if is_closed:
+        await operator.note(one.service, one.kept, "dlq discard", target=one.letter.id)
+    return is_closed
+
+
 async def select(opened: dict[str, Resources], wanted: Filter, limit: int) -> list[Letter]:
     """Letters that match, the oldest first."""
     found: list[Letter] = []
-    for one in opened.values():
-        letters = DeadLetters(one.mongo)
-        matching = await letters.find(
+    for name, one in opened.items():
+        matching = await DeadLetters(one.mongo).find(
             state=wanted.state, actor=wanted.actor, reason=wanted.reason, event_type=wanted.event_type,
             oldest_first=True, limit=limit,
         )  # fmt: skip
-        found += [Letter(letters, one.events, letter) for letter in matching]
+        found += [Letter(name, one, letter) for letter in matching]
     return sorted(found, key=lambda one: one.letter.last_at)[:limit]
 
 
 async def _by_id(opened: dict[str, Resources], letter_id: str) -> Letter | None:
-    for one in opened.values():
-        letters = DeadLetters(one.mongo)
-        if letter := await letters.get(letter_id):
-            return Letter(letters, one.events, letter)
+    for name, one in opened.items():
+        if letter := await DeadLetters(one.mongo).get(letter_id):
+            return Letter(name, one, letter)
     return None
 
 

@@ -191,6 +191,8 @@ async def _wallet_at(subject: str, instant: datetime) -> dict[str, Any]:
 def forget_(person_id: str, /) -> None:
     """Erase a person's key in every service: what events say of their address and device is unreadable for good."""
 
+    operator.act("events forget", *services.NAMES, target=person_id)
+
     async def erase() -> list[str]:
         async with operator.resources() as opened:
             return [name for name, one in opened.items() if await one.events.people.erase(person_id)]

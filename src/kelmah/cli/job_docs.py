@@ -1,10 +1,12 @@
-"""The pages on the job service's states and on the matching, made from the tables in its code."""
+"""The pages on states and on the matching, made from the tables in the code."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from kelmah.contracts.job import ContractStatus
+from kelmah.contracts.payment import EscrowStatus
 from kelmah.services.job.service import ranking, states
+from kelmah.services.payment.documents import disputes, escrows
 
 STATES = Path("docs/states.md")
 MATCHING = Path("docs/matching.md")
@@ -39,12 +41,19 @@ def _states() -> str:
         "Invitation": {str(one): _names(to) for one, to in states.INVITATION_TRANSITIONS.items()},
         "Contract": {str(one): _names(to) for one, to in states.CONTRACT_TRANSITIONS.items()},
         "Milestone": {str(one): _names(to) for one, to in states.MILESTONE_TRANSITIONS.items()},
+        "Escrow": {str(one): _names(to) for one, to in escrows.TRANSITIONS.items()},
+        "Dispute": {str(one): _names(to) for one, to in disputes.TRANSITIONS.items()},
     }
     # An accepted application has been agreed: its contract starts one step further than a direct offer.
-    starts = {"Contract": [str(ContractStatus.OFFERED), str(ContractStatus.AWAITING_SIGNATURES)]}
+    # An escrow that is funded from the wallet waits for nothing.
+    starts = {
+        "Contract": [str(ContractStatus.OFFERED), str(ContractStatus.AWAITING_SIGNATURES)],
+        "Escrow": [str(EscrowStatus.PENDING), str(EscrowStatus.FUNDED)],
+    }
     parts = [f"## {name}\n\n{_diagram(table, starts.get(name, [next(iter(table))]))}" for name, table in tables.items()]
     return (
-        "# States\n\nMade by `kelmah contracts export` from `kelmah.services.job.service.states`. "
+        "# States\n\nMade by `kelmah contracts export` from `kelmah.services.job.service.states` and the "
+        "documents of escrows and disputes in `kelmah.services.payment`. "
         "A step that is not here is answered 409.\n\n" + "\n".join(parts)
     )
 

@@ -1,7 +1,6 @@
 """`kelmah ledger`: verify every invariant, look at an account, now or at an instant, and let money move again."""
 
 import asyncio
-import getpass
 import sys
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
@@ -14,6 +13,7 @@ from rich.table import Table
 from kelmah.cli import operator
 from kelmah.cli.development import found_environment
 from kelmah.contracts.payment import ResolveException
+from kelmah.kit.context import current_system
 from kelmah.kit.errors import KelmahError
 from kelmah.kit.settings import SettingsError, load
 from kelmah.services.payment import service
@@ -61,6 +61,7 @@ def at(account: str, instant: datetime, /) -> None:
 
 def resume() -> None:
     """Let money move again, once the ledger is sound and somebody knows why it was not."""
+    operator.act("ledger resume", "payment")
     report = run(service.verify_ledger)
     if not report.is_sound:
         sys.exit("the ledger is still broken: see `kelmah ledger verify`")
@@ -74,6 +75,7 @@ def reconcile(*, since: datetime | None = None, until: datetime | None = None) -
         since: ISO 8601; seven days before the end if not named.
         until: ISO 8601; now if not named.
     """
+    operator.act("ledger reconcile", "payment")
     with Progress(disable=not sys.stderr.isatty()) as bar:
         tasks: dict[str, TaskID] = {}
 
@@ -116,7 +118,8 @@ def resolve(exception_id: str, /, *, reason: str, credit_user_id: str | None = N
         credit_user_id: whose wallet gets what lies in suspense for it.
     """
     request = ResolveException(reason=reason, credit_user_id=credit_user_id)
-    by = f"operator:{getpass.getuser()}"
+    operator.act("ledger resolve", "payment", target=exception_id)
+    by = str(current_system.get())
     try:
         done = run(lambda context: service.resolve_exception(context, exception_id, request, by=by))
     except KelmahError as error:
@@ -131,6 +134,7 @@ def reverse(reference: str, /, *, reason: str) -> None:
         reference: the entry's, as `show` lists it.
         reason: why; it is kept in the new entry.
     """
+    operator.act("ledger reverse", "payment", target=reference)
     try:
         entry = run(lambda context: service.reverse_entry(context, reference, reason=reason))
     except KelmahError as error:

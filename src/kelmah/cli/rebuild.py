@@ -52,6 +52,8 @@ def rebuild_(*, check: bool = False, only: Sequence[str] = ()) -> None:
         check: mend nothing, and exit with 1 if anything differs.
         only: names of projections, or of services, instead of all.
     """
+    if not check:
+        operator.act("events rebuild", *sorted({name.partition(".")[0] for name in only} & {*SERVICES} or SERVICES))
     console = Console(stderr=True)
     logging.configure("rebuild", level="ERROR", human=True)
     columns = (TextColumn("{task.description:<24}"), BarColumn(), MofNCompleteColumn())

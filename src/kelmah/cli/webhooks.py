@@ -38,6 +38,8 @@ def replay_(*webhook_ids: str) -> None:
     Args:
         webhook_ids: as `list` shows them.
     """
+    for webhook_id in webhook_ids:
+        operator.act("webhooks replay", "payment", target=webhook_id)
     found = run(lambda context: service.replay_webhooks(context, webhook_ids))
     for webhook_id in found:
         operator.say(webhook_id)

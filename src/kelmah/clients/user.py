@@ -33,7 +33,7 @@ class UserClient:
         return await self._caller.call("GET", quoted("internal", "workers", user_id), returns=WorkerFacts)
 
     async def find_workers(self, *, skills: Sequence[str], near: Location | None, limit: int) -> list[WorkerFacts]:
-        """Up to `limit` (at most 200) available workers with any of the skills, nearest first when a place is given."""
+        """At most `limit` (up to 200) available workers of any of exactly these trades; near a place, nearest first."""
         query: dict[str, str | Sequence[str]] = {"skills": skills, "limit": str(limit)}
         if near is not None:
             query |= {"lng": str(near.coordinates[0]), "lat": str(near.coordinates[1])}

@@ -4,7 +4,7 @@ from datetime import datetime
 
 import msgspec
 
-from kelmah.contracts import auth, job, messaging, payment, review, user
+from kelmah.contracts import auth, job, messaging, operators, payment, review, user
 from kelmah.contracts.common import Contract, Event
 
 SPEC_VERSION = "1.0"
@@ -17,8 +17,8 @@ class UnknownEventError(Exception):
 class Envelope(Contract, frozen=True, kw_only=True):
     """A CloudEvents 1.0 envelope. `sequence` counts from 1 within `subject` and has no gaps.
 
-    `actor` is who did it: a person's id, `system:<actor or service>` for what the platform does by itself, null for
-    somebody who is not signed in.
+    `actor` is who did it: a person's id, `system:<actor or service>` for what the platform does by itself,
+    `operator:<login name>` for the command line of the machine room, null for somebody who is not signed in.
     `address` and `device` say from where, sealed under the key of `person`: readable in the source service only.
     """
 
@@ -43,9 +43,9 @@ class Envelope(Contract, frozen=True, kw_only=True):
 
 def _event_types() -> dict[str, type[Event]]:
     found: dict[str, type[Event]] = {}
-    for module in (auth, user, job, messaging, payment, review):
+    for module in (auth, user, job, messaging, payment, review, operators):
         for value in vars(module).values():
-            if isinstance(value, type) and issubclass(value, Event) and value is not Event:
+            if isinstance(value, type) and issubclass(value, Event) and "TYPE" in vars(value):
                 found[value.TYPE] = value
     return dict(sorted(found.items()))
 

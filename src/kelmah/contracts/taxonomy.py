@@ -31,8 +31,11 @@ class Skill(Response, frozen=True, kw_only=True):
 
 def fold(text: str) -> str:
     """Text as it is compared: no capitals, no accents, single spaces for all that is neither letter nor digit."""
-    plain = "".join(char for char in unicodedata.normalize("NFKD", text.casefold()) if not unicodedata.combining(char))
-    return _APART.sub(" ", plain.translate(_LETTERS)).strip()
+    plain = text.casefold()
+    if not plain.isascii():
+        plain = "".join(char for char in unicodedata.normalize("NFKD", plain) if not unicodedata.combining(char))
+        plain = plain.translate(_LETTERS)
+    return _APART.sub(" ", plain).strip()
 
 
 @cache

@@ -55,10 +55,9 @@ class Answering(RequestResponseCycle):
     def _start(self, status: int, headers: list[tuple[bytes, bytes]]) -> None:
         self.response_started = True
         self.waiting_for_100_continue = False
-        lines = [b"%b: %b" % pair for pair in self.default_headers]
+        lines = [*map(b": ".join, self.default_headers), *map(b": ".join, headers)]
         closes = False
         for name, value in headers:
-            lines.append(b"%b: %b" % (name, value))
             if name == b"content-length":
                 self.expected_content_length = int(value)
                 self.chunked_encoding = False

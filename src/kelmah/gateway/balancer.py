@@ -306,6 +306,8 @@ class Balancer(Generic[T]):
         return near if near and len(near) >= len(all_near) * PANIC_BELOW else fit
 
     def _choose(self, way: Way, key: str, members: list[Member[T]]) -> Member[T]:
+        if len(members) == 1:
+            return members[0]
         if way is Way.HASH:
             return max(members, key=lambda member: _score(member.instance.name, key, member.weight))
         if way is Way.ROUND_ROBIN:
@@ -317,8 +319,6 @@ class Balancer(Generic[T]):
 
     def _two(self, members: list[Member[T]]) -> list[Member[T]]:
         """Two by chance, in any order; what `sample` does for many."""
-        if len(members) == 1:
-            return members
         if len(members) == 2:
             return members if self._chance.random() < 0.5 else members[::-1]
         return self._chance.sample(members, 2)

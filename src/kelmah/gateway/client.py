@@ -47,6 +47,8 @@ class Connection(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
         self._parser = httptools.HttpResponseParser(self)
         self._waiter: asyncio.Future[None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._late_at = 0.0
         self._room: asyncio.Future[None] | None = None
         self._upload: asyncio.Task[None] | None = None
         self._is_idle = True
@@ -134,11 +136,10 @@ class Connection(asyncio.Protocol):
     async def _wait(self) -> None:
         if self._failure is None and not self._is_ready():
             self._waiter = self._loop.create_future()
-            timer = self._loop.call_later(self._timeout_s, self._late)
+            self._expect_by(self._loop.time() + self._timeout_s)
             try:
                 await self._waiter
             finally:
-                timer.cancel()
                 self._waiter = None
         if self._failure is not None and not self.is_complete:
             raise self._failure
@@ -158,8 +159,23 @@ class Connection(asyncio.Protocol):
         if isinstance(error, errors.KelmahError):
             self._fail(error)
 
-    def _late(self) -> None:
-        self._fail(errors.GatewayTimeout())
+    def _expect_by(self, when: float) -> None:
+        """Have `_check_time` look at or before then. One timer serves many waits: most end long before it is due."""
+        self._late_at = when
+        if self._timer is not None and self._timer.when() > when:
+            self._timer.cancel()
+            self._timer = None
+        if self._timer is None:
+            self._timer = self._loop.call_at(when, self._check_time)
+
+    def _check_time(self) -> None:
+        self._timer = None
+        if self._waiter is None:
+            return
+        if self._loop.time() >= self._late_at:
+            self._fail(errors.GatewayTimeout())
+        else:
+            self._expect_by(self._late_at)
 
     def _fail(self, error: errors.KelmahError) -> None:
         self._failure = self._failure or error
@@ -197,6 +213,9 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The other side is gone."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
         if self._room is not None and not self._room.done():
             self._room.set_result(None)
         if self._has_head and self._ends_at_close and exc is None:

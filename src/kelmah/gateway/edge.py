@@ -31,7 +31,7 @@ from kelmah.gateway.sockets import Sockets
 from kelmah.gateway.tokens import Claims, TokenVerifier
 from kelmah.gateway.upstreams import Service
 from kelmah.kit import errors, problem
-from kelmah.kit.context import Principal, set_deadline, trace
+from kelmah.kit.context import Origin, Principal, current_origin, set_deadline, trace
 from kelmah.kit.observe import REQUEST_ID_HEADER, SECURITY_HEADERS, Metrics, add_headers
 
 log = structlog.get_logger(__name__)
@@ -174,6 +174,7 @@ class Edge:
             KelmahError: the answer is no.
         """
         address = self._address(scope, headers)
+        current_origin.set(Origin(address, _device(headers)))
         claims: Claims | KeyClaims | None = None
         refusal: errors.KelmahError | None = None
         if b"authorization" in headers:
@@ -258,7 +259,6 @@ def _allowed(found: Mapping[str, Route]) -> set[str]:
 
 
 def _principal(claims: Claims | KeyClaims, address: str, headers: Mapping[bytes, bytes]) -> Principal:
-    device = headers.get(b"user-agent", b"").decode("ascii")[:MAX_DEVICE_CHARS]
     return Principal(
         user_id=claims.sub,
         role=claims.role,
@@ -266,8 +266,12 @@ def _principal(claims: Claims | KeyClaims, address: str, headers: Mapping[bytes,
         authenticated_at=claims.auth_time,
         methods=claims.amr,
         address=address,
-        device=device or None,
+        device=_device(headers),
     )
+
+
+def _device(headers: Mapping[bytes, bytes]) -> str | None:
+    return headers.get(b"user-agent", b"").decode("ascii")[:MAX_DEVICE_CHARS] or None
 
 
 def _merged(headers: Iterable[tuple[bytes, bytes]], extra: Headers) -> Headers:

@@ -133,20 +133,24 @@ def _is_ours(name: bytes) -> bool:
     return name.startswith(_RESERVED_PREFIXES) and name != _DEVICE
 
 
-def sent_back(headers: Iterable[tuple[bytes, bytes]]) -> Headers:
-    """A service's headers that a client may see. The outer server writes `date`, the gateway all about origins."""
-    pairs = [(name.lower(), value) for name, value in headers]
-    named = {token.strip().lower() for name, value in pairs if name == b"connection" for token in value.split(b",")} - {
-        b"content-length"
-    }
-    return [
-        (name, value)
-        for name, value in pairs
-        if (name not in _HOP_BY_HOP or name == b"content-length")
-        and name not in named
-        and name not in (b"date", b"server", b"x-powered-by", b"x-request-id")
-        and not name.startswith((b"kelmah-", b"access-control-"))
-    ]
+def sent_back(headers: Headers) -> Headers:
+    """A service's headers, by lower-case names, that a client may see."""
+    kept = [pair for pair in headers if not _is_not_told(pair[0])]
+    if any(name == b"connection" for name, _ in headers):
+        listed = b",".join([value for name, value in headers if name == b"connection"]).lower().split(b",")
+        named = {token.strip() for token in listed} - {b"content-length"}
+        kept = [pair for pair in kept if pair[0] not in named]
+    return kept
+
+
+@lru_cache(maxsize=1024)
+def _is_not_told(name: bytes) -> bool:
+    """Whether a header is for the inner hop only, or written by the outer server, or by the gateway."""
+    if name in _HOP_BY_HOP:
+        return name != b"content-length"
+    return name in (b"date", b"server", b"x-powered-by", b"x-request-id") or name.startswith(
+        (b"kelmah-", b"access-control-")
+    )
 
 
 class Addresses:

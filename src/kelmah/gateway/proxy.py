@@ -60,12 +60,12 @@ def signed_headers(request: Request, keys: Keys, *, method: str, digest: str) ->
     now = trace()
     return [
         *request.headers,
-        *((name.encode(), value.encode()) for name, value in signature.items()),
+        *[(name.encode(), value.encode()) for name, value in signature.items()],
         (b"x-forwarded-for", request.address.encode()),
         (b"x-request-id", now.request_id.encode()),
         (b"x-correlation-id", now.correlation_id.encode()),
         (b"traceparent", now.traceparent.encode()),
-        (DEADLINE_HEADER, str(int(request.route.timeout_s * 1000)).encode()),
+        (DEADLINE_HEADER, b"%d" % (request.route.timeout_s * 1000)),
     ]
 
 

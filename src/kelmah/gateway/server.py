@@ -45,6 +45,8 @@ class GuardedProtocol(HttpToolsProtocol):
         self._write_timer: TimerHandle | None = None
         self._overhead = 0
         self._is_in_head = True
+        #: Whether part of a head has come; and since when no request is answered.
+        self._has_begun, self._idle_since = False, 0.0
 
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override]  # as uvicorn narrows it
         """Start to wait for the first head."""
@@ -54,8 +56,8 @@ class GuardedProtocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Let go of all."""
         self._stop_timer()
+        self._stop_keep_alive()
         self.resume_writing()
-        self._unset_keepalive_if_required()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -68,14 +70,13 @@ class GuardedProtocol(HttpToolsProtocol):
             return
         if self._overhead > MAX_OVERHEAD_BYTES:
             self._refuse(HeadersTooLarge())
-        elif self._is_idle:
+        elif self._is_idle or self._has_begun:
             self._start_timer()  # not anew for every byte
 
     def on_message_begin(self) -> None:
         """The first byte of a head."""
         super().on_message_begin()
-        self._is_in_head = True
-        self._start_timer()
+        self._is_in_head = self._has_begun = True
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """A header; a trailer is dropped, for it was not there when the head was checked."""
@@ -84,7 +85,7 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """The head is read; from here on the app says how long the body may take."""
-        self._is_in_head = False
+        self._is_in_head = self._has_begun = False
         self._stop_timer()
         version, scope = self.parser.get_http_version(), self.scope
         scope["method"] = self.parser.get_method().decode("ascii")
@@ -144,6 +145,7 @@ class GuardedProtocol(HttpToolsProtocol):
         It does not look at what RFC 6455 §4.2.1 asks of the request itself: HTTP/1.1 or later, and a Host.
         """
         self._stop_timer()
+        self._stop_keep_alive()
         if self.parser.get_http_version() != "1.1" or [name for name, _ in self.headers].count(b"host") != 1:
             self._refuse(MalformedRequest())
             return
@@ -153,8 +155,38 @@ class GuardedProtocol(HttpToolsProtocol):
         """Refuse what cannot be parsed."""
         self._refuse(MalformedRequest())
 
+    def on_response_complete(self) -> None:
+        """Answer the next request, or wait for one. As uvicorn's, but one timer serves for many requests."""
+        self.server_state.total_requests += 1
+        if self.transport.is_closing():
+            return
+        self.flow.resume_reading()
+        if self.pipeline:
+            self._start_asgi_task(*self.pipeline.pop())
+            return
+        self._idle_since = self.loop.time()
+        if self.timeout_keep_alive_task is None:
+            self.timeout_keep_alive_task = self.loop.call_later(
+                self.timeout_keep_alive, self.timeout_keep_alive_handler
+            )
+
+    def _unset_keepalive_if_required(self) -> None:
+        """Let the timer run on: it looks itself whether something came."""
+
+    def _stop_keep_alive(self) -> None:
+        if self.timeout_keep_alive_task is not None:
+            self.timeout_keep_alive_task.cancel()
+            self.timeout_keep_alive_task = None
+
     def timeout_keep_alive_handler(self) -> None:
         """Close a connection that nothing comes on; without ceremony if not even the last answer was taken."""
+        self.timeout_keep_alive_task = None
+        if not self._is_idle or self._has_begun:
+            return
+        left_s = self._idle_since + self.timeout_keep_alive - self.loop.time()
+        if left_s > 0:
+            self.timeout_keep_alive_task = self.loop.call_later(left_s, self.timeout_keep_alive_handler)
+            return
         if self.transport.get_write_buffer_size():
             self.transport.abort()
         super().timeout_keep_alive_handler()

@@ -189,7 +189,8 @@ class TokenVerifier:
         self._api_keys = api_keys
         self._issuer = issuer
         self._is_revoked = is_revoked
-        self._remembered: OrderedDict[str, Claims] = OrderedDict()
+        #: By the whole header.
+        self._remembered: OrderedDict[bytes, Claims] = OrderedDict()
         self._generation = 0
 
     async def verify(self, authorization: bytes, *, address: str = "") -> Claims | KeyClaims:
@@ -202,21 +203,18 @@ class TokenVerifier:
             SessionEnded: its session was ended before it expired.
             KelmahError: the auth service's keys could not be had.
         """
-        token = _bearer(authorization)
-        if self._api_keys is not None and token.startswith(MARK):
-            return await self._api_keys.verify(token, address=address)
-        if not _TOKEN.match(token):
-            raise TokenRefused
         if self._generation != self._keys.generation:
             self._remembered.clear()
             self._generation = self._keys.generation
-        claims = self._remembered.get(token)
+        claims = self._remembered.get(authorization)
         if claims is None:
-            claims = await self._check(token)
-            self._remembered[token] = claims
+            token = _bearer(authorization)
+            if self._api_keys is not None and token.startswith(MARK):
+                return await self._api_keys.verify(token, address=address)
+            claims = self._remembered[authorization] = await self._check(token)
             if len(self._remembered) > MAX_REMEMBERED:
                 self._remembered.popitem(last=False)
-        now = clock.now().timestamp()
+        now = clock.timestamp()
         if claims.exp + SKEW_S <= now:
             raise TokenExpired
         if max(claims.nbf, claims.iat) - SKEW_S > now:
@@ -226,6 +224,8 @@ class TokenVerifier:
         return claims
 
     async def _check(self, token: str) -> Claims:
+        if not _TOKEN.match(token):
+            raise TokenRefused
         signed, _, _ = token.rpartition(".")
         try:
             header, payload, signature = (_decode(part) for part in token.split("."))
@@ -256,7 +256,7 @@ class TokenVerifier:
 
 def _bearer(authorization: bytes) -> str:
     found = _BEARER.match(authorization)
-    if not found or len(found[1]) > MAX_TOKEN_CHARS:
+    if not found or len(authorization) > len("Bearer ") + MAX_TOKEN_CHARS:
         raise TokenRefused
     return found[1].decode("ascii")
 

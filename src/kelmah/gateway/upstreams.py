@@ -93,13 +93,16 @@ class HTTPInstance:
             self._pool.give_back(connection)
 
     async def _begin(self, connection: Connection, call: Call) -> None:
-        lines = [b"%b: %b\r\n" % pair for pair in call.headers]
+        lines = [
+            f"{call.method} {call.target} HTTP/1.1".encode("ascii"),
+            b"host: " + self._pool.authority,
+            *map(b": ".join, call.headers),
+        ]
         if isinstance(call.body, Body):
-            lines.append(b"transfer-encoding: chunked\r\n")
+            lines.append(b"transfer-encoding: chunked")
         elif call.body or call.method not in SAFE_METHODS:
-            lines.append(b"content-length: %d\r\n" % len(call.body))
-        start = f"{call.method} {call.target} HTTP/1.1\r\nhost: ".encode("ascii")
-        head = b"".join((start, self._pool.authority, b"\r\n", *lines, b"\r\n"))
+            lines.append(b"content-length: %d" % len(call.body))
+        head = b"\r\n".join(lines) + b"\r\n\r\n"
         ahead = 0 if call.streams else READ_AHEAD_BYTES
         await connection.begin(head, call.body, timeout_s=call.timeout_s, ahead=ahead)
 
@@ -174,7 +177,9 @@ class _Exchange:
             return  # the app's opinion of half a request does not count
         self._deadline.reschedule(None)  # the service is not blamed for a slow client
         if message["type"] == "http.response.start":
-            self._is_wanted = await self._sink.start(message["status"], list(message["headers"]))
+            self._is_wanted = await self._sink.start(
+                message["status"], [(name.lower(), value) for name, value in message["headers"]]
+            )
         elif message["type"] == "http.response.body":
             self.is_complete = not message.get("more_body", False)
             if self._is_wanted:

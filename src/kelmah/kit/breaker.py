@@ -54,44 +54,48 @@ class BreakerPolicy:
 
 
 class _Window:
-    """Counts of two kinds of things in the last seconds, in buckets of one second."""
+    """Counts of three kinds of things in the last seconds, in buckets of one second."""
 
     def __init__(self, window_s: int) -> None:
         self._window_s = window_s
         self._buckets: deque[list[int]] = deque()
-        self._first = self._second = 0
+        self._counts = [0, 0, 0]
 
-    def add(self, now: float, first: int, second: int) -> None:
-        """Count things at this time."""
+    def add(self, now: float, first: int, second: int = 0, third: int = 0) -> list[int]:
+        """Count things at this time; the counts with them."""
         second_now = int(now)
         if not self._buckets or self._buckets[-1][0] != second_now:
-            self._buckets.append([second_now, 0, 0])
+            self._buckets.append([second_now, 0, 0, 0])
         bucket = self._buckets[-1]
         bucket[1] += first
         bucket[2] += second
-        self._first += first
-        self._second += second
-        self.counts(now)
+        bucket[3] += third
+        counts = self.counts(now)
+        counts[0] += first
+        counts[1] += second
+        counts[2] += third
+        return counts
 
-    def counts(self, now: float) -> tuple[int, int]:
-        """Forget what is too old and return the two counts."""
-        while self._buckets and self._buckets[0][0] <= int(now) - self._window_s:
-            _, first, second = self._buckets.popleft()
-            self._first -= first
-            self._second -= second
-        return self._first, self._second
+    def counts(self, now: float) -> list[int]:
+        """Forget what is too old and return the counts."""
+        oldest, counts = int(now) - self._window_s, self._counts
+        while self._buckets and self._buckets[0][0] <= oldest:
+            _, first, second, third = self._buckets.popleft()
+            counts[0] -= first
+            counts[1] -= second
+            counts[2] -= third
+        return counts
 
     def clear(self) -> None:
         """Forget everything."""
         self._buckets.clear()
-        self._first = self._second = 0
+        self._counts = [0, 0, 0]
 
 
 class _Circuit:
     def __init__(self, policy: BreakerPolicy) -> None:
         self.policy = policy
         self.window = _Window(policy.window_s)
-        self.slow = _Window(policy.window_s)
         self.state = State.CLOSED
         self.open_for_s = policy.open_s
         self.open_until = 0.0
@@ -129,14 +133,10 @@ class _Circuit:
                 self.probes_succeeded += 1
                 if self.probes_succeeded == self.policy.probes:
                     self.window.clear()
-                    self.slow.clear()
                     self.open_for_s = self.policy.open_s
                     self._turn(State.CLOSED)
         elif ok is not None:
-            self.window.add(now, 1, 0 if ok else 1)
-            total, failed = self.window.counts(now)
-            self.slow.add(now, 1, slow)
-            _, slow_ones = self.slow.counts(now)
+            total, failed, slow_ones = self.window.add(now, 1, not ok, slow)
             is_bad = failed >= total * self.policy.error_ratio or slow_ones >= total * self.policy.slow_ratio
             if total >= self.policy.minimum_volume and is_bad:
                 self._open(now)
@@ -270,12 +270,12 @@ class RetryBudget:
 
     def record_request(self) -> None:
         """Count a first try."""
-        self._window.add(self._monotonic(), 1, 0)
+        self._window.add(self._monotonic(), 1)
 
     def try_retry(self) -> bool:
         """Take one retry from the budget; False if there is none."""
         now = self._monotonic()
-        requests, retries = self._window.counts(now)
+        requests, retries, _ = self._window.counts(now)
         if retries + 1 > max(self._minimum, requests * self._ratio):
             return False
         self._window.add(now, 0, 1)

@@ -22,7 +22,15 @@ from pyreqwest.exceptions import ConnectError, RequestError, RequestTimeoutError
 from kelmah.contracts.common import Problem
 from kelmah.kit import clock, errors, signing
 from kelmah.kit.breaker import CircuitBreaker, CircuitOpen, RetryBudget
-from kelmah.kit.context import DEADLINE_HEADER, Principal, current_principal, remaining_s, trace
+from kelmah.kit.context import (
+    DEADLINE_HEADER,
+    Origin,
+    Principal,
+    current_origin,
+    current_principal,
+    remaining_s,
+    trace,
+)
 from kelmah.kit.discovery import Discovery
 from kelmah.kit.mongo import in_transaction
 
@@ -236,6 +244,7 @@ class ServiceCaller:
             "x-correlation-id": now.correlation_id,
             "traceparent": now.traceparent,
             DEADLINE_HEADER.decode(): str(int(timeout_s * 1000)),
+            **_from_where(),
         }
         status: int | str = "none"
         try:
@@ -250,6 +259,13 @@ class ServiceCaller:
                 "call.done", callee=self._callee, method=method, path=target.partition("?")[0], status=status,
                 duration_ms=round((clock.monotonic() - started) * 1000, 1),
             )  # fmt: skip
+
+
+def _from_where() -> dict[str, str]:
+    """What the gateway saw of whoever it asks this for, as it passes it on with a request; others are not believed."""
+    origin = current_origin.get() or Origin(None, None)
+    sent = {"x-forwarded-for": origin.address, "user-agent": origin.device}
+    return {name: value for name, value in sent.items() if value and value.isascii() and value.isprintable()}
 
 
 def quoted(*parts: str) -> str:

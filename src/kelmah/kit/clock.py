@@ -13,6 +13,11 @@ def now() -> datetime:
     return instant.replace(microsecond=instant.microsecond // 1000 * 1000)
 
 
+def timestamp() -> float:
+    """The current instant in seconds since 1970."""
+    return _stopped_at.timestamp() if _stopped_at else time.time() + _offset.total_seconds()
+
+
 def monotonic() -> float:
     """Seconds on a clock that never steps back, for measuring durations."""
     return time.monotonic()

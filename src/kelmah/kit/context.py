@@ -1,7 +1,7 @@
 """What the code that serves one request or one message knows about it: ids for tracing, and the caller."""
 
+import random
 import re
-import secrets
 from contextvars import ContextVar
 from typing import NamedTuple
 
@@ -75,12 +75,12 @@ def trace_from(request_id: str | None, correlation_id: str | None, traceparent: 
     """The trace that goes on from incoming headers; what is missing or malformed is made anew."""
     request_id = request_id if request_id and _REQUEST_ID.match(request_id) else new_id()
     correlation_id = correlation_id if correlation_id and _REQUEST_ID.match(correlation_id) else request_id
+    # Trace ids are no secrets; the system's random numbers cost too much for them.
+    span_id = random.getrandbits(64) or 1
     if not traceparent or not _TRACEPARENT.match(traceparent):
-        random = secrets.token_hex(24)
-        traceparent = f"00-{random[:32]}-{random[32:]}-01"
+        traceparent = f"00-{new_id()}-{span_id:016x}-01"
     else:
-        version, trace_id, _, flags = traceparent.split("-")
-        traceparent = f"{version}-{trace_id}-{secrets.token_hex(8)}-{flags}"
+        traceparent = f"{traceparent[:35]}-{span_id:016x}{traceparent[52:]}"
     return Trace(request_id, correlation_id, traceparent)
 
 

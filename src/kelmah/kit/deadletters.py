@@ -10,7 +10,7 @@ from pymongo import ASCENDING, DESCENDING, IndexModel
 
 from kelmah.contracts.common import Contract
 from kelmah.kit import clock
-from kelmah.kit.mongo import Mongo, RawDocument
+from kelmah.kit.mongo import Mongo, RawDocument, session
 
 DEAD_LETTERS = "dead_letters"
 #: How long a replayed or discarded letter is kept.
@@ -100,10 +100,14 @@ class DeadLetters:
         return await self._letters.count_documents({"state": LetterState.OPEN.value})
 
     async def settle(self, letter_id: str, state: LetterState, *, attempts: int) -> bool:
-        """Close an open letter, unless it died again since its `attempts` were read. Returns whether it is closed."""
+        """Close an open letter, unless it died again since its `attempts` were read. Returns whether it is closed.
+
+        Joins the open transaction.
+        """
         result = await self._letters.update_one(
             {"_id": letter_id, "state": LetterState.OPEN.value, "attempts": attempts},
             {"$set": {"state": state.value, "settled_at": clock.now()}},
+            session=session(),
         )
         return result.modified_count == 1
 

@@ -19,6 +19,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 import msgspec
+from litestar import Response
 from litestar.enums import ScopeType
 from litestar.middleware import ASGIMiddleware
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
@@ -160,7 +161,8 @@ class IdempotencyKeys:
 class IdempotencyMiddleware(ASGIMiddleware):
     """Serves the header on every POST.
 
-    A handler says `idempotency="required"`, or `"off"` where answers hold secrets; otherwise it is optional.
+    A handler says `idempotency="required"`; `"off"` where answers hold secrets; `"repeatable"` where its own rules make
+    it harmless to run again, so that nothing is noted in its transactions; otherwise it is optional.
     """
 
     scopes = (ScopeType.HTTP,)
@@ -209,10 +211,11 @@ class IdempotencyMiddleware(ASGIMiddleware):
             await send(message)
 
         handler: Any = scope["route_handler"]
-        answers = handler.parsed_fn_signature.return_type.annotation
+        returns = handler.parsed_fn_signature.return_type
+        answers = returns.inner_types[0].annotation if returns.is_subclass_of(Response) else returns.annotation
         note = partial(keys.note_effect, reservation, answers, handler.status_code)
         token = _current.set(reservation)
-        noting = before_commit.set(None if handler.opt.get("idempotency") == "required" else note)
+        noting = before_commit.set(note if handler.opt.get("idempotency", "optional") == "optional" else None)
         try:
             await next_app(scope, receive, capture)
         except BaseException as error:

@@ -10,6 +10,7 @@ from pymongo import AsyncMongoClient, ReadPreference, ReturnDocument, WriteConce
 from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.asynchronous.collection import AsyncCollection
 from pymongo.asynchronous.database import AsyncDatabase
+from pymongo.errors import BulkWriteError, DuplicateKeyError
 from pymongo.read_concern import ReadConcern
 
 ResultT = TypeVar("ResultT")
@@ -19,6 +20,8 @@ RawDocument = dict[str, Any]
 TRANSACTION_TIMEOUT_S = 10
 #: Milliseconds that one request for changes waits at the server; below the socket's time-out.
 CHANGE_WAIT_MS = 10_000
+
+_DUPLICATE_KEY = 11_000
 
 _session: ContextVar[AsyncClientSession | None] = ContextVar("mongo_session", default=None)
 #: Called with the result of a transaction's body as the last thing in it; the idempotency key of a request is kept so.
@@ -53,9 +56,23 @@ async def change(
 
 
 async def add_all(documents: Sequence[Document]) -> None:
-    """Insert documents of one model in the open transaction."""
-    if documents:
-        await type(documents[0]).insert_many(list(documents), session=session())
+    """Insert documents of one model in the open transaction.
+
+    Pydantic writes them, several times as fast as Beanie's encoder: their fields are what BSON knows.
+
+    Raises:
+        DuplicateKeyError: as of a single insert.
+    """
+    if not documents:
+        return
+    rows = [one.model_dump(by_alias=True) for one in documents]
+    try:
+        await type(documents[0]).get_pymongo_collection().insert_many(rows, ordered=False, session=session())
+    except BulkWriteError as error:
+        for fault in error.details["writeErrors"]:
+            if fault["code"] == _DUPLICATE_KEY:
+                raise DuplicateKeyError(fault["errmsg"], _DUPLICATE_KEY, fault) from error
+        raise
 
 
 class Mongo:

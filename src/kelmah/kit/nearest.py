@@ -13,6 +13,8 @@ from typing import Any, NamedTuple
 
 from pymongo.asynchronous.collection import AsyncCollection
 
+from kelmah.kit.keyset import MAX_TIME_MS
+
 #: The radius of MongoDB's sphere, in metres.
 EARTH_M = 6_378_100
 #: How far the first ring around a point reaches, in metres.
@@ -25,8 +27,6 @@ _RINGS, _PART = 2, 1 / 3
 FEW = 500
 #: Metres by which rings overlap, since the server's bounds are not exact to the last bit.
 _SLACK_M = 0.01
-#: After this time the server gives up a search.
-MAX_TIME_MS = 2_000
 
 
 class Circle(NamedTuple):

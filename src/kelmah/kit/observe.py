@@ -5,17 +5,21 @@ running middleware.
 """
 
 import asyncio
-from collections.abc import Iterable
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator
+from itertools import accumulate
+from operator import add
 
-import structlog
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, HTTPResponseStartEvent, HTTPScope, Message, Receive, Scope, Send
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Metric
+from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily
+from prometheus_client.registry import Collector
+from prometheus_client.utils import floatToGoString
 
 from kelmah.kit import clock, errors, problem
 from kelmah.kit.context import DEADLINE_HEADER, current_principal, current_trace, set_deadline, trace_from
-
-log = structlog.get_logger(__name__)
+from kelmah.kit.logging import RequestLine, log_request
 
 REQUEST_ID_HEADER = b"x-request-id"
 CORRELATION_HEADER = b"x-correlation-id"
@@ -25,13 +29,53 @@ SECURITY_HEADERS: tuple[tuple[bytes, bytes], ...] = (
     (b"x-content-type-options", b"nosniff"),
     (b"x-frame-options", b"DENY"),
     (b"referrer-policy", b"no-referrer"),
-    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+    (b"content-security-policy", b"default-src 'none'; base-uri 'none'; frame-ancestors 'none'"),
     (b"cross-origin-opener-policy", b"same-origin"),
     (b"cross-origin-resource-policy", b"same-origin"),
     (b"permissions-policy", b"geolocation=(), camera=(), microphone=()"),
     (b"cache-control", b"no-store"),
     (b"strict-transport-security", b"max-age=63072000; includeSubDomains"),
 )
+#: Seconds; the library's own steps, which dashboards know.
+_BOUNDS_S = Histogram.DEFAULT_BUCKETS[:-1]
+_TELLTALES = frozenset({b"server", b"x-powered-by"})
+
+
+class _Answers(Collector):
+    """How many answers there were and how long they took: plain numbers, made into metrics when somebody asks.
+
+    For one event loop; the library's own counters take a lock for each of the three numbers of an answer. The routes
+    and statuses bound how many series there are.
+    """
+
+    def __init__(self) -> None:
+        #: By method, operation and status: answers in each bucket, and seconds in all.
+        self._series: dict[tuple[str, str, int], tuple[list[int], list[float]]] = {}
+
+    def record(self, method: str, operation: str, status: int, seconds: float) -> None:
+        """Count one answer."""
+        found = self._series.get((method, operation, status))
+        if found is None:
+            found = self._series[method, operation, status] = [0] * (len(_BOUNDS_S) + 1), [0.0]
+        found[0][bisect_left(_BOUNDS_S, seconds)] += 1
+        found[1][0] += seconds
+
+    def collect(self) -> Iterator[Metric]:
+        """All of them."""
+        requests = CounterMetricFamily(
+            "kelmah_requests", "Requests answered.", labels=("method", "operation", "status")
+        )
+        took = HistogramMetricFamily("kelmah_request_seconds", "Seconds to answer.", labels=("method", "operation"))
+        seconds: dict[tuple[str, str], tuple[list[int], float]] = {}
+        for (method, operation, status), (counts, (total,)) in self._series.items():
+            requests.add_metric((method, operation, str(status)), sum(counts))
+            others, other_total = seconds.get((method, operation), ([0] * len(counts), 0.0))
+            seconds[method, operation] = [*map(add, counts, others)], total + other_total
+        for labels, (counts, total) in seconds.items():
+            bounds = (*map(floatToGoString, _BOUNDS_S), "+Inf")
+            took.add_metric(labels, list(zip(bounds, accumulate(counts), strict=True)), total)
+        yield requests
+        yield took
 
 
 class Metrics:
@@ -41,26 +85,13 @@ class Metrics:
         self.registry = CollectorRegistry()
         #: Requests being served; waiting in line or not.
         self.present = 0
-        labels = ("method", "operation", "status")
-        self.requests = Counter("kelmah_requests", "Requests answered.", labels, registry=self.registry)
-        self.seconds = Histogram(
-            "kelmah_request_seconds", "Seconds to answer.", ("method", "operation"), registry=self.registry
-        )
+        self._answers = _Answers()
+        self.registry.register(self._answers)
         Gauge("kelmah_requests_in_flight", "Requests being served.", registry=self.registry).set_function(
             lambda: self.present
         )
         self.refused = Counter("kelmah_requests_refused", "Requests refused: line full.", registry=self.registry)
-        # Looking a series up by its labels costs more than counting; the routes and statuses bound how many there are.
-        self._series: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
-
-    def record(self, method: str, operation: str, status: int, seconds: float) -> None:
-        """Count one answer."""
-        found = self._series.get((method, operation, status))
-        if found is None:
-            found = self.requests.labels(method, operation, status), self.seconds.labels(method, operation)
-            self._series[method, operation, status] = found
-        found[0].inc()
-        found[1].observe(seconds)
+        self.record = self._answers.record
 
 
 class Observer:
@@ -126,18 +157,19 @@ class Observer:
         method = scope["method"] if operation != "none" else "any"  # unknown routes may carry any method
         self._metrics.record(method, operation, status, seconds)
         if scope["path"] not in _QUIET_PATHS:
-            log.info(
-                "http.request", method=scope["method"], path=scope["path"], operation=operation, status=status,
-                duration_ms=round(seconds * 1000, 1),
-            )  # fmt: skip
+            duration_ms = round(seconds * 1000, 1)
+            line = RequestLine(
+                method=scope["method"], path=scope["path"], operation=operation, status=status, duration_ms=duration_ms
+            )
+            log_request(line)
 
 
 def add_headers(message: HTTPResponseStartEvent, headers: Iterable[tuple[bytes, bytes]]) -> None:
     """Add the headers that the answer does not set itself, and drop what tells of the software."""
     present = {name.lower() for name, _ in message["headers"]}
     kept = message["headers"]
-    if b"server" in present or b"x-powered-by" in present:
-        kept = [(name, value) for name, value in kept if name.lower() not in (b"server", b"x-powered-by")]
+    if not present.isdisjoint(_TELLTALES):
+        kept = [(name, value) for name, value in kept if name.lower() not in _TELLTALES]
     message["headers"] = [*kept, *[pair for pair in headers if pair[0] not in present]]
 
 

@@ -33,6 +33,7 @@ class Scripts(asyncio.Protocol):
         self._writer: Any = None
         self._transport: asyncio.Transport | None = None
         self._pending: deque[tuple[asyncio.Future[Reply], float]] = deque()
+        self._unsent: list[bytes] = []
         self._unread = b""
 
     async def run(self, script: "Script", keys: Sequence[str], arguments: Sequence[int]) -> Reply:
@@ -60,10 +61,20 @@ class Scripts(asyncio.Protocol):
             raise RedisConnectionError("no answer")
         if len(self._pending) >= MAX_PENDING:
             raise RedisConnectionError("too many calls wait")
-        answer: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[Reply] = loop.create_future()
         self._pending.append((answer, now))
-        transport.write(b"*%d\r\n" % len(words) + b"".join([b"$%d\r\n%b\r\n" % (len(word), word) for word in words]))
+        if not self._unsent:
+            loop.call_soon(self._send)
+        self._unsent.append(b"*%d\r\n" % len(words))
+        self._unsent += [b"$%d\r\n%b\r\n" % (len(word), word) for word in words]
         return await answer
+
+    def _send(self) -> None:
+        """Send the calls of one turn of the event loop together: a write costs as much as ten of them."""
+        unsent, self._unsent = self._unsent, []
+        if self._transport is not None:
+            self._transport.write(b"".join(unsent))
 
     async def _open(self) -> asyncio.Transport:
         async with self._opening:
@@ -104,6 +115,7 @@ class Scripts(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Whoever waits gets no answer."""
         self._transport = self._writer = None
+        self._unsent = []
         while self._pending:
             answer, _ = self._pending.popleft()
             if not answer.done():

@@ -11,7 +11,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, ValidationInfo, field_validator
 
 from kelmah.kit.discovery import REGISTRY, is_address
 
@@ -89,6 +89,26 @@ class ServiceSettings(Settings):
     field_keys: list[SecretStr] = Field(
         min_length=1, description="Base64 keys of 32 bytes that encrypt personal data, newest first."
     )
+
+
+class FileSettings(ServiceSettings):
+    """What a service that takes files is told: who looks through them."""
+
+    unscanned_files: bool = Field(False, description="Take files without a scanner, also in production.")
+    clamd_url: str | None = Field(
+        None,
+        validate_default=True,
+        description="clamd that scans files: tcp://host:3310 or unix:///path. Unset scans nothing.",
+    )
+
+    @field_validator("clamd_url")
+    @classmethod
+    def _scans_in_production(cls, url: str | None, info: ValidationInfo) -> str | None:
+        is_production = info.data.get("environment") is Environment.PRODUCTION
+        if url is None and is_production and not info.data.get("unscanned_files"):
+            setting = f"{PREFIX}{cls.SERVICE.upper()}_UNSCANNED_FILES"
+            raise ValueError(f"production needs a scanner, or {setting}=true to do without")
+        return url
 
 
 SettingsT = TypeVar("SettingsT", bound=Settings)

@@ -47,14 +47,19 @@ class Journal:
     async def write(self, outcomes: Sequence[Outcome], digests: Mapping[str, str]) -> None:
         """Note outcomes in the open transaction; `digests` are those of moved roots, by their key."""
         now = clock.now()
-        changes: list[ReplaceOne[RawDocument]] = []
+        rows: dict[str, RawDocument] = {}
         for one in outcomes:
             row: RawDocument = {"_id": f"{one.table}/{one.key}", **msgspec.to_builtins(one), "at": now}
             del row["key"]
             row["digest"] = digests.get(one.key) if one.fate == "moved" else None
-            changes.append(ReplaceOne({"_id": row["_id"]}, row, upsert=True))
-        if changes:
+            rows[row["_id"]] = row
+        # Nearly all are new, and an insert costs a fraction of an upsert.
+        found = self._rows.find({"_id": {"$in": list(rows)}}, {"_id": 1}, session=session())
+        there = {row["_id"] async for row in found}
+        if changes := [ReplaceOne({"_id": key}, rows[key]) for key in there]:
             await self._rows.bulk_write(changes, ordered=False, session=session())
+        if fresh := [row for key, row in rows.items() if key not in there]:
+            await self._rows.insert_many(fresh, ordered=False, session=session())
 
     async def count(self) -> dict[str, Counter[str]]:
         """How many rows of each table had which fate."""

@@ -31,6 +31,8 @@ TIMERS: dict[str, Callable[..., Awaitable[None]]] = {
     "auth.send_email_changed": rules.send_email_changed,
     "auth.send_known": rules.send_known,
     "auth.send_notice": rules.send_notice,
+    "auth.gather_export": rules.gather_export,
+    "auth.drop_export": rules.drop_export,
 }
 _addresses = (f"10.{a}.{b}.{c}" for a, b, c in itertools.product(range(256), range(256), range(1, 255)))
 

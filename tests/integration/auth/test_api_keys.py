@@ -5,6 +5,7 @@ import hashlib
 from datetime import timedelta
 from typing import Any
 
+import msgspec
 import pytest
 
 from kelmah.kit import clock
@@ -70,6 +71,24 @@ async def test_the_gateway_learns_for_whom_and_how_far(auth: Service, member: Vi
     assert (await listed(auth, member.principal))[0]["lastUsedAt"] > used["lastUsedAt"]
     moved_clock(timedelta(days=91))
     assert (await check(auth, new["key"])).data["code"] == "auth.api_key_unknown"
+
+
+async def test_the_first_use_in_an_hour_is_an_event_with_its_origin(
+    auth: Service, member: Visitor, moved_clock: Any
+) -> None:
+    new = await made(auth, fresh(member))
+    body = {"keyId": new["id"], "digest": hashlib.sha256(new["key"].encode()).hexdigest()}
+    origin = {"x-forwarded-for": "192.0.2.9", "user-agent": "payroll/2", "x-request-id": new_id()}
+    for minutes in (0, 1, 57, 61):
+        moved_clock(timedelta(minutes=minutes))
+        await asyncio.gather(*(auth.call("POST", "/internal/api-keys/check", body, headers=origin) for _ in range(5)))
+    events = auth.context.events
+    used = [one.envelope async for one in events.find(types=["auth.api_key_used.v1"], actor=member.principal.user_id)]
+    assert len(used) == 2
+    assert msgspec.json.decode(used[0].data) == {"userId": member.principal.user_id, "keyId": new["id"]}
+    assert used[0].requestid == origin["x-request-id"]
+    opened = [await events.people.open(used[0].person, token) for token in (used[0].address, used[0].device)]
+    assert opened == ["192.0.2.9", "payroll/2"]
 
 
 async def test_what_is_no_key_is_unknown(auth: Service, member: Visitor) -> None:

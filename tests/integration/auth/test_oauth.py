@@ -76,8 +76,21 @@ async def start(auth: Service, provider: str = "google") -> tuple[str, str]:
     cookie = reply.headers["set-cookie"]
     assert re.search(r"HttpOnly", cookie)
     assert re.search(r"SameSite=lax", cookie)
-    assert "Path=/api/v1/auth/oauth" in cookie
+    assert re.search(r"Path=/(;|$)", cookie)
     return reply.headers["location"], cookie.partition(";")[0]
+
+
+async def test_behind_tls_the_cookie_is_this_hosts_alone(auth: Service) -> None:
+    kept = auth.context.settings
+    auth.replace(settings=kept.model_copy(update={"public_url": "https://kelmah.example"}))
+    try:
+        cookie = (await auth.call("GET", "/api/v1/auth/oauth/google")).headers["set-cookie"]
+    finally:
+        auth.replace(settings=kept)
+    parts = cookie.split("; ")
+    assert parts[0].startswith("__Host-kelmah_oauth=")
+    assert {"Secure", "HttpOnly", "Path=/", "SameSite=lax"} <= set(parts)
+    assert "Domain" not in cookie
 
 
 async def come_back(auth: Service, answer: dict[str, str], cookie: str, provider: str = "google") -> Reply:

@@ -188,9 +188,13 @@ async def test_an_application_that_races_an_acceptance_is_turned_down_or_refused
     assert sorted({one["status"] for one in listed} - {"rejected"}) == ["accepted"]
 
 
-async def test_a_job_takes_only_so_many_applications(desk: Desk) -> None:
+async def test_of_two_hundred_workers_for_the_last_place_one_gets_it(desk: Desk) -> None:
     job = await desk.open_job(hirer())
     jobs = desk.service.context.mongo.collection("jobs")
-    await jobs.update_one({"_id": job["id"]}, {"$set": {"application_count": 500}})
-    reply = await desk.call("POST", f"/jobs/{job['id']}/applications", OFFER, by=worker())
-    assert (reply.status, reply.data["code"]) == (409, "job.applications_full")
+    await jobs.update_one({"_id": job["id"]}, {"$set": {"application_count": 499}})
+    path = f"/jobs/{job['id']}/applications"
+    replies = await asyncio.gather(*(desk.call("POST", path, OFFER, by=worker()) for _ in range(200)))
+    assert sorted(reply.status for reply in replies) == [201] + [409] * 199
+    assert {reply.data["code"] for reply in replies if reply.status == 409} == {"job.applications_full"}
+    assert (await desk.ok("GET", f"/jobs/{job['id']}"))["applicationCount"] == 500
+    assert await desk.service.context.mongo.collection("applications").count_documents({"job_id": job["id"]}) == 1

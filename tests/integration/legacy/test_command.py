@@ -33,6 +33,7 @@ async def start(environ: dict[str, str], folder: Path, *arguments: str) -> async
     )
 
 
+@pytest.mark.slow
 async def test_killed_in_the_middle_it_goes_on(generated: str, environ_for: Any, tmp_path: Path) -> None:
     environ = environ_for("killed", generated)
     async with AsyncMongoClient[dict[str, Any]](environ["KELMAH_MONGO_URL"]) as client:

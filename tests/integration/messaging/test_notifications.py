@@ -1,6 +1,7 @@
 """Notifications: one a person and event, in the app and by mail."""
 
 import asyncio
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -22,11 +23,13 @@ API = "/api/v1/notifications"
 AMOUNT = Money(amount=1_234_550, currency="GHS")
 JOB = {"application_id": "a1", "job_id": "j1"}
 MILESTONE = {"contract_id": "c1", "milestone_id": "m1"}
+UNTIL = datetime(2026, 12, 1, tzinfo=UTC)
 CONTRACT = {"contract_id": "c1", "job_id": "j1"}
 ESCROW = MILESTONE | {"escrow_id": "e1"}
 
 
 CASES: list[tuple[type[Event], dict[str, Any], dict[str, str]]] = [
+    (auth.DataExportReady, {"user_id": "worker", "export_id": "x1"}, {"worker": "data_export_ready"}),
     (job.ApplicationReceived, JOB, {"hirer": "application_received"}),
     (
         job.ApplicationAccepted, JOB | {"contract_id": "c1"},
@@ -66,6 +69,34 @@ CASES: list[tuple[type[Event], dict[str, Any], dict[str, str]]] = [
     (
         payment.DisputeRaised, ESCROW | {"dispute_id": "d1", "raised_by": "worker"},
         {"hirer": "dispute_raised"},
+    ),
+    (
+        payment.DisputeAnswered, ESCROW | {"dispute_id": "d1", "answered_by": "hirer"},
+        {"worker": "dispute_answered"},
+    ),
+    (
+        payment.DisputeEvidenceAdded, ESCROW | {"dispute_id": "d1", "evidence_id": "v1", "added_by": "worker"},
+        {"hirer": "dispute_evidence_added"},
+    ),
+    (
+        payment.DisputeOfferMade,
+        ESCROW | {"dispute_id": "d1", "offer_id": "o1", "offered_by": "hirer", "worker_amount": 1, "hirer_amount": 2},
+        {"worker": "dispute_offer_made"},
+    ),
+    (
+        payment.DisputeEscalated, ESCROW | {"dispute_id": "d1"},
+        {"hirer": "dispute_escalated", "worker": "dispute_escalated"},
+    ),
+    (
+        payment.DisputeRuled,
+        ESCROW | {
+            "dispute_id": "d1", "worker_amount": 1, "hirer_amount": 2, "ruled_by": "s1", "appeal_until": UNTIL,
+        },
+        {"hirer": "dispute_ruled", "worker": "dispute_ruled"},
+    ),
+    (
+        payment.DisputeAppealed, ESCROW | {"dispute_id": "d1", "appealed_by": "worker"},
+        {"hirer": "dispute_appealed"},
     ),
     (
         payment.DisputeResolved, ESCROW | {"dispute_id": "d1", "worker_amount": 1, "hirer_amount": 2},
@@ -170,7 +201,7 @@ async def test_each_event_tells_whom_it_matters_to_once(
             # What it is about, and nobody's id.
             assert set(one["data"]) <= {
                 "applicationId", "jobId", "contractId", "milestoneId", "escrowId", "disputeId", "transactionId",
-                "reviewId", "invitationId", "withdrawalId",
+                "reviewId", "invitationId", "withdrawalId", "exportId",
             }  # fmt: skip
             assert one["data"]
             rows = service.context.mongo.collection("timers").find({"args": {"$regex": f"^{one['id']}"}})

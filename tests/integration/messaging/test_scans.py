@@ -7,9 +7,8 @@ from typing import Any
 import pytest
 
 from kelmah.kit.context import Principal
+from kelmah.kit.scanner import Clamd, ScanFailed
 from kelmah.services.messaging import service as rules
-from kelmah.services.messaging.errors import ScanFailed
-from kelmah.services.messaging.providers import Clamd
 from tests.fixtures.archives import docx, zipped
 from tests.fixtures.clamd import EICAR, FakeClamd, clamd_server
 from tests.fixtures.service import Reply, Service

@@ -2,7 +2,8 @@
 
 import json
 from collections.abc import AsyncIterator
-from datetime import timedelta
+from contextlib import asynccontextmanager
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -15,7 +16,7 @@ from kelmah.kit.context import Principal
 from kelmah.kit.ids import new_id
 from kelmah.services.payment.app import create_app
 from kelmah.services.payment.documents import DOCUMENTS
-from kelmah.services.payment.service import verify_ledger
+from kelmah.services.payment.service import end_step, verify_ledger
 from kelmah.services.payment.settings import PaymentSettings
 from tests.fakes.cards import FakeCards
 from tests.fakes.jobs import FakeJobClient
@@ -101,6 +102,44 @@ class Payments:
         rows = self.context.mongo.collection("events").find({"type": f"payment.{kind}.v1"}).sort("_id")
         found = [json.loads(row["data"]) async for row in rows]
         return [one for one in found if facts.items() <= one.items()]
+
+    async def disputed(self, amount: int = 1_000, *, raised_by: int = 0) -> tuple[Principal, Principal, str]:
+        """A hirer and a worker with a dispute over `amount` between them, and its id."""
+        *sides, escrow_id = await self.funded(amount)
+        body = {"escrowId": escrow_id, "reason": "The wall leans."}
+        reply = await self.post("/disputes", body, by=sides[raised_by])
+        assert reply.status == 201
+        return sides[0], sides[1], reply.data["id"]
+
+    async def rule(self, dispute_id: str, worker: int, hirer: int, *, by: Principal | None = None) -> Reply:
+        body = {"workerAmount": worker, "hirerAmount": hirer, "note": "as the photos show"}
+        return await self.post(f"/disputes/{dispute_id}/resolve", body, by=by or person(Role.SUPPORT))
+
+    async def let_pass(self, dispute_id: str) -> None:
+        """The deadline of a dispute's step comes, and its timer goes off."""
+        timer = await self.timer(f"dispute:{dispute_id}")
+        assert timer is not None
+        self.shift_to(timer["due"])
+        await end_step(self.context, *timer["args"])
+
+    def shift_to(self, instant: datetime) -> None:
+        """Move the clock just past an instant."""
+        clock.shift(instant - clock.now() + timedelta(seconds=1))
+
+    async def books(self) -> list[dict[str, Any]]:
+        """The whole ledger: every entry and every account."""
+        return [
+            row
+            for name in ("ledger_entries", "ledger_accounts")
+            async for row in self.context.mongo.collection(name).find().sort("_id")
+        ]
+
+    @asynccontextmanager
+    async def untouched(self) -> AsyncIterator[None]:
+        """What happens inside must leave the ledger as it is, to the last entry."""
+        before = await self.books()
+        yield
+        assert await self.books() == before
 
     async def timer(self, key: str) -> dict[str, Any] | None:
         found: dict[str, Any] | None = await self.context.mongo.collection("timers").find_one({"_id": key})

@@ -317,12 +317,35 @@ async def test_the_banks_notices_bring_its_files(payments: Payments, bank: FakeB
     assert await payments.available(who) == 777
 
 
-async def test_a_bank_deposit_cannot_be_refunded_to_nobody(payments: Payments, bank: FakeBank) -> None:
-    who, support = person(), person(Role.SUPPORT, authenticated_at=int(clock.now().timestamp()))
+async def test_a_bank_deposit_goes_back_to_an_account_of_its_payers(
+    payments: Payments, bank: FakeBank, tmp_path: Path
+) -> None:
+    who, other = person(), person()
+    support = person(Role.SUPPORT, authenticated_at=int(clock.now().timestamp()))
     reply = await deposit(payments, who, 900)
     bank.pay(900, reply.data["reference"])
     await service.import_file(payments.context, bank.statement())
-    body = {"amount": {"amount": 900, "currency": "GHS"}}
-    refund = await payments.post(f"/wallet/deposits/{reply.data['id']}/refund", body, by=support)
+    path, body = f"/wallet/deposits/{reply.data['id']}/refund", {"amount": {"amount": 600, "currency": "GHS"}}
+    saved = {"provider": "bank", "account": MINE}
+    mine, foreign = [(await payments.post("/methods", saved, by=by)).data["id"] for by in (who, other)]
+    card = (await payments.post("/methods", {"token": "pm_card_visa"}, by=who)).data["id"]
+    async with payments.untouched():
+        nowhere = await payments.post(path, body, by=support)
+        assert (nowhere.status, nowhere.data["errors"][0]["field"]) == (400, "methodId")
+        for method_id in (foreign, card, "none"):
+            missing = await payments.post(path, body | {"methodId": method_id}, by=support)
+            assert (missing.status, missing.data["code"]) == (404, "payment.method_not_found")
+    refund = await payments.post(path, body | {"methodId": mine}, by=support)
+    assert (refund.status, refund.data["depositId"]) == (201, reply.data["id"])
     await service.send_withdrawal(payments.context, refund.data["id"])
-    assert await payments.available(who) == 900
+    assert await payments.available(who) == 300
+    orders = [path.read_bytes() for path in await service.export_payouts(payments.context, tmp_path)]
+    assert sum(MINE["number"].encode() in one and refund.data["id"].encode() in one for one in orders) == 1
+    bank.pay(-600, "refund", end_to_end_id=refund.data["id"])
+    assert await service.import_file(payments.context, bank.statement()) == Counter({"payout": 1})
+    (told,) = await payments.events("payment_processed", transactionId=refund.data["id"])
+    assert told["purpose"] == "refund"
+    assert (await payments.post(path, body | {"methodId": mine}, by=support)).status == 409
+    paid = (await payments.deposit(who, 700)).data["id"]
+    odd = await payments.post(f"/wallet/deposits/{paid}/refund", body | {"methodId": mine}, by=support)
+    assert (odd.status, odd.data["errors"][0]["field"]) == (400, "methodId")

@@ -202,7 +202,8 @@ async def test_money_that_leaves_through_a_crash_leaves_once(
         assert (await payments.available(hirer), await payments.available(worker)) == (hirer_has, worker_has)
 
 
-async def test_a_ruling_that_crashed_anywhere_is_made_once(payments: Payments) -> None:
+@pytest.mark.parametrize("way", ["accept", "resolve", "deadline"])
+async def test_a_dispute_whose_end_crashed_anywhere_ends_once(payments: Payments, way: str) -> None:
     sides: list[tuple[Principal, Principal]] = []
 
     async def prepare() -> Callable[[], Awaitable[Reply]]:
@@ -211,7 +212,25 @@ async def test_a_ruling_that_crashed_anywhere_is_made_once(payments: Payments) -
         dispute = await payments.post("/disputes", {"escrowId": escrow_id, "reason": "r"}, by=hirer)
         support, key = person(Role.SUPPORT), new_id()
         body = {"workerAmount": 500, "hirerAmount": 500, "note": "n"}
-        return lambda: payments.post(f"/disputes/{dispute.data['id']}/resolve", body, by=support, key=key)
+        path = f"/disputes/{dispute.data['id']}"
+        if way == "accept":
+            offered = await payments.post(f"{path}/offers", {"workerAmount": 500, "hirerAmount": 500}, by=worker)
+            accepted = {"offerId": offered.data["offers"][0]["id"]}
+            return lambda: payments.post(f"{path}/accept", accepted, by=hirer, key=key)
+        if way == "resolve":
+            await payments.rule(dispute.data["id"], 0, 1_000)
+            await payments.post(f"{path}/appeal", {"reason": "r"}, by=worker)
+            return lambda: payments.post(f"{path}/resolve", body, by=support, key=key)
+        await payments.rule(dispute.data["id"], 500, 500)
+        timer = await payments.timer(f"dispute:{dispute.data['id']}")
+        assert timer is not None
+        payments.shift_to(timer["due"])
+
+        async def end_step() -> Reply:
+            await service.end_step(payments.context, dispute.data["id"])
+            return await payments.get(path, by=hirer)
+
+        return end_step
 
     assert await walk(payments, prepare) == ONE_TRANSACTION
     for hirer, worker in sides:

@@ -1,5 +1,6 @@
 """Deposits: one request, one charge, one credit, whatever the provider does."""
 
+import asyncio
 from datetime import timedelta
 
 import pytest
@@ -279,6 +280,32 @@ async def test_transactions_tell_every_movement(payments: Payments) -> None:
     assert (await payments.get("/transactions", by=person())).data == {"items": [], "nextCursor": None}
     assert (await payments.get("/transactions?cursor=!", by=hirer)).status == 400
     assert (await payments.get("/transactions?limit=101", by=hirer)).status == 400
+
+
+async def test_first_tries_at_once_with_other_keys_charge_once_while_nobody_knows(payments: Payments) -> None:
+    hirer = person()
+    payments.cards.lose("confirm:after", times=5)
+    replies = await asyncio.gather(*(payments.deposit(hirer, 700) for _ in range(5)))
+    assert sorted(reply.status for reply in replies) == [202] + [409] * 4
+    assert {reply.data["code"] for reply in replies if reply.status == 409} == {"payment.deposit_unresolved"}
+    assert payments.cards.taken.total() == 1
+    (unknown,) = [reply.data["id"] for reply in replies if reply.status == 202]
+    await service.requery_deposit(payments.context, unknown)
+    payments.cards.lose("", times=0)
+    assert await payments.available(hirer) == 700
+    assert (await payments.deposit(hirer, 700)).status == 201  # now that it is known, another one is meant
+
+
+async def test_a_try_that_died_before_any_charge_lets_another_one_through_once_it_is_given_up(
+    payments: Payments,
+) -> None:
+    hirer = person()
+    payments.cards.lose("create:before")
+    assert (await payments.deposit(hirer, 700)).status == 503
+    assert (await payments.deposit(hirer, 700)).data["code"] == "payment.deposit_unresolved"
+    row = await payments.context.mongo.collection("deposits").find_one({"user_id": hirer.user_id})
+    await service.requery_deposit(payments.context, row["_id"])
+    assert (await payments.deposit(hirer, 700)).status == 201
 
 
 @pytest.mark.parametrize("step", ["confirm:before", "confirm:after"])

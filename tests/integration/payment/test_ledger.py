@@ -1,5 +1,6 @@
 """What the ledger and the check of it refuse."""
 
+import asyncio
 from datetime import timedelta
 from typing import Any, TypeVar
 
@@ -11,7 +12,7 @@ from kelmah.kit.mongo import session
 from kelmah.services.payment import service
 from kelmah.services.payment.documents import ledger
 from kelmah.services.payment.documents.ledger import Entry, Posting
-from kelmah.services.payment.errors import AlreadyPosted, LedgerError
+from kelmah.services.payment.errors import AlreadyPosted, InsufficientFunds, LedgerError
 from kelmah.services.payment.service import verify_ledger
 from tests.fixtures.service import person
 from tests.integration.payment.conftest import Payments
@@ -56,6 +57,41 @@ async def test_an_escrow_cannot_be_overdrawn(payments: Payments) -> None:
     with pytest.raises(LedgerError):
         await payments.context.mongo.transact(body)
     assert await ledger.balance("fees:GHS") == before
+
+
+async def test_many_entries_are_as_one_after_the_other(payments: Payments) -> None:
+    wallet, other = f"wallet:{new_id()}:GHS", f"wallet:{new_id()}:GHS"
+
+    def moves(source: str, target: str, amount: int) -> Entry:
+        postings = (Posting(source, -amount), Posting(target, amount))
+        return Entry(reference=new_id(), kind="deposit", facts={}, postings=postings)
+
+    async def post_all(*entries: Entry) -> None:
+        await payments.context.mongo.transact(lambda: ledger.post_all(entries))
+
+    async def post(entry: Entry) -> None:
+        await payments.context.mongo.transact(lambda: ledger.post(entry))
+
+    outside = "clearing:legacy:GHS"
+    first = moves(outside, wallet, 10)
+    await post_all(first, moves(wallet, other, 4), moves(outside, wallet, 1))
+    # Beside others that touch the same accounts.
+    await asyncio.gather(
+        post_all(*(moves(outside, wallet, 1) for _ in range(20))),
+        *(post(moves(outside, wallet, 100)) for _ in range(3)),
+        post_all(moves(outside, other, 2), moves(other, wallet, 5)),
+    )
+    assert (await ledger.balance(wallet), await ledger.balance(other)) == (332, 1)
+
+    # One that is refused takes the others with it.
+    with pytest.raises(AlreadyPosted):
+        await post_all(moves(outside, other, 1), first)
+    with pytest.raises(InsufficientFunds):
+        await post_all(moves(outside, other, 1), moves(other, wallet, 3))
+    assert (await ledger.balance(wallet), await ledger.balance(other)) == (332, 1)
+    with pytest.raises(RuntimeError):
+        await ledger.post_all([first])
+    assert (await verify_ledger(payments.context)).faults == []
 
 
 async def test_balances_of_the_past_are_replayed(payments: Payments) -> None:

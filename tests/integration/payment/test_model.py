@@ -48,6 +48,7 @@ STEPS = st.lists(
                 "refund",
                 "dispute",
                 "rule",
+                "settle_dispute",
                 "withdraw",
                 "give_back",
                 "charge_back",
@@ -75,6 +76,9 @@ class Model:
         self.escrows: dict[str, tuple[int, EscrowStatus]] = {}
         self.released: Counter[str] = Counter()
         self.disputes: dict[str, str] = {}
+        #: What the platform lost by a chargeback, and which one a dispute is about, by escrow.
+        self.losses: Counter[str] = Counter()
+        self.about: dict[str, str] = {}
 
     async def run(self, step: Step) -> None:
         await getattr(self, step.what)(step)
@@ -151,11 +155,26 @@ class Model:
         await handle_all(self.payments)
         held = min(amount, self.hirer_has)
         assert await self.payments.available(self.hirer) == self.hirer_has - held
+        await self._freeze(deposit_id, amount - held)
         self.payments.cards.charge_back(f"pi_{deposit_id}", state)
         for kind in ("charge.dispute.closed", "charge.dispute.created"):
             await deliver(self.payments, notice(kind, ref))
             await handle_all(self.payments)
-        self.hirer_has -= 0 if state is ChargebackState.WON else held
+        if state is ChargebackState.WON:
+            self.about = {escrow_id: by for escrow_id, by in self.about.items() if by != deposit_id}
+            return
+        self.hirer_has -= held
+
+    async def _freeze(self, deposit_id: str, lost: int) -> None:
+        """The latest escrows are disputed, as far as the platform would lose money."""
+        self.losses[deposit_id] = lost
+        for escrow_id, (left, status) in sorted(self.escrows.items(), reverse=True):
+            if lost > 0 and status in (EscrowStatus.FUNDED, EscrowStatus.DISPUTED):
+                lost -= left
+                self.escrows[escrow_id] = (left, EscrowStatus.DISPUTED)
+                self.about.setdefault(escrow_id, deposit_id)
+        listed = (await self.payments.get("/disputes?limit=100", by=self.hirer)).data["items"]
+        self.disputes |= {one["id"]: one["escrowId"] for one in listed}
 
     async def declined(self, step: Step) -> None:
         reply = await self.payments.deposit(self.hirer, step.amount, method=DECLINED)
@@ -248,13 +267,48 @@ class Model:
         amount, status = self.escrows[escrow_id]
         part = step.amount % (amount + 1)
         body = {"workerAmount": part, "hirerAmount": amount - part, "note": "n"}
-        reply = await self.payments.post(f"/disputes/{dispute_id}/resolve", body, by=self.support)
+        path = f"/disputes/{dispute_id}"
+        reply = await self.payments.post(f"{path}/resolve", body, by=self.support)
         if status is not EscrowStatus.DISPUTED:
             assert reply.status == 409
             return
-        assert reply.status == 200
+        assert (reply.status, reply.data["status"]) == (200, "ruled")
+        if step.which % 2:
+            assert (await self.payments.post(f"{path}/appeal", {"reason": "r"}, by=self.worker)).status == 200
+            part = amount - part
+            assert (await self.payments.rule(dispute_id, part, amount - part)).status == 200
+        else:
+            await self.payments.let_pass(dispute_id)
+        self._share(escrow_id, part)
+
+    async def settle_dispute(self, step: Step) -> None:
+        """The hirer offers, and the worker accepts, twice at once."""
+        if not self.disputes:
+            return
+        dispute_id = sorted(self.disputes)[step.which % len(self.disputes)]
+        escrow_id = self.disputes[dispute_id]
+        amount, status = self.escrows[escrow_id]
+        part = step.amount % (amount + 1)
+        body = {"workerAmount": part, "hirerAmount": amount - part}
+        reply = await self.payments.post(f"/disputes/{dispute_id}/offers", body, by=self.hirer)
+        if status is not EscrowStatus.DISPUTED or escrow_id in self.about:
+            assert reply.status == 409
+            return
+        accept = {"offerId": reply.data["offers"][0]["id"]}
+        replies = await asyncio.gather(
+            *(self.payments.post(f"/disputes/{dispute_id}/accept", accept, by=self.worker) for _ in range(2))
+        )
+        assert sorted(one.status for one in replies) == [200, 409]
+        self._share(escrow_id, part)
+
+    def _share(self, escrow_id: str, part: int) -> None:
+        """An escrow is shared out; the hirer's part pays what the platform lost first."""
+        amount, _ = self.escrows[escrow_id]
         self.escrows[escrow_id] = (amount, EscrowStatus.SETTLED)
-        self.hirer_has += amount - part
+        about = self.about.get(escrow_id, "")
+        paid = min(self.losses[about], amount - part)
+        self.losses[about] -= paid
+        self.hirer_has += amount - part - paid
         self._pay(escrow_id, part)
 
     def _pick(self, step: Step) -> str | None:

@@ -95,7 +95,7 @@ async def test_facts_tell_the_days_that_are_worked_and_not_booked(town: Town) ->
 
 async def test_available_workers_with_any_skill_nearest_first(town: Town) -> None:
     profiles = town.context.mongo.collection("profiles")
-    await profiles.update_many({"skills.id": {"$in": ["weaver-and-jeweller", "shoemaker"]}}, {"$set": {"skills": []}})
+    await profiles.update_many({"trades": {"$in": ["weaver-and-jeweller", "shoemaker"]}}, {"$set": {"trades": []}})
     tema = await town.worker("kente weaver", profile={"location": place(TEMA)})
     accra = await town.worker("cobbler", profile={"location": place(ACCRA)})
     nowhere = await town.worker("cobbler")

@@ -4,6 +4,8 @@ from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
+import pytest
+
 from kelmah.contracts.common import Role
 from kelmah.kit import clock
 from kelmah.kit.ids import new_id
@@ -163,6 +165,21 @@ async def test_every_query_uses_an_index_and_reads_few(town: Town) -> None:
             assert examined(explained) <= MOST_READ, plain
         seen.add((name, command[name]))
     assert {("find", "profiles"), ("aggregate", "profiles"), ("update", "profiles"), ("find", "bookmarks")} <= seen
+
+
+FACETS = ("q=plumber", "skill=plumbing", "region=ashanti", "minRating=4", "q=plumber&maxRate=600")
+
+
+@pytest.mark.parametrize("query", FACETS)
+async def test_facets_are_counted_in_an_index_alone(town: Town, query: str) -> None:
+    await crowd(town)
+    town.commands.kept = []
+    reply = await town.call("GET", f"/workers/facets?{query}")
+    kept, town.commands.kept = town.commands.kept, None
+    assert reply.status == 200
+    (counting,) = [command for _, command in kept if "aggregate" in command]
+    plain = {field: value for field, value in counting.items() if field not in DRIVER_FIELDS}
+    assert examined(await explained_plan(town.context.mongo, plain)) == 0
 
 
 async def test_the_check_sees_a_scan(town: Town) -> None:

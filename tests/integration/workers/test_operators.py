@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import os
+import pwd
 from datetime import timedelta
 from typing import Any
 
@@ -15,7 +17,7 @@ from kelmah.contracts.job import JobCreated
 from kelmah.kit import clock
 from kelmah.kit.chain import Chain
 from kelmah.kit.context import Principal, current_principal
-from kelmah.kit.deadletters import DeadLetters
+from kelmah.kit.deadletters import DeadLetter, DeadLetters
 from kelmah.kit.errors import Conflict
 from tests.fixtures.operators import answers, name_stage, told
 from tests.fixtures.workers import Stage, until
@@ -43,6 +45,10 @@ async def letters_of(stage: Stage, count: int) -> list[Any]:
         return found if len(found) == count else None
 
     return list(await until(enough))
+
+
+async def every_letter(stage: Stage) -> list[DeadLetter]:
+    return await DeadLetters(stage.context.mongo).find(state=None)
 
 
 async def test_dead_letters_are_listed_shown_tried_dry_and_replayed_with_one_effect(
@@ -97,6 +103,12 @@ async def test_when_the_first_dies_again_the_rest_is_left_alone(named: Stage, ca
         assert await DeadLetters(named.context.mongo).count() == 2
         await run(capsys, dlq.discard_, actor="job.note", limit=1)
         assert await DeadLetters(named.context.mongo).count() == 1
+        lines = await run(capsys, audit.audit, type="job.operator", format="json")
+        acts = [json.loads(line) for line in lines]
+        assert [row["data"]["command"] for row in acts] == ["dlq replay", "dlq discard"]
+        assert {row["actor"] for row in acts} == {f"operator:{pwd.getpwuid(os.getuid()).pw_name}"}
+        assert {row["data"]["target"] for row in acts} <= {letter.id for letter in await every_letter(named)}
+        assert all(row["device"].startswith("kelmah ") and row["request"] for row in acts)
     assert await effects(named) == []
 
 
@@ -143,7 +155,7 @@ async def test_events_are_listed_shown_verified_and_replayed_to_an_instant(
     table = await run(capsys, audit.audit, every=True, format="csv", actor="ama")
     assert len(table) == 4
     assert await run(capsys, events.forget_, "ama") == ["erased in auth, user, messaging, job, payment, review"]
-    rows = [json.loads(line) for line in await run(capsys, audit.audit, every=True, format="json")]
+    rows = [json.loads(line) for line in await run(capsys, audit.audit, every=True, actor="ama", format="json")]
     assert {row["address"] for row in rows} == {"(erased)"}
 
     text = bytes(second.data).decode()

@@ -109,8 +109,8 @@ def test_only_the_clients_own_headers_are_passed_on() -> None:
 def test_only_the_services_own_headers_are_sent_back() -> None:
     kept = [(b"content-type", b"a"), (b"set-cookie", b"a"), (b"set-cookie", b"b"), (b"content-length", b"1")]
     dropped = [
-        (b"Connection", b"close, X-Hop, content-length"), (b"X-Hop", b"1"), (b"Transfer-Encoding", b"chunked"),
-        (b"Date", b"x"), (b"Server", b"x"), (b"kelmah-signature", b"x"), (b"Access-Control-Allow-Origin", b"*"),
+        (b"connection", b"close, X-Hop, content-length"), (b"x-hop", b"1"), (b"transfer-encoding", b"chunked"),
+        (b"date", b"x"), (b"server", b"x"), (b"kelmah-signature", b"x"), (b"access-control-allow-origin", b"*"),
         (b"keep-alive", b"x"), (b"x-request-id", b"x"),
     ]  # fmt: skip
     assert incoming.sent_back([*dropped, *kept]) == kept

@@ -200,6 +200,22 @@ async def test_a_token_of_an_ended_session_is_refused_though_remembered(auth: Au
         await verifier.verify(token)
 
 
+async def test_what_is_remembered_lets_no_other_token_in(auth: Auth) -> None:
+    verifier, good = auth.verifier(), signed(claims())
+    for _ in range(2):  # the keys come with the first
+        await verifier.verify(b"Bearer " + good.encode())
+    head, body, signature = good.split(".")
+    fields = {"alg": "EdDSA", "typ": "at+jwt", "kid": "one"}
+    others = [f"{b64(fields | more)}.{body}.{signature}" for more in ({"b64": False}, {"alg": "none"}, {"kid": "two"})]
+    others += [signed(claims(), b64=False), f"{b64(fields | {'x': 1})}.{body}.{signature}"]
+    others += [f"{head}.{b64(claims(role='admin'))}.{signature}", f"{head}.{body}.{b64(bytes(64))}"]
+    others += [good[:at] + ("A" if good[at] != "A" else "B") + good[at + 1 :] for at in range(len(good))]
+    for other in others:
+        with pytest.raises(TokenRefused):
+            await verifier.verify(b"Bearer " + other.encode())
+    assert list(verifier._remembered) == [b"Bearer " + good.encode()]  # by the whole token, and nothing else
+
+
 async def test_base64_has_one_spelling(auth: Auth) -> None:
     good = signed(claims())
     head, body, signature = good.split(".")

@@ -38,6 +38,14 @@ def test_the_weights_of_each_side_sum_to_a_thousand_so_a_perfect_fit_scores_it()
     assert (score.total, score.sides) == (1000, {"hirer": 1000, "worker": 1000})
 
 
+def test_a_job_is_open_to_exactly_those_trades_that_pass_its_gate() -> None:
+    trades = list(taxonomy.skills())
+    for number, category in enumerate(trades):
+        wanted = [] if number % 3 == 0 else [trades[number - 1], trades[number // 2]]
+        passes = [one for one in trades if ranking.skills(wanted, category, {one}) is not None]
+        assert ranking.open_to(wanted, category) == sorted(passes)
+
+
 @given(st.fixed_dictionaries({name: st.integers(0, 1000) for side in ranking.WEIGHTS.values() for name in side}))
 def test_contributions_sum_to_the_score_whatever_the_features(values: dict[str, int]) -> None:
     score = ranking.combine({name: Feature(value) for name, value in values.items()})

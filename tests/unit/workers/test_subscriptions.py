@@ -1,5 +1,6 @@
 """Every event type has a consumer, or stands here as one that has none."""
 
+from kelmah import services
 from kelmah.cli import asyncapi
 from kelmah.contracts.events import EVENT_TYPES
 from kelmah.workers.registry import load_actors
@@ -8,6 +9,9 @@ from kelmah.workers.registry import load_actors
 UNHEARD = {
     "auth.api_key_created.v1",
     "auth.api_key_revoked.v1",
+    "auth.api_key_used.v1",
+    "auth.data_export_fetched.v1",
+    "auth.data_export_requested.v1",
     "auth.email_changed.v1",
     "auth.email_verified.v1",
     "auth.identity_linked.v1",
@@ -45,6 +49,7 @@ UNHEARD = {
     "user.profile_updated.v1",
     "user.status_changed.v1",
     "user.worker_booked.v1",
+    *(f"{name}.operator_acted.v1" for name in services.NAMES),
 }
 #: The twelve that the seed document names.
 SEED = {

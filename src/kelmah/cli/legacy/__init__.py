@@ -12,8 +12,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
+from kelmah import services
 from kelmah.cli.development import found_environment
-from kelmah.cli.operator import say, show_table
+from kelmah.cli.operator import act, say, show_table
 from kelmah.kit import logging
 from kelmah.kit.settings import Environment, SettingsError
 
@@ -177,6 +178,8 @@ def migrate(*, only: str | None = None, dry_run: bool = False, report: Path = Pa
         said = ", ".join(f"{number} {fate}" for fate, number in sorted(counted.items())) or "nothing"
         say(f"{report}: {said}" + (" (dry run: nothing was moved)" if dry_run else ""))
 
+    if not dry_run:
+        act("legacy migrate", *services.NAMES, target=only)
     _run(run)
 
 
@@ -238,6 +241,8 @@ def write_back(*, dry_run: bool = False) -> None:
         async with open_work() as work:
             return await writing_back.write_back(work, dry_run=dry_run)
 
+    if not dry_run:
+        act("legacy write-back", *services.NAMES)
     written = _run(run)
     rows = [
         (table, *(counted[how] for how in ("inserted", "updated", "kept")))
@@ -261,6 +266,7 @@ def confirm() -> None:
         async with open_work() as work:
             return (await writing_back.confirm(work)).isoformat(timespec="seconds")
 
+    act("legacy confirm", *services.NAMES)
     say(f"the cut-over is confirmed since {_run(run)}: the old database can be kept as an archive, or go")
 
 

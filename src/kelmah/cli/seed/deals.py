@@ -11,7 +11,7 @@ from kelmah.cli.seed.scene import PostponedTimers, Scene, end
 from kelmah.contracts.common import Money
 from kelmah.contracts.job import Apply, ContractView, CreateJob, ProposedMilestone
 from kelmah.contracts.messaging import ConversationKind, NewConversation, NewMessage
-from kelmah.contracts.payment import CreateDeposit, FundEscrow, RaiseDispute, ResolveDispute
+from kelmah.contracts.payment import AnswerDispute, CreateDeposit, FundEscrow, RaiseDispute, ResolveDispute
 from kelmah.contracts.review import Criteria, NewReply, NewReview
 from kelmah.contracts.taxonomy import skills
 from kelmah.kit.context import Principal
@@ -190,17 +190,25 @@ async def _request_changes(show: Performance, contract_id: str, milestone_id: st
 
 
 async def _dispute(show: Performance, _: str, __: str, escrow_id: str) -> str:
+    """The hirer raises it, and the worker answers in time."""
+    context = show.services["payment"]
     reason = words.DISPUTES[show.deal.price % len(words.DISPUTES)]
-    request = RaiseDispute(escrow_id=escrow_id, reason=reason)
-    return (await payment.raise_dispute(show.services["payment"], request, by=show.hirer)).id
+    dispute = await payment.raise_dispute(context, RaiseDispute(escrow_id=escrow_id, reason=reason), by=show.hirer)
+    show.scene.after(hours=20)
+    await payment.answer_dispute(context, dispute.id, AnswerDispute(text=words.ANSWERS[0]), by=show.worker)
+    return dispute.id
 
 
 async def _dispute_and_rule(show: Performance, contract_id: str, milestone_id: str, escrow_id: str) -> None:
+    """Support rules, and nobody appeals."""
+    context = show.services["payment"]
     dispute_id = await _dispute(show, contract_id, milestone_id, escrow_id)
-    show.scene.after(hours=48)
+    show.scene.after(hours=28)
     amount = show.deal.parts[0].amount
     ruling = ResolveDispute(worker_amount=amount - amount // 2, hirer_amount=amount // 2, note=words.RULINGS[0])
-    await payment.resolve_dispute(show.services["payment"], dispute_id, ruling, by=show.support)
+    await payment.resolve_dispute(context, dispute_id, ruling, by=show.support)
+    show.scene.after(hours=24 * 7)  # five business days, whenever they begin
+    await payment.end_step(context, dispute_id)
 
 
 async def _refund(show: Performance, _: str, __: str, escrow_id: str) -> None:

@@ -57,7 +57,7 @@ _AGES = {
     Stage.FUNDED: (4, 8),
     Stage.SUBMITTED: (5, 9),
     Stage.CHANGES_REQUESTED: (6, 10),
-    Stage.DISPUTED: (8, 20),
+    Stage.DISPUTED: (7, 11),
     Stage.RULED: (20, 80),
     Stage.REFUNDED: (15, 80),
     Stage.RELEASED: (12, 20),

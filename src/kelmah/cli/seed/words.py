@@ -118,6 +118,7 @@ CHATS = (
 )
 NOTES = ("Done and tested.", "Finished. Please have a look.", "All done, the place is clean again.")
 CHANGES = ("One corner is not level yet.", "The colour is not the one we agreed on.", "Please fix the last joint, too.")
+ANSWERS = ("The materials came late; the rest is done by Friday.",)
 DISPUTES = ("The work was left half done.", "The materials are not those that were agreed.")
 RULINGS = ("Half of the work was done; the amount is shared accordingly.", "Both sides sent photos; shared as shown.")
 REFUNDS = "I cannot take this on after all, so I return the money. I am sorry."

@@ -150,6 +150,14 @@ class ApiKeyRevoked(Event, frozen=True, kw_only=True):
     reason: str
 
 
+class ApiKeyUsed(Event, frozen=True, kw_only=True):
+    """A program acted with this key: its first use in an hour. For the audit only."""
+
+    TYPE: ClassVar[str] = "auth.api_key_used.v1"
+    user_id: str
+    key_id: str
+
+
 class PasskeyAdded(Event, frozen=True, kw_only=True):
     """The person can sign in with this passkey."""
 
@@ -164,3 +172,27 @@ class PasskeyRemoved(Event, frozen=True, kw_only=True):
     TYPE: ClassVar[str] = "auth.passkey_removed.v1"
     user_id: str
     passkey_id: str
+
+
+class DataExportRequested(Event, frozen=True, kw_only=True):
+    """Somebody asked, as this person, for an archive of all that is kept of the person."""
+
+    TYPE: ClassVar[str] = "auth.data_export_requested.v1"
+    user_id: str
+    export_id: str
+
+
+class DataExportReady(Event, frozen=True, kw_only=True):
+    """The archive can be fetched for some days."""
+
+    TYPE: ClassVar[str] = "auth.data_export_ready.v1"
+    user_id: str
+    export_id: str
+
+
+class DataExportFetched(Event, frozen=True, kw_only=True):
+    """The archive was fetched by a link. For the audit only."""
+
+    TYPE: ClassVar[str] = "auth.data_export_fetched.v1"
+    user_id: str
+    export_id: str

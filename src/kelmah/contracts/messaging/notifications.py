@@ -26,6 +26,12 @@ class NotificationKind(StrEnum):
     ESCROW_RELEASED = "escrow_released"
     ESCROW_REFUNDED = "escrow_refunded"
     DISPUTE_RAISED = "dispute_raised"
+    DISPUTE_ANSWERED = "dispute_answered"
+    DISPUTE_EVIDENCE_ADDED = "dispute_evidence_added"
+    DISPUTE_OFFER_MADE = "dispute_offer_made"
+    DISPUTE_ESCALATED = "dispute_escalated"
+    DISPUTE_RULED = "dispute_ruled"
+    DISPUTE_APPEALED = "dispute_appealed"
     DEPOSIT_PROCESSED = "deposit_processed"
     WITHDRAWAL_PROCESSED = "withdrawal_processed"
     WITHDRAWAL_FAILED = "withdrawal_failed"
@@ -54,6 +60,7 @@ class NotificationKind(StrEnum):
     AMENDMENT_SIGNED = "amendment_signed"
     AMENDMENT_DROPPED = "amendment_dropped"
     PASSWORD_CHANGED = "password_changed"  # noqa: S105  # what happened, not a secret
+    DATA_EXPORT_READY = "data_export_ready"
 
 
 class NotificationView(Response, frozen=True, kw_only=True):

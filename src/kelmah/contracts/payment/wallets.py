@@ -144,9 +144,13 @@ class CreateWithdrawal(Request, frozen=True, kw_only=True):
 
 
 class RefundDeposit(Request, frozen=True, kw_only=True):
-    """Give a deposit back to where it came from, out of the wallet that it went to."""
+    """Give a deposit back to where it came from, out of the wallet that it went to.
+
+    A deposit by bank goes to an account that its payer saved (`methodId`).
+    """
 
     amount: Money
+    method_id: Id | None = None
 
 
 class WithdrawalView(Response, frozen=True, kw_only=True):
@@ -179,6 +183,7 @@ class TransactionKind(StrEnum):
     CHARGEBACK_OPEN = "chargeback_open"
     CHARGEBACK_WON = "chargeback_won"
     CHARGEBACK_LOST = "chargeback_lost"
+    CHARGEBACK_RECOVERY = "chargeback_recovery"
     ESCROW_FUNDING = "escrow_funding"
     ESCROW_RELEASE = "escrow_release"
     ESCROW_REFUND = "escrow_refund"

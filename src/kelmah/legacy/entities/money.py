@@ -21,11 +21,16 @@ ESCROW_STATUSES = {
 OLD_ESCROW_STATUSES = {status: word for word, status in ESCROW_STATUSES.items()}
 DISPUTE_STATUSES = {
     "open": DisputeStatus.OPEN,
-    "under_review": DisputeStatus.OPEN,
+    "under_review": DisputeStatus.IN_REVIEW,
     "resolved": DisputeStatus.RESOLVED,
     "withdrawn": DisputeStatus.RESOLVED,
 }
-OLD_DISPUTE_STATUSES = {DisputeStatus.OPEN: "open", DisputeStatus.RESOLVED: "resolved"}
+#: What else a dispute may be is `IN_REVIEW` there.
+OLD_DISPUTE_STATUSES = {
+    DisputeStatus.OPEN: "open",
+    DisputeStatus.IN_REVIEW: "under_review",
+    DisputeStatus.RESOLVED: "resolved",
+}
 TRANSACTION_TYPES = {
     word: word
     for word in ("deposit", "withdrawal", "escrow_hold", "escrow_release", "escrow_refund", "fee", "adjustment")
@@ -158,7 +163,7 @@ def make_escrow(group: Group) -> OldEscrow:
 
 
 def _check_disputes(row: Old, escrow: OldEscrow) -> None:
-    is_open = sum(one.status is DisputeStatus.OPEN for one in escrow.disputes)
+    is_open = sum(one.status is not DisputeStatus.RESOLVED for one in escrow.disputes)
     if is_open != (escrow.status is EscrowStatus.DISPUTED):
         raise row.fault("status", f"{row.raw('status')}, and {is_open} disputes are open")
     if escrow.status is not EscrowStatus.SETTLED:
@@ -276,7 +281,6 @@ WALLETS = Entity(
     service="payment",
     make=make_wallet,
     rows=wallet_rows,
-    batch=100,
     references=(Reference("user_id", "users", "auth", strict=True),),
     root=Part(
         table="wallets",
@@ -325,7 +329,6 @@ ESCROWS = Entity(
     service="payment",
     make=make_escrow,
     rows=escrow_rows,
-    batch=100,
     references=(
         Reference("contract_id", "contracts", "job", strict=True),
         Reference("milestone_id", "milestones", "job", strict=True),
@@ -358,7 +361,7 @@ ESCROWS = Entity(
                 "escrow_id": To("disputes.escrow_id"),
                 "raised_by": To("disputes.raised_by"),
                 "reason": To("disputes.reason"),
-                "status": To("disputes.status", "under_review → open; withdrawn → resolved"),
+                "status": To("disputes.status", "under_review → in_review; withdrawn → resolved"),
                 "worker_amount": To("disputes.worker_amount"),
                 "hirer_amount": To("disputes.hirer_amount"),
                 "resolution": To("disputes.note"),

@@ -1,13 +1,15 @@
 """Wires the auth service."""
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from dataclasses import fields
 from functools import partial
 
 from litestar import Litestar
 
+from kelmah.clients.exports import ExportClient
 from kelmah.kit.app import service_app
+from kelmah.kit.blobs import GridFSBlobStore
 from kelmah.kit.mail import Mailer
 from kelmah.kit.ratelimit import Limiter
 from kelmah.kit.redis import key as redis_key
@@ -22,24 +24,33 @@ from kelmah.services.auth.settings import AuthSettings
 @asynccontextmanager
 async def open_context(settings: AuthSettings, *, apps: Apps | None = None) -> AsyncIterator[Context]:
     """Open what the service works with; makes the first signing keys when there are none."""
-    async with (
-        open_resources(settings, DOCUMENTS, apps=apps) as resources,
-        open_hasher(settings) as hasher,
-        open_providers(settings) as providers,
-        open_bridge(settings) as bridge,
-    ):
-        signer = Signer(resources.ring)
-        await signer.keys()
-        yield Context(
-            **{field.name: getattr(resources, field.name) for field in fields(Resources)},
-            settings=settings,
-            hasher=hasher,
-            signer=signer,
-            limiter=Limiter(resources.redis, redis_key(settings.redis_prefix, "auth", "limit")),
-            mailer=Mailer(settings.smtp_url.get_secret_value(), settings.mail_sender),
-            providers=providers,
-            bridge=bridge,
-        )
+    archives = GridFSBlobStore(
+        settings.mongo_url,
+        database=settings.mongo_database,
+        bucket="exports",
+        max_bytes=settings.export_max_bytes,  # of what is compressed, and so far less
+    )
+    with closing(archives):
+        async with (
+            open_resources(settings, DOCUMENTS, apps=apps) as resources,
+            open_hasher(settings) as hasher,
+            open_providers(settings) as providers,
+            open_bridge(settings) as bridge,
+        ):
+            signer = Signer(resources.ring)
+            await signer.keys()
+            yield Context(
+                **{field.name: getattr(resources, field.name) for field in fields(Resources)},
+                settings=settings,
+                hasher=hasher,
+                signer=signer,
+                limiter=Limiter(resources.redis, redis_key(settings.redis_prefix, "auth", "limit")),
+                mailer=Mailer(settings.smtp_url.get_secret_value(), settings.mail_sender),
+                providers=providers,
+                blobs=archives,
+                exports={name: ExportClient(caller) for name, caller in resources.callers.items()},
+                bridge=bridge,
+            )
 
 
 def create_app(settings: AuthSettings, *, apps: Apps | None = None) -> Litestar:

@@ -129,3 +129,7 @@ class KeyUnknown(errors.NotFound):
     """One answer for a forged, revoked and expired key, and for one whose owner's account is at rest."""
 
     code, title = "auth.api_key_unknown", "There is no such API key"
+
+
+class ExportNotReady(errors.Conflict):
+    code, title = "auth.export_not_ready", "The archive is being gathered; you will be told when it is ready"

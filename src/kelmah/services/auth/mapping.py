@@ -1,12 +1,22 @@
 """Documents of the auth service as contracts, with their sealed fields opened."""
 
-from kelmah.contracts.auth import AccountView, ApiKeyView, Contact, PasskeyView, PublicKey, PublicKeys, SessionView
+from kelmah.contracts.auth import (
+    AccountView,
+    ApiKeyView,
+    Contact,
+    PasskeyView,
+    PublicKey,
+    PublicKeys,
+    RoleChange,
+    SessionView,
+)
 from kelmah.kit.agents import browser_of, device_of, system_of
 from kelmah.kit.crypto import KeyRing
 from kelmah.services.auth.documents.accounts import AccountDocument
 from kelmah.services.auth.documents.api_keys import ApiKeyDocument
 from kelmah.services.auth.documents.keys import SigningKeysDocument
 from kelmah.services.auth.documents.passkeys import PasskeyDocument
+from kelmah.services.auth.documents.role_changes import RoleChangeDocument
 from kelmah.services.auth.documents.sessions import SessionDocument
 
 
@@ -98,4 +108,15 @@ def api_key_view(key: ApiKeyDocument) -> ApiKeyView:
         created_at=key.created_at,
         expires_at=key.expires_at,
         last_used_at=key.last_used_at,
+    )
+
+
+def role_change(made: RoleChangeDocument) -> RoleChange:
+    return RoleChange(
+        user_id=made.account_id,
+        old_role=made.old_role,
+        new_role=made.new_role,
+        by=made.by,
+        reason=made.reason,
+        at=made.at,
     )

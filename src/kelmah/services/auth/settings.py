@@ -78,6 +78,14 @@ class AuthSettings(BridgeSettings, ServiceSettings):
     not_me_token_s: int = Field(7 * 86_400, ge=3600, description="Seconds that the link against a new device works.")
     reset_token_s: int = Field(1_800, ge=300, le=86_400, description="Seconds that a mail's reset token lives.")
 
+    export_kept_s: int = Field(
+        3 * 86_400, ge=3600, le=30 * 86_400, description="Seconds that an archive of one's data is kept."
+    )
+    export_link_s: int = Field(300, ge=30, le=3600, description="Seconds that a link to one's archive works, once.")
+    export_max_bytes: int = Field(
+        268_435_456, ge=1024, le=1_073_741_824, description="Bytes of an archive's content; what is more is left out."
+    )
+
     oauth: dict[str, OAuthProvider] = Field(
         default_factory=dict,
         description='Providers to sign in with: {"google": {"client_id": "…", "client_secret": "…"}, "linkedin": {…}}; '

@@ -14,9 +14,10 @@ from kelmah.kit.mail import Mailer
 from kelmah.kit.ratelimit import Limiter
 from kelmah.kit.redis import key
 from kelmah.kit.resources import Apps, open_resources
+from kelmah.kit.scanner import scanner_of
 from kelmah.services.messaging.controllers import CONTROLLERS, POLICY
 from kelmah.services.messaging.documents import DOCUMENTS
-from kelmah.services.messaging.providers import Clamd, TwilioSms, WebPush
+from kelmah.services.messaging.providers import TwilioSms, WebPush
 from kelmah.services.messaging.service import Context
 from kelmah.services.messaging.settings import MessagingSettings
 from kelmah.services.messaging.socket import Hub, open_socket
@@ -46,7 +47,7 @@ async def open_context(settings: MessagingSettings, *, apps: Apps | None = None)
                 mailer=Mailer(settings.smtp_url.get_secret_value(), settings.mail_sender),
                 sms=None if settings.sms_url is None else TwilioSms(settings.sms_url.get_secret_value()),
                 push=_push_sender(settings),
-                scanner=None if settings.clamd_url is None else Clamd(settings.clamd_url),
+                scanner=scanner_of(settings),
                 limiter=Limiter(resources.redis, key(settings.redis_prefix, "messaging", "limit")),
             )
 

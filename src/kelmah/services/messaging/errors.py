@@ -66,10 +66,6 @@ class FileInfected(errors.Forbidden):
     code, title = "messaging.file_infected", "Malware was found in this file"
 
 
-class ScanFailed(errors.Unavailable):
-    code, title = "messaging.scan_failed", "The file could not be looked through yet"
-
-
 class TicketRefused(errors.Unauthenticated):
     code, title = "messaging.ticket_refused", "The ticket was used, has run out, or never was"
 

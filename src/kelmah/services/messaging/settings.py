@@ -2,12 +2,12 @@
 
 from typing import ClassVar
 
-from pydantic import Field, SecretStr, ValidationInfo, field_validator
+from pydantic import Field, SecretStr
 
-from kelmah.kit.settings import Environment, ServiceSettings
+from kelmah.kit.settings import FileSettings
 
 
-class MessagingSettings(ServiceSettings):
+class MessagingSettings(FileSettings):
     """Settings of conversations, files, sockets and notifications."""
 
     SERVICE: ClassVar[str] = "messaging"
@@ -17,12 +17,6 @@ class MessagingSettings(ServiceSettings):
     attachment_max_bytes: int = Field(10_485_760, ge=1024, le=67_104_768, description="Largest file in a conversation.")
     attachment_quota_bytes: int = Field(
         1_073_741_824, ge=1024, description="Bytes of files that one person may have in conversations."
-    )
-    unscanned_files: bool = Field(False, description="Take files without a scanner, also in production.")
-    clamd_url: str | None = Field(
-        None,
-        validate_default=True,
-        description="clamd that scans files: tcp://host:3310 or unix:///path. Unset scans nothing.",
     )
     allowed_origins: list[str] = Field(
         default_factory=list, description='Origins whose pages may open a WebSocket: ["https://kelmah.example"].'
@@ -59,11 +53,3 @@ class MessagingSettings(ServiceSettings):
     socket_max_frame_bytes: int = Field(131_072, ge=1024, le=1_048_576, description="Largest frame a client may send.")
     socket_frames_per_s: int = Field(10, ge=1, le=1000, description="Frames a second a client may send, 3 s at once.")
     socket_heartbeat_s: int = Field(25, ge=1, le=300, description="Seconds within which a client sends a ping.")
-
-    @field_validator("clamd_url")
-    @classmethod
-    def _scans_in_production(cls, url: str | None, info: ValidationInfo) -> str | None:
-        is_production = info.data.get("environment") is Environment.PRODUCTION
-        if url is None and is_production and not info.data.get("unscanned_files"):
-            raise ValueError("production needs a scanner, or KELMAH_MESSAGING_UNSCANNED_FILES=true to do without")
-        return url

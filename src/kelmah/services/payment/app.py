@@ -13,6 +13,7 @@ from kelmah.clients.job import JobClient
 from kelmah.contracts.payment import Provider
 from kelmah.kit.app import service_app
 from kelmah.kit.resources import Apps, Resources, open_resources
+from kelmah.kit.scanner import scanner_of
 from kelmah.services.payment.controllers import CONTROLLERS, POLICY
 from kelmah.services.payment.documents import DOCUMENTS
 from kelmah.services.payment.providers import bank, paypal, stripe
@@ -42,6 +43,7 @@ async def open_context(settings: PaymentSettings, *, apps: Apps | None = None) -
             settings=settings,
             job=JobClient(resources.callers["job"]),
             providers=providers,
+            scanner=scanner_of(settings),
         )
         try:
             await schedule_check(context)

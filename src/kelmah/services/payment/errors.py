@@ -79,6 +79,42 @@ class DisputeResolvedAlready(Conflict):
     code, title = "payment.dispute_resolved", "This dispute was already resolved"
 
 
+class DisputeStepClosed(Conflict):
+    code, title = "payment.dispute_step_closed", "This step of the dispute is over"
+
+
+class SettlementClosed(Conflict):
+    code, title = "payment.settlement_closed", "A bank took the money back: only support can share this escrow out"
+
+
+class OfferNotFound(NotFound):
+    code, title = "payment.offer_not_found", "The other side has no such offer"
+
+
+class SecondRulerNeeded(Forbidden):
+    code, title = "payment.second_ruler_needed", "An appeal is decided by somebody else than the first ruling"
+
+
+class EvidenceNotFound(NotFound):
+    code, title = "payment.evidence_not_found", "There is no such file"
+
+
+class EvidenceFull(Conflict):
+    code, title = "payment.evidence_full", "A side brings no more than ten files"
+
+
+class EvidenceInfected(Forbidden):
+    code, title = "payment.evidence_infected", "Malware was found in this file"
+
+
+class EvidenceRefused(KelmahError):
+    status_code, code, title = 415, "payment.evidence_refused", "This kind of file is not taken"
+
+
+class EvidenceTooLarge(KelmahError):
+    status_code, code, title = 413, "payment.evidence_too_large", "The file is too large"
+
+
 class RulingDoesNotAddUp(BadInput):
     code, title = "payment.ruling_does_not_add_up", "The parts of a ruling must add up to the escrow"
 

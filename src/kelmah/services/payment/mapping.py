@@ -8,14 +8,17 @@ from kelmah.contracts.payment import (
     EscrowFacts,
     EscrowStatus,
     EscrowView,
+    EvidenceView,
     MethodKind,
     MethodView,
     Provider,
+    SettlementOffer,
     TransactionDirection,
     TransactionKind,
     TransactionView,
     WithdrawalView,
 )
+from kelmah.kit.crypto import KeyRing
 from kelmah.services.payment.documents import (
     DepositDocument,
     DisputeDocument,
@@ -24,6 +27,7 @@ from kelmah.services.payment.documents import (
     MethodDocument,
     WithdrawalDocument,
 )
+from kelmah.services.payment.documents.disputes import Evidence
 
 
 def deposit_view(
@@ -95,7 +99,7 @@ def escrow_facts(escrow: EscrowDocument) -> EscrowFacts:
     )
 
 
-def dispute_view(dispute: DisputeDocument) -> DisputeView:
+def dispute_view(dispute: DisputeDocument, ring: KeyRing) -> DisputeView:
     return DisputeView(
         id=dispute.id,
         escrow_id=dispute.escrow_id,
@@ -104,15 +108,33 @@ def dispute_view(dispute: DisputeDocument) -> DisputeView:
         hirer_id=dispute.hirer_id,
         worker_id=dispute.worker_id,
         raised_by=dispute.raised_by,
+        chargeback_id=dispute.chargeback_id,
         reason=dispute.reason,
         status=dispute.status,
         amount=Money(amount=dispute.amount, currency=dispute.currency),
         created_at=dispute.created_at,
+        deadline_at=dispute.deadline_at,
+        answer=dispute.answer,
+        offers=[SettlementOffer(**offer.model_dump()) for offer in dispute.offers],
+        evidence=[evidence_view(one, ring) for one in dispute.evidence],
         worker_amount=dispute.worker_amount,
         hirer_amount=dispute.hirer_amount,
         note=dispute.note,
         resolved_by=dispute.resolved_by,
+        appealed_by=dispute.appealed_by,
+        appeal=dispute.appeal,
         resolved_at=dispute.resolved_at,
+    )
+
+
+def evidence_view(evidence: Evidence, ring: KeyRing) -> EvidenceView:
+    return EvidenceView(
+        id=evidence.id,
+        by=evidence.by,
+        file_name=ring.open(evidence.file_name, context=evidence.id.encode()),
+        media_type=evidence.media_type,
+        size=evidence.size,
+        at=evidence.at,
     )
 
 

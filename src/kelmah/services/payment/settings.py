@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, InstanceOf, SecretStr, field_
 
 from kelmah.contracts.job import ContractKind
 from kelmah.contracts.payment import BankAccount
-from kelmah.kit.settings import ServiceSettings
+from kelmah.kit.settings import FileSettings
 
 
 class FeeTerms(BaseModel):
@@ -20,13 +20,16 @@ class FeeTerms(BaseModel):
     referral: int = Field(0, ge=0, le=10_000, description="Of the fee, for who brought the worker.")
 
 
-class PaymentSettings(ServiceSettings):
+class PaymentSettings(FileSettings):
     """Settings of the payment service."""
 
     SERVICE: ClassVar[str] = "payment"
 
     port: int = Field(3005, ge=0, le=65535, description="The port to listen on; 0 takes a free one.")
     mongo_database: str = Field("kelmah_payment", description="The service's own database.")
+    max_body_bytes: int = Field(
+        5_242_880, ge=1024, le=67_108_864, description="Largest request body: a whole file of a dispute."
+    )
     platform_fee_basis_points: int = Field(
         1000, ge=0, le=10_000, description="The platform's part of what a worker is paid; 1000 is 10 %."
     )
@@ -48,6 +51,24 @@ class PaymentSettings(ServiceSettings):
     )
     holding_hours: int = Field(
         24, ge=0, le=2160, description="Hours that deposits and earnings stay in the wallet before they may leave it."
+    )
+    dispute_answer_days: int = Field(
+        5, ge=1, le=60, description="Business days within which the other side of a dispute must answer."
+    )
+    dispute_talks_days: int = Field(
+        10,
+        ge=1,
+        le=60,
+        description="Business days after an answer within which the sides may agree; then support rules.",
+    )
+    dispute_appeal_days: int = Field(
+        5, ge=0, le=60, description="Business days within which a ruling may be appealed; 0 lets it stand at once."
+    )
+    evidence_max_bytes: int = Field(
+        5_242_880,
+        ge=1024,
+        le=15_728_640,
+        description="Bytes of one file of a dispute; MongoDB keeps it in one document.",
     )
     step_up_minutes: int = Field(
         10, ge=1, le=1440, description="How long ago a person may have signed in to move money out."

@@ -20,12 +20,14 @@ from kelmah.contracts.review import (
     ReviewAnalytics,
     ReviewView,
 )
+from kelmah.kit import exports
 from kelmah.kit.app import API_PREFIX
 from kelmah.kit.context import Principal, current_principal
 from kelmah.kit.errors import BadInput, Unauthenticated
 from kelmah.kit.policy import PUBLIC, SIGNED_IN, Policy, roles
 from kelmah.services.review import service
 from kelmah.services.review.service.context import Context
+from kelmah.services.review.service.exports import PARTS
 
 POLICY: Policy = {
     "SubmitReview": roles(Role.HIRER, Role.WORKER),
@@ -40,6 +42,7 @@ POLICY: Policy = {
     "AppealReviewDecision": SIGNED_IN,
     "GetReviewAnalytics": SIGNED_IN,
     "GetPlatformReviewAnalytics": roles(Role.MODERATOR, Role.ADMIN),
+    exports.OPERATION: exports.RULE,
 }
 
 ContextIn = NamedDependency[Context]
@@ -190,4 +193,5 @@ CONTROLLERS: list[ControllerRouterHandler] = [
     appeal,
     get_analytics,
     get_platform_analytics,
+    exports.export_handler(PARTS),
 ]

@@ -12,6 +12,7 @@ on_event("payment.rest_party", AccountDeactivated, service.on_account_deactivate
 on_event("payment.wake_party", AccountReactivated, service.on_account_reactivated)
 on_event("payment.part_with_party", AccountDeleted, service.on_account_deleted)
 on_timer("payment.requery_deposit", service.requery_deposit)
+on_timer("payment.end_dispute_step", service.end_step)
 on_timer("payment.handle_webhook", service.handle_webhook)
 on_timer("payment.forget_method", service.forget_method)
 

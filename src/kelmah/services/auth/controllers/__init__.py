@@ -35,6 +35,7 @@ from kelmah.kit.policy import PUBLIC, SIGNED_IN, Policy, roles, services
 from kelmah.services.auth import service
 from kelmah.services.auth.controllers.api_keys import API_KEY_CONTROLLERS
 from kelmah.services.auth.controllers.client import CLIENT, SECRET
+from kelmah.services.auth.controllers.exports import EXPORT_CONTROLLERS
 from kelmah.services.auth.controllers.factors import FACTOR_CONTROLLERS
 from kelmah.services.auth.controllers.lifecycle import LIFECYCLE_CONTROLLERS
 from kelmah.services.auth.controllers.oauth import OAUTH_CONTROLLERS
@@ -52,6 +53,10 @@ POLICY: Policy = {
     "ConfirmEmailChange": PUBLIC,
     "DeactivateMe": SIGNED_IN,
     "ExportMe": SIGNED_IN,
+    "RequestDataExport": SIGNED_IN,
+    "ListDataExports": SIGNED_IN,
+    "CreateDataExportLink": SIGNED_IN,
+    "FetchDataExport": PUBLIC,  # the link says whose
     "DeleteMe": SIGNED_IN,
     "ChangeRole": roles(Role.ADMIN),
     "EndSessionsOf": roles(Role.ADMIN),
@@ -301,6 +306,7 @@ CONTROLLERS: Sequence[ControllerRouterHandler] = (
     *API_KEY_CONTROLLERS,
     *OAUTH_CONTROLLERS,
     *LIFECYCLE_CONTROLLERS,
+    *EXPORT_CONTROLLERS,
     refresh_tokens,
     logout,
     list_sessions,

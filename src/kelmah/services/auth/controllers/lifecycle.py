@@ -1,10 +1,10 @@
 """Operations on the life of an account."""
 
-from litestar import delete, get, post, put
+from litestar import delete, post, put
 from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody
 
-from kelmah.contracts.auth import AccountExport, ChangeEmailRequest, ChangeRoleRequest, RoleChange, TokenRequest
+from kelmah.contracts.auth import ChangeEmailRequest, ChangeRoleRequest, RoleChange, TokenRequest
 from kelmah.kit.context import Principal
 from kelmah.services.auth import service
 from kelmah.services.auth.controllers.client import CLIENT, SECRET
@@ -70,17 +70,6 @@ async def deactivate_me(context: NamedDependency[Context], principal: NamedDepen
     await service.deactivate_account(context, by=principal)
 
 
-@get(
-    "/api/v1/auth/me/export",
-    operation_id="ExportMe",
-    summary="Get all that is kept of one's account",
-    description=_FRESH,
-    tags=ACCOUNT,
-)
-async def export_me(context: NamedDependency[Context], principal: NamedDependency[Principal]) -> AccountExport:
-    return await service.export_account(context, by=principal)
-
-
 @delete(
     "/api/v1/auth/me",
     operation_id="DeleteMe",
@@ -126,7 +115,6 @@ LIFECYCLE_CONTROLLERS = (
     request_email_change,
     confirm_email_change,
     deactivate_me,
-    export_me,
     delete_me,
     change_role,
     end_sessions_of,

@@ -25,7 +25,6 @@ from kelmah.services.auth.service import Client, Context
 OAUTH = ["Sign-in with a provider"]
 #: Ties an answer to the browser that asked. Nothing else that we do rests on a cookie.
 COOKIE = "kelmah_oauth"
-_PATH = "/api/v1/auth/oauth"
 
 Answered = Annotated[str | None, QueryParameter(max_length=2048)]
 
@@ -69,7 +68,7 @@ async def finish_oauth(
         code=code,
         issuer=iss,
         error=error,
-        browser=request.cookies.get(COOKIE),
+        browser=request.cookies.get(_cookie_name(context)),
     )
     gone = _cookie(context, "")
     gone.max_age = 0
@@ -78,14 +77,23 @@ async def finish_oauth(
 
 def _cookie(context: Context, value: str) -> Cookie:
     return Cookie(
-        key=COOKIE,
+        key=_cookie_name(context),
         value=value,
-        path=_PATH,
+        path="/",
         max_age=service.AWAY_S,
         httponly=True,
-        secure=context.settings.public_url.startswith("https://"),
+        secure=_has_tls(context),
         samesite="lax",
     )
+
+
+def _cookie_name(context: Context) -> str:
+    """With `__Host-` no other host of the domain and no page without TLS can set it; browsers ask for TLS then."""
+    return f"__Host-{COOKIE}" if _has_tls(context) else COOKIE
+
+
+def _has_tls(context: Context) -> bool:
+    return context.settings.public_url.startswith("https://")
 
 
 @post(

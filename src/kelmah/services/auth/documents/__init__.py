@@ -6,6 +6,7 @@ from kelmah.services.auth.documents.accounts import AccountDocument
 from kelmah.services.auth.documents.api_keys import ApiKeyDocument
 from kelmah.services.auth.documents.devices import DeviceDocument
 from kelmah.services.auth.documents.email_changes import EmailChangeDocument
+from kelmah.services.auth.documents.exports import ExportDocument
 from kelmah.services.auth.documents.factors import FactorDocument
 from kelmah.services.auth.documents.identities import IdentityDocument
 from kelmah.services.auth.documents.keys import SigningKeysDocument
@@ -19,6 +20,7 @@ DOCUMENTS: tuple[type[Document], ...] = (
     ApiKeyDocument,
     DeviceDocument,
     EmailChangeDocument,
+    ExportDocument,
     FactorDocument,
     IdentityDocument,
     PasskeyDocument,

@@ -22,6 +22,8 @@ class ApiKeyDocument(Document):
     created_at: datetime
     expires_at: datetime
     last_used_at: datetime | None = None
+    #: When a use was last made an event.
+    told_at: datetime | None = None
     revoked_at: datetime | None = None
 
     class Settings:
@@ -66,6 +68,16 @@ async def note_use(key_id: str, *, before: datetime, at: datetime) -> None:
         {"$set": {"last_used_at": at}},
         session=session(),
     )
+
+
+async def tell_use(key_id: str, *, before: datetime, at: datetime) -> bool:
+    """Whether this use is to be an event: none was since `before`."""
+    result = await ApiKeyDocument.get_pymongo_collection().update_one(
+        {"_id": key_id, "$or": [{"told_at": None}, {"told_at": {"$lt": before}}]},
+        {"$set": {"told_at": at}},
+        session=session(),
+    )
+    return result.modified_count == 1
 
 
 async def shorten(key_id: str, *, account_id: str, expires_at: datetime, now: datetime) -> bool:

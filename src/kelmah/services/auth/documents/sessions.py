@@ -60,6 +60,10 @@ async def by_id(session_id: str) -> SessionDocument | None:
     return await SessionDocument.find_one({"_id": session_id}, session=session())
 
 
+async def is_live(session_id: str, *, now: datetime) -> bool:
+    return await SessionDocument.find_one({"_id": session_id, **_live(now)}, session=session()) is not None
+
+
 async def list_live(account_id: str, *, now: datetime, limit: int, skip: int = 0) -> list[SessionDocument]:
     """Newest use first."""
     found = SessionDocument.find({"account_id": account_id, **_live(now)}, session=session())

@@ -19,11 +19,16 @@ from kelmah.services.auth.service.email_changes import confirm as confirm_email_
 from kelmah.services.auth.service.email_changes import request as request_email_change
 from kelmah.services.auth.service.email_changes import send as send_email_change
 from kelmah.services.auth.service.email_changes import send_done as send_email_changed
+from kelmah.services.auth.service.exports import drop as drop_export
+from kelmah.services.auth.service.exports import fetch as fetch_export
+from kelmah.services.auth.service.exports import gather as gather_export
+from kelmah.services.auth.service.exports import list_own as list_exports
+from kelmah.services.auth.service.exports import make_link as make_export_link
+from kelmah.services.auth.service.exports import request as request_export
 from kelmah.services.auth.service.hashing import open_hasher
 from kelmah.services.auth.service.lifecycle import change_role, end_sessions_of, not_me
 from kelmah.services.auth.service.lifecycle import deactivate as deactivate_account
 from kelmah.services.auth.service.lifecycle import delete as delete_account
-from kelmah.services.auth.service.lifecycle import export as export_account
 from kelmah.services.auth.service.logins import login, login_mfa, login_passkey, step_up
 from kelmah.services.auth.service.mails import resend_verification as send_verification_again
 from kelmah.services.auth.service.mails import send_known, send_notice, send_password_reset, send_verification
@@ -39,6 +44,7 @@ from kelmah.services.auth.service.oauth import start as start_oauth
 from kelmah.services.auth.service.oauth import start_link as start_link
 from kelmah.services.auth.service.oauth import unlink as unlink_identity
 from kelmah.services.auth.service.oidc import open_providers
+from kelmah.services.auth.service.own import export as export_account
 from kelmah.services.auth.service.passkeys import add as add_passkey
 from kelmah.services.auth.service.passkeys import list_own as list_passkeys
 from kelmah.services.auth.service.passkeys import remove as remove_passkey
@@ -74,15 +80,19 @@ __all__ = [
     "deactivate_account",
     "delete_account",
     "disable_mfa",
+    "drop_export",
     "end_all_own",
     "end_own",
     "end_sessions_of",
     "exchange_oauth",
     "export_account",
+    "fetch_export",
     "finish_oauth",
     "forgot_password",
+    "gather_export",
     "link_identity",
     "list_api_keys",
+    "list_exports",
     "list_identities",
     "list_own",
     "list_passkeys",
@@ -90,6 +100,7 @@ __all__ = [
     "login_mfa",
     "login_passkey",
     "logout",
+    "make_export_link",
     "me",
     "not_me",
     "open_hasher",
@@ -100,6 +111,7 @@ __all__ = [
     "remove_passkey",
     "rename_passkey",
     "request_email_change",
+    "request_export",
     "reseal",
     "resend_verification",
     "reset_by_bridge",

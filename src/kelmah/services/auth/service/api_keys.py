@@ -9,6 +9,7 @@ from kelmah.contracts.auth import (
     ApiKeyCreated,
     ApiKeyHolder,
     ApiKeyRevoked,
+    ApiKeyUsed,
     ApiKeyView,
     CreateApiKeyRequest,
     NewApiKey,
@@ -34,6 +35,8 @@ from kelmah.services.auth.service.context import Context
 MAX_NAME_CHARS = 80
 #: The last use is written down once in so long.
 _USE_STEP = timedelta(minutes=1)
+#: A key's first use in so long is an event; a key that works all day makes 24.
+TOLD_STEP = timedelta(hours=1)
 
 
 async def create(context: Context, request: CreateApiKeyRequest, *, by: Principal) -> NewApiKey:
@@ -131,6 +134,8 @@ async def check(context: Context, given: ApiKeyCheck) -> ApiKeyHolder:
     if key is None or account is None or account.deactivated_at is not None:
         raise KeyUnknown
     await documents.note_use(key.id, before=now - _USE_STEP, at=now)
+    if key.told_at is None or key.told_at < now - TOLD_STEP:
+        await _tell_use(context, key)
     return ApiKeyHolder(
         key_id=key.id,
         user_id=account.id,
@@ -138,6 +143,16 @@ async def check(context: Context, given: ApiKeyCheck) -> ApiKeyHolder:
         scopes=frozenset(key.scopes),
         expires_at=int(key.expires_at.timestamp()),
     )
+
+
+async def _tell_use(context: Context, key: ApiKeyDocument) -> None:
+    async def change() -> None:
+        now = clock.now()
+        if await documents.tell_use(key.id, before=now - TOLD_STEP, at=now):
+            event = ApiKeyUsed(user_id=key.account_id, key_id=key.id)
+            await context.events.append(event, subject=subject(key.account_id), actor=key.account_id)
+
+    await context.mongo.transact(change)
 
 
 def _make(account_id: str, name: str, scopes: list[Scope], *, days: int) -> tuple[str, ApiKeyDocument]:

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 
+from kelmah.clients.exports import ExportClient
+from kelmah.kit.blobs import BlobStore
 from kelmah.kit.crypto import digest_token
 from kelmah.kit.mail import Mailer
 from kelmah.kit.ratelimit import Limiter
@@ -29,6 +31,8 @@ class Context(Resources):
     limiter: Limiter
     mailer: Mailer
     providers: Mapping[str, Provider]
+    blobs: BlobStore
+    exports: Mapping[str, ExportClient]
     bridge: Bridge | None = None
 
     def email_indexes(self, email: str) -> list[str]:

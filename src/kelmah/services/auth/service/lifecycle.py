@@ -1,13 +1,11 @@
-"""The life of an account: rest, export, deletion, another role, and the owner's "this was not me"."""
+"""The life of an account: rest, deletion, another role, and the owner's "this was not me"."""
 
 from datetime import timedelta
 
 from kelmah.contracts.auth import (
     AccountDeactivated,
     AccountDeleted,
-    AccountExport,
     ChangeRoleRequest,
-    DeviceView,
     RoleChange,
     RoleChanged,
 )
@@ -34,10 +32,9 @@ from kelmah.services.auth.documents import (
 from kelmah.services.auth.documents.proofs import Purpose
 from kelmah.services.auth.documents.role_changes import RoleChangeDocument
 from kelmah.services.auth.errors import RoleKept, TokenRefused
-from kelmah.services.auth.service import oauth, revocations
-from kelmah.services.auth.service.accounts import notify, own_account, subject
+from kelmah.services.auth.service import exports, revocations
+from kelmah.services.auth.service.accounts import notify, subject
 from kelmah.services.auth.service.context import Context
-from kelmah.services.auth.service.passkeys import list_own as list_passkeys
 from kelmah.services.auth.service.sessions import end_everything
 
 MAX_REASON_CHARS = 500
@@ -46,7 +43,7 @@ MAX_REASON_CHARS = 500
 async def not_me(context: Context, token: str) -> None:
     """The owner says that the log-in of a mail was somebody else's: end every session, make the password useless,
     forget the devices, and send a mail to set a new password. Whatever else whoever was in may have made ends
-    as well: API keys, a change of the address that waits, and the passkeys and identities of the last days.
+    as well: API keys, a change of the address that waits, an archive, and the passkeys and identities of the last days.
 
     Raises:
         TokenRefused: used, too old, or never made.
@@ -65,6 +62,7 @@ async def not_me(context: Context, token: str) -> None:
         lately = now - timedelta(seconds=context.settings.not_me_token_s)
         await passkeys.remove_all(account.id, since=lately)
         await identities.remove_all(account.id, since=lately)
+        await exports.discard(context, account.id)
         await context.timers.set(
             f"auth.send_password_reset:{account.email_index}", "auth.send_password_reset", [account.email_index]
         )
@@ -94,36 +92,6 @@ async def deactivate(context: Context, *, by: Principal) -> None:
     await revocations.publish(context, await context.mongo.transact(change))
 
 
-async def export(context: Context, *, by: Principal) -> AccountExport:
-    """All that this service keeps of the person.
-
-    Raises:
-        StepUpRequired: the person did not prove lately who they are.
-        Unauthenticated: the account is gone.
-    """
-    require_fresh(by, within_s=context.settings.step_up_s)
-    account = await own_account(by)
-    now = clock.now()
-    live = await sessions.list_live(account.id, now=now, limit=context.settings.max_sessions)
-    return AccountExport(
-        account=mapping.account_view(account, context.ring),
-        exported_at=now,
-        sessions=[mapping.session_view(one, context.ring, current_id=by.session_id) for one in live],
-        identities=(await oauth.list_own(by)).items,
-        devices=[
-            DeviceView(first_seen_at=one.first_seen_at, last_seen_at=one.last_seen_at)
-            for one in await devices.of_account(account.id)
-        ],
-        passkeys=(await list_passkeys(by)).items,
-        api_keys=[
-            mapping.api_key_view(one)
-            for one in await api_keys.list_live(account.id, now=now, limit=context.settings.max_api_keys + 1)
-        ],
-        role_changes=[_role_change(one) for one in await role_changes.of_account(account.id)],
-        second_factor=await factors.confirmed(account.id) is not None,
-    )
-
-
 async def delete(context: Context, *, by: Principal) -> None:
     """Delete one's own account for good, here and, by the event, in every service.
 
@@ -147,6 +115,7 @@ async def delete(context: Context, *, by: Principal) -> None:
         await passkeys.remove_all(by.user_id)
         await identities.remove_all(by.user_id)
         await proofs.drop_all(by.user_id)
+        await exports.discard(context, by.user_id)
         await context.events.append(AccountDeleted(user_id=by.user_id), subject=subject(by.user_id))
         return ended
 
@@ -213,15 +182,4 @@ async def change_role(context: Context, account_id: str, request: ChangeRoleRequ
 
     made, ended = await context.mongo.transact(change)
     await revocations.publish(context, ended)
-    return _role_change(made)
-
-
-def _role_change(made: RoleChangeDocument) -> RoleChange:
-    return RoleChange(
-        user_id=made.account_id,
-        old_role=made.old_role,
-        new_role=made.new_role,
-        by=made.by,
-        reason=made.reason,
-        at=made.at,
-    )
+    return mapping.role_change(made)

@@ -67,6 +67,11 @@ NOTICES = {
         "A passkey was removed from your Kelmah account",
         "A passkey cannot sign in to your Kelmah account any more. If this was not you, set a new password at once:",
     ),
+    "export_requested": (
+        "Somebody asked for a copy of your Kelmah data",
+        "An archive of all that Kelmah keeps of you was asked for in your account. You will be told when it is ready. "
+        "If this was not you, set a new password at once:",
+    ),
     "session_reused": (
         "We ended one of your Kelmah sessions",
         "A key of one of your sessions was used twice, so somebody may have copied it. We ended that session. "

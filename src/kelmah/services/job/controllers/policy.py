@@ -1,6 +1,7 @@
 """Who may call which operation of the job service. Whether a thing is the caller's own is part of each query."""
 
 from kelmah.contracts.common import Role
+from kelmah.kit import exports
 from kelmah.kit.policy import PUBLIC, Policy, roles, services
 
 HIRERS = roles(Role.HIRER)
@@ -70,4 +71,5 @@ POLICY: Policy = {
     "RequestMilestoneChanges": HIRERS,
     "GetContractFacts": services("payment", "review", "messaging"),
     "NoteMilestoneMoney": services("payment"),
+    exports.OPERATION: exports.RULE,
 }

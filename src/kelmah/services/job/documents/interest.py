@@ -127,18 +127,14 @@ async def forget_person(worker_id: str) -> None:
         await model.get_pymongo_collection().delete_many({"worker_id": worker_id})
 
 
-async def save_search(search: SavedSearchDocument) -> bool:
-    """Store a search in its slot. Returns whether the slot was free."""
-    try:
-        await search.insert()
-    except DuplicateKeyError:
-        return False
-    return True
+async def save_search(search: SavedSearchDocument) -> None:
+    """Store a search in its slot, in the transaction that found it free: of two at once one begins again."""
+    await search.insert(session=session())
 
 
 async def searches_of(worker_id: str) -> list[SavedSearchDocument]:
     """A worker's searches, in the order of their slots."""
-    return await SavedSearchDocument.find({"worker_id": worker_id}).sort("+slot").to_list()
+    return await SavedSearchDocument.find({"worker_id": worker_id}, session=session()).sort("+slot").to_list()
 
 
 async def forget_search(search_id: str, *, worker_id: str) -> bool:

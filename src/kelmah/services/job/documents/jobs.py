@@ -36,6 +36,21 @@ class Place(BaseModel):
     point: Point
 
 
+#: What narrows a search and what facets count. Each index of a list ends in them: who does not fit is left out without
+#: being read, and counting reads no job at all.
+_NARROWING = ("budget.currency", "budget.amount", "urgent", "location.region_key", "counted_as")
+
+
+def _list_index(name: str, *first: str) -> IndexModel:
+    """By these fields, then the newest first."""
+    ahead = [("status", ASCENDING), *((field, ASCENDING) for field in first)]
+    return IndexModel([*ahead, *NEWEST, *_narrowing(*first)], name=name)
+
+
+def _narrowing(*ahead: str) -> list[tuple[str, int]]:
+    return [(field, ASCENDING) for field in _NARROWING if field not in ahead]
+
+
 def _place_index(name: str, *first: str) -> IndexModel:
     """By place; budget and urgency come after it, so that what does not fit is left out without being read."""
     fields = [*first, "location.point", "budget.currency", "budget.amount", "urgent"]
@@ -46,7 +61,8 @@ def _place_index(name: str, *first: str) -> IndexModel:
 class JobDocument(Document):
     """A job. Shard key: hashed `_id`; a job is mostly read by id, and searches ask every shard anyway.
 
-    `category` and `skills` are ids of the taxonomy, and `trades` has both, for search; `terms` are the stems of words.
+    `category` and `skills` are ids of the taxonomy. Derived, for search: `trades` has both, `terms` the stems of words,
+    `open_to` each trade that may meet it in a recommendation, `counted_as` what facets count, as one text.
     """
 
     id: str  # type: ignore[assignment]  # ours, not an ObjectId
@@ -59,6 +75,8 @@ class JobDocument(Document):
     skills: list[str]
     trades: list[str]
     terms: list[str]
+    open_to: list[str] = Field(default_factory=list)
+    counted_as: str = ""
     budget: MoneyValue
     location: Place
     urgent: bool = False
@@ -78,21 +96,20 @@ class JobDocument(Document):
         keep_nulls = False
         indexes: ClassVar[list[IndexModel]] = [
             IndexModel([("hirer_id", ASCENDING), ("created_at", DESCENDING), ("_id", DESCENDING)], name="hirer"),
-            IndexModel([("status", ASCENDING), *NEWEST], name="newest"),
-            IndexModel([("status", ASCENDING), ("terms", ASCENDING), *NEWEST], name="terms"),
-            IndexModel([("status", ASCENDING), ("trades", ASCENDING), *NEWEST], name="trades"),
-            IndexModel([("status", ASCENDING), ("location.region_key", ASCENDING), *NEWEST], name="region"),
-            IndexModel(
-                [("status", ASCENDING), ("trades", ASCENDING), ("location.region_key", ASCENDING), *NEWEST],
-                name="trade_region",
-            ),
-            IndexModel([("status", ASCENDING), ("urgent", ASCENDING), *NEWEST], name="urgent"),
+            _list_index("newest"),
+            _list_index("terms", "terms"),
+            _list_index("trades", "trades"),
+            _list_index("region", "location.region_key"),
+            _list_index("trade_region", "trades", "location.region_key"),
+            _list_index("urgent", "urgent"),
+            _list_index("open_to", "open_to"),
             IndexModel(
                 [
                     ("status", ASCENDING),
                     ("budget.currency", ASCENDING),
                     ("budget.amount", DESCENDING),
                     ("_id", DESCENDING),
+                    *_narrowing("budget.currency", "budget.amount"),
                 ],
                 name="budget",
             ),
@@ -100,6 +117,7 @@ class JobDocument(Document):
             _place_index("trade_near", "trades"),
             _place_index("term_near", "terms"),
             _place_index("region_near", "location.region_key"),
+            _place_index("open_to_near", "open_to"),
         ]
 
 
@@ -162,7 +180,7 @@ async def update_job(
 
 async def keep_version(job: JobDocument, *, changed: list[str], at: datetime) -> None:
     """Keep a job as it reads before an edit."""
-    content = job.model_dump(exclude={"terms"}, exclude_none=True)
+    content = job.model_dump(exclude={"terms", "open_to", "counted_as"}, exclude_none=True)
     version = JobVersionDocument(
         id=f"{job.id}:{job.version}",
         job_id=job.id,
@@ -243,6 +261,14 @@ async def count_invitation(job_id: str, *, hirer_id: str, at: datetime) -> JobDo
         },
         {"$inc": {"invitation_count": 1}},
     )
+
+
+async def next_of_hirer(hirer_id: str, *, after: str) -> str | None:
+    """The hirer's job with the least id beyond `after`."""
+    row = await JobDocument.get_pymongo_collection().find_one(
+        {"hirer_id": hirer_id, "_id": {"$gt": after}}, {"_id": 1}, sort=[("_id", ASCENDING)], session=session()
+    )
+    return None if row is None else str(row["_id"])
 
 
 async def jobs_of_hirer(

@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+from pymongo import UpdateOne
+
 from kelmah.contracts.job import ContractStatus
 from kelmah.kit.mongo import session
 from kelmah.services.job.documents.applications import LIVE, ApplicationDocument
@@ -44,7 +46,6 @@ async def contracted(job_ids: Sequence[str], application_ids: Sequence[str]) -> 
 
 async def count_applications(counts: dict[str, int]) -> None:
     """Add to what jobs count of their applications."""
-    for job_id, count in counts.items():
-        await JobDocument.get_pymongo_collection().update_one(
-            {"_id": job_id}, {"$inc": {"application_count": count}}, session=session()
-        )
+    changes = [UpdateOne({"_id": job_id}, {"$inc": {"application_count": count}}) for job_id, count in counts.items()]
+    if changes:
+        await JobDocument.get_pymongo_collection().bulk_write(changes, ordered=False, session=session())

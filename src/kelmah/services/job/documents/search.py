@@ -4,7 +4,6 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import chain
 from typing import Any, NamedTuple, TypeVar
 
 import msgspec
@@ -12,15 +11,19 @@ from pymongo import DESCENDING
 
 from kelmah.contracts.common import Money
 from kelmah.contracts.job import JobStatus
-from kelmah.kit.nearest import MAX_TIME_MS, Circle, Places, nearest
-from kelmah.services.job.documents.base import Position, with_position
-from kelmah.services.job.documents.jobs import NEWEST, JobDocument
+from kelmah.kit.keyset import MAX_TIME_MS, ordered
+from kelmah.kit.nearest import Circle, Places, nearest
+from kelmah.services.job.documents.base import Position
+from kelmah.services.job.documents.jobs import JobDocument
 
 #: Open jobs that facets count: below this they are exact, and the answer says whether they are.
 MAX_COUNTED = 1_000
+#: Between the values of `counted_as`; no cleaned text has it.
+_APART = "\t"
 _PLACES = Places(
     field="location.point",
     indexes={
+        "open_to_near": frozenset({"status", "open_to"}),
         "trade_near": frozenset({"status", "trades"}),
         "term_near": frozenset({"status", "terms"}),
         "region_near": frozenset({"status", "location.region_key"}),
@@ -122,16 +125,13 @@ async def any_open_with(stem: str) -> bool:
 
 async def newest_open(wanted: JobFilter, *, after: Position | None, limit: int) -> list[JobRow]:
     """Open jobs that fit, the last published first."""
-    return await _find(JobRow, with_position(query_of(wanted), "published_at", after), NEWEST, limit)
+    return await _ordered(JobRow, query_of(wanted), "published_at", after, limit)
 
 
 async def best_paid_open(wanted: JobFilter, *, after: Amount | None, limit: int) -> list[JobRow]:
     """Open jobs that fit and whose budget is in the filter's currency, the largest budget first."""
     query = query_of(wanted) | {"budget.currency": wanted.currency}
-    if after is not None:
-        beyond = [{"budget.amount": {"$lt": after.amount}}, {"budget.amount": after.amount, "_id": {"$lt": after.id}}]
-        query = {"$and": [query, {"$or": beyond}]}
-    return await _find(JobRow, query, [("budget.amount", DESCENDING), ("_id", DESCENDING)], limit)
+    return await _ordered(JobRow, query, "budget.amount", after, limit)
 
 
 async def nearest_open(
@@ -146,33 +146,45 @@ async def nearest_open(
 
 async def get_rows(ids: Sequence[str]) -> dict[str, JobRow]:
     """Jobs by id, those that are there."""
-    return {row.id: row for row in await _find(JobRow, {"_id": {"$in": list(ids)}})}
+    return {row.id: row for row in await _by_ids(JobRow, ids)}
+
+
+def counted_as(trades: Sequence[str], region: str) -> str:
+    """What facets count of a job. It is one text since an index that holds a list cannot answer by itself."""
+    return _APART.join([region, *trades])
 
 
 async def count_facets(wanted: JobFilter) -> Facets:
     """How the open jobs that fit spread over trades and regions."""
-    values = {"trades": {"$push": "$trades"}, "regions": {"$push": "$location.region"}}
+    values = {"counted_as": {"$push": "$counted_as"}}
     urgent = {"$sum": {"$cond": ["$urgent", 1, 0]}}
-    group = {"$group": {"_id": None, "counted": {"$sum": 1}, "urgent": urgent, **values}}
-    stages: list[dict[str, Any]] = [{"$match": query_of(wanted)}, {"$limit": MAX_COUNTED}, group]
+    stages: list[dict[str, Any]] = [
+        {"$match": query_of(wanted)},
+        {"$limit": MAX_COUNTED},
+        # Before the group, so that MongoDB sees that the index holds all that is needed.
+        {"$project": {"_id": 0, "counted_as": 1, "urgent": 1}},
+        {"$group": {"_id": None, "urgent": urgent, **values}},
+    ]
     rows = await (await JobDocument.get_pymongo_collection().aggregate(stages, maxTimeMS=MAX_TIME_MS)).to_list()
-    found: dict[str, Any] = rows[0] if rows else {"counted": 0, "urgent": 0, "trades": [], "regions": []}
-    return Facets(
-        counted=found["counted"],
-        trades=Counter(chain.from_iterable(found["trades"])),
-        regions=Counter(found["regions"]),
-        urgent=found["urgent"],
-    )
+    found: dict[str, Any] = rows[0] if rows else {"urgent": 0, "counted_as": []}
+    regions: Counter[str] = Counter()
+    trades: Counter[str] = Counter()
+    for text, count in Counter(found["counted_as"]).items():
+        region, *of_job = text.split(_APART)
+        regions[region] += count
+        for trade in of_job:
+            trades[trade] += count
+    return Facets(counted=len(found["counted_as"]), trades=trades, regions=regions, urgent=found["urgent"])
 
 
-async def open_for_trades(trades: Collection[str], *, not_of: str, near: Circle | None, limit: int) -> list[RankedRow]:
-    """Open jobs that ask for any of these trades: the nearest, or the newest when no place is given."""
-    query: dict[str, Any] = {"status": JobStatus.OPEN.value, "trades": {"$in": sorted(trades)}}
+async def open_for_offer(offered: Collection[str], *, not_of: str, near: Circle | None, limit: int) -> list[RankedRow]:
+    """Open jobs that a worker of these trades may do: the nearest, or the newest when no place is given."""
+    query: dict[str, Any] = {"status": JobStatus.OPEN.value, "open_to": _one_of(sorted(offered))}
     if near is None:
-        rows = await _find(RankedRow, query, NEWEST, limit)
+        rows = await _ordered(RankedRow, query, "published_at", None, limit)
     else:
         found = await nearest(JobDocument.get_pymongo_collection(), _PLACES, near, query, limit=limit)
-        rows = await _find(RankedRow, {"_id": {"$in": [one.id for one in found]}})
+        rows = await _by_ids(RankedRow, [one.id for one in found])
     return [row for row in rows if row.hirer_id != not_of]
 
 
@@ -209,8 +221,19 @@ def _one_of(values: Sequence[str]) -> Any:
     return values[0] if len(values) == 1 else {"$in": list(values)}
 
 
-async def _find(row: type[RowT], query: Mapping[str, Any], sort: Any = None, limit: int = 0) -> list[RowT]:
+async def _ordered(
+    row: type[RowT], query: Mapping[str, Any], field: str, after: tuple[Any, str] | None, limit: int
+) -> list[RowT]:
     jobs = JobDocument.get_pymongo_collection()
-    fields = {field.encode_name: 1 for field in msgspec.structs.fields(row)}
-    rows = jobs.find(query, fields, sort=sort, limit=limit, max_time_ms=MAX_TIME_MS)
+    by = (field, DESCENDING)
+    found = await ordered(jobs, query, _projection(row), by=by, ids=DESCENDING, after=after, limit=limit)
+    return msgspec.convert(found, list[row])  # type: ignore[valid-type]  # a type of run time
+
+
+async def _by_ids(row: type[RowT], ids: Sequence[str]) -> list[RowT]:
+    rows = JobDocument.get_pymongo_collection().find({"_id": {"$in": list(ids)}}, _projection(row))
     return msgspec.convert(await rows.to_list(), list[row])  # type: ignore[valid-type]  # a type of run time
+
+
+def _projection(row: type[RowT]) -> dict[str, int]:
+    return {field.encode_name: 1 for field in msgspec.structs.fields(row)}

@@ -5,9 +5,8 @@ from typing import Any, ClassVar
 
 from beanie import Document
 from pymongo import ASCENDING, IndexModel
-from pymongo.errors import DuplicateKeyError
 
-from kelmah.kit.mongo import change
+from kelmah.kit.mongo import change, session
 from kelmah.services.job.documents.applications import Offer
 from kelmah.services.job.documents.base import MoneyValue
 from kelmah.services.job.documents.jobs import Place
@@ -39,18 +38,14 @@ class TemplateDocument(Document):
         ]
 
 
-async def insert_template(template: TemplateDocument) -> bool:
-    """Store a template in its slot. Returns whether the slot was free."""
-    try:
-        await template.insert()
-    except DuplicateKeyError:
-        return False
-    return True
+async def insert_template(template: TemplateDocument) -> None:
+    """Store a template in its slot, in the transaction that found it free: of two at once one begins again."""
+    await template.insert(session=session())
 
 
 async def templates_of(hirer_id: str) -> list[TemplateDocument]:
     """A hirer's templates, in the order of their slots."""
-    return await TemplateDocument.find({"hirer_id": hirer_id}).sort("+slot").to_list()
+    return await TemplateDocument.find({"hirer_id": hirer_id}, session=session()).sort("+slot").to_list()
 
 
 async def get_template(template_id: str, *, hirer_id: str) -> TemplateDocument | None:

@@ -31,9 +31,7 @@ async def move_jobs(context: Context, old: Sequence[OldJob]) -> dict[str, str]:
 
 async def after_jobs(context: Context, old: Sequence[OldJob]) -> None:
     """Let searches know the words of jobs that were moved."""
-    for one in old:
-        if one.status is JobStatus.OPEN:
-            await lexicon.learn(one.title, one.city)
+    await lexicon.learn_all([(one.title, one.city) for one in old if one.status is JobStatus.OPEN])
 
 
 async def move_applications(context: Context, old: Sequence[OldApplication]) -> dict[str, str]:

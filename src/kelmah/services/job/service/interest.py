@@ -1,5 +1,7 @@
 """Saved jobs and saved searches of workers, and hirers' invitations to apply."""
 
+from itertools import count
+
 import msgspec
 
 from kelmah.contracts.common import Page
@@ -85,10 +87,12 @@ async def save_search(context: Context, data: SaveSearch, *, by: Principal) -> S
     trades = sorted(set(fits.category) & set(fits.skills)) if fits.category and fits.skills else None
     if trades == []:
         raise BadInput.of("skill", "none of these trades belongs to the category")
-    taken = {one.slot for one in await documents.searches_of(by.user_id)}
-    for slot in range(MAX_SEARCHES):
-        if slot in taken:
-            continue
+
+    async def keep() -> SavedSearch:
+        taken = {one.slot for one in await documents.searches_of(by.user_id)}
+        slot = next(free for free in count() if free not in taken)
+        if slot >= MAX_SEARCHES:
+            raise TooManySaved(f"You keep {MAX_SEARCHES} searches, which is all that one may.")
         saved = SavedSearchDocument(
             id=new_id(),
             worker_id=by.user_id,
@@ -106,9 +110,10 @@ async def save_search(context: Context, data: SaveSearch, *, by: Principal) -> S
             urgent=fits.urgent,
             created_at=clock.now(),
         )
-        if await documents.save_search(saved):
-            return _search_view(saved)
-    raise TooManySaved(f"You keep {MAX_SEARCHES} searches, which is all that one may.")
+        await documents.save_search(saved)
+        return _search_view(saved)
+
+    return await context.mongo.transact(keep)
 
 
 async def list_searches(*, by: Principal) -> SavedSearchList:

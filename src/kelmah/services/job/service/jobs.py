@@ -31,10 +31,11 @@ from kelmah.kit.pagination import page
 from kelmah.services.job import mapping
 from kelmah.services.job.documents import applications as application_documents
 from kelmah.services.job.documents import jobs as documents
+from kelmah.services.job.documents import search as search_documents
 from kelmah.services.job.documents.base import MoneyValue
 from kelmah.services.job.documents.jobs import JobDocument, Place, Point
 from kelmah.services.job.errors import IllegalStep, JobNotFound
-from kelmah.services.job.service import lexicon, words
+from kelmah.services.job.service import lexicon, ranking, words
 from kelmah.services.job.service.context import Context
 from kelmah.services.job.service.paging import position
 from kelmah.services.job.service.states import EDITABLE_JOB, JOB_TRANSITIONS, sources
@@ -301,9 +302,15 @@ def _place(given: Location) -> Place:
     )
 
 
-def search_fields(job: JobDocument) -> dict[str, list[str]]:
+def search_fields(job: JobDocument) -> dict[str, Any]:
     """What searches go by."""
-    return {"terms": _terms(job), "trades": _trades(job)}
+    trades = _trades(job)
+    return {
+        "terms": _terms(job),
+        "trades": trades,
+        "open_to": ranking.open_to(job.skills, job.category),
+        "counted_as": search_documents.counted_as(trades, job.location.region),
+    }
 
 
 def _terms(job: JobDocument) -> list[str]:
@@ -322,7 +329,8 @@ def _plain(value: Any) -> Any:
 
 async def complete_moved(context: Context, job: JobDocument) -> None:
     """Give a job of the old system what searches go by and, while it is open, an end. In the open transaction."""
-    job.trades, job.terms = _trades(job), _terms(job)
+    for field, value in search_fields(job).items():
+        setattr(job, field, value)
     if job.status is JobStatus.OPEN:
         job.expires_at = _expiry(context, job, now=clock.now())
         await _expire_later(context, job)

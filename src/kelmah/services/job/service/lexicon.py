@@ -1,7 +1,7 @@
 """From the words that people type to the words that jobs have: beginnings are completed, slips corrected."""
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
 
@@ -33,8 +33,16 @@ class Wanted:
 
 async def learn(*texts: str) -> None:
     """Remember the words of a job that is published, for completing and correcting."""
-    found = dict.fromkeys(word for text in texts for word in words.words(text) if 1 < len(word) <= MAX_CHARS)
-    await documents.learn(list(found)[:MAX_LEARNT])
+    await learn_all([texts])
+
+
+async def learn_all(jobs: Sequence[Sequence[str]]) -> None:
+    """As `learn`, for many jobs at once."""
+    found: dict[str, None] = {}
+    for texts in jobs:
+        of_job = dict.fromkeys(word for text in texts for word in words.words(text) if 1 < len(word) <= MAX_CHARS)
+        found |= dict.fromkeys(list(of_job)[:MAX_LEARNT])
+    await documents.learn(found)
 
 
 async def wanted(asked: str) -> Wanted:

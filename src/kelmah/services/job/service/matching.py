@@ -42,9 +42,11 @@ async def recommend_jobs(context: Context, *, by: Principal, limit: int) -> Page
         worker = await context.user.get_worker(user_id=by.user_id)
     except NotFound:
         return Page(items=[])
+    if not worker.skills:
+        return Page(items=[])
     offered = _offer(worker, (await contract_documents.workloads([by.user_id])).get(by.user_id, Workload()))
-    rows = await search_documents.open_for_trades(
-        {one for trade in offered.skills for one in ranking.related(trade)},
+    rows = await search_documents.open_for_offer(
+        offered.skills,
         not_of=by.user_id,
         near=None if offered.place is None else Circle(*offered.place, MAX_RADIUS_KM * 1000),
         limit=CANDIDATES,
@@ -71,7 +73,7 @@ async def match_workers(context: Context, job_id: str, *, by: Principal, limit: 
 
 async def candidates(context: Context, job: JobDocument) -> list[Candidate]:
     """The available workers that fit a job, the best first."""
-    wanted = sorted({one for trade in job.trades for one in ranking.related(trade)})
+    wanted = ranking.open_to(job.skills, job.category)
     found = await context.user.find_workers(skills=wanted[:100], near=mapping.location(job), limit=CANDIDATES)
     workers = [one for one in found if one.is_available and one.user_id != job.hirer_id]
     loads = await contract_documents.workloads([one.user_id for one in workers])

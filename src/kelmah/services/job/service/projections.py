@@ -20,7 +20,7 @@ def projections(context: Context) -> list[Projection]:
             fields=("application_count",),
             empty={"application_count": 0},
         ),
-        projection("job.search", _search, of=rows, fields=("terms", "trades")),
+        projection("job.search", _search, of=rows, fields=("terms", "trades", "open_to", "counted_as")),
     ]
 
 

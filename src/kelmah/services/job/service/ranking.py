@@ -157,6 +157,12 @@ def related(trade: str) -> frozenset[str]:
     return taxonomy.expand(trade) | {skill.id for skill in taxonomy.lineage(trade)}
 
 
+def open_to(wanted: Sequence[str], category: str) -> list[str]:
+    """The trades of which a worker must offer one to pass the gate of a job: with one of them `skills` is not None."""
+    alone = [category] if len(taxonomy.expand(category)) == 1 else []
+    return sorted({*alone, *(trade for one in wanted for trade in related(one))})
+
+
 def skills(wanted: Sequence[str], category: str, offered: Collection[str]) -> Feature | None:
     """How much of the wanted trades is offered; None closes the gate: nothing of the trade is offered.
 

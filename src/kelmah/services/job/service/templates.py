@@ -36,7 +36,8 @@ _JOB_FIELDS = ("title", "description", "category", "skills", "budget", "location
 async def create_template(context: Context, data: WriteTemplate, *, by: Principal) -> TemplateView:
     """Keep a template."""
     content = _content(context, data)
-    while True:
+
+    async def change() -> TemplateView:
         taken = {one.slot for one in await documents.templates_of(by.user_id)}
         slot = next(free for free in count() if free not in taken)
         if slot >= MAX_TEMPLATES:
@@ -45,8 +46,10 @@ async def create_template(context: Context, data: WriteTemplate, *, by: Principa
         template = TemplateDocument(
             id=new_id(), hirer_id=by.user_id, slot=slot, created_at=now, updated_at=now, **content
         )
-        if await documents.insert_template(template):
-            return mapping.template_view(template)
+        await documents.insert_template(template)
+        return mapping.template_view(template)
+
+    return await context.mongo.transact(change)
 
 
 async def list_templates(*, by: Principal) -> TemplateList:

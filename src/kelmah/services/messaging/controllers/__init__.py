@@ -1,8 +1,10 @@
 """The messaging service's HTTP operations, and who may call which."""
 
 from kelmah.contracts.common import Role
+from kelmah.kit import exports
 from kelmah.kit.policy import PUBLIC, SIGNED_IN, Policy, roles
 from kelmah.services.messaging.controllers import changes, conversations, notifications, safety, uploads
+from kelmah.services.messaging.service.exports import PARTS
 
 _STAFF = roles(Role.MODERATOR, Role.ADMIN)
 
@@ -60,6 +62,14 @@ POLICY: Policy = {
     "AddPushSubscription": SIGNED_IN,
     "RemovePushSubscription": SIGNED_IN,
     "OpenSocket": PUBLIC,  # the ticket in the query says who it is
+    exports.OPERATION: exports.RULE,
 }
 
-CONTROLLERS = [*changes.HANDLERS, *conversations.HANDLERS, *notifications.HANDLERS, *safety.HANDLERS, *uploads.HANDLERS]
+CONTROLLERS = [
+    *changes.HANDLERS,
+    *conversations.HANDLERS,
+    *notifications.HANDLERS,
+    *safety.HANDLERS,
+    *uploads.HANDLERS,
+    exports.export_handler(PARTS),
+]

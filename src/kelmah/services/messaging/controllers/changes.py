@@ -12,7 +12,7 @@ from kelmah.kit.app import API_PREFIX
 from kelmah.kit.context import Principal
 from kelmah.kit.pagination import DEFAULT_LIMIT
 from kelmah.services.messaging import service
-from kelmah.services.messaging.controllers.common import MAX_JSON_BYTES, Cursor, Limit
+from kelmah.services.messaging.controllers.common import MAX_JSON_BYTES, REPEATABLE, Cursor, Limit
 from kelmah.services.messaging.service import Context
 
 _MESSAGE = f"{API_PREFIX}/conversations/{{conversation_id:str}}/messages/{{message_id:str}}"
@@ -49,6 +49,7 @@ async def delete_message(
     f"{_MESSAGE}/reactions",
     operation_id="ReactToMessage",
     status_code=200,
+    opt=REPEATABLE,
     summary="Put an emoji to a message, or take it away",
     tags=["Conversations"],
     request_max_body_size=MAX_JSON_BYTES,

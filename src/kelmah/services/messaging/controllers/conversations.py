@@ -29,7 +29,7 @@ from kelmah.kit.app import API_PREFIX
 from kelmah.kit.context import Principal
 from kelmah.kit.pagination import DEFAULT_LIMIT
 from kelmah.services.messaging import service
-from kelmah.services.messaging.controllers.common import MAX_JSON_BYTES, Cursor, Limit
+from kelmah.services.messaging.controllers.common import MAX_JSON_BYTES, REPEATABLE, Cursor, Limit
 from kelmah.services.messaging.service import Context
 
 
@@ -83,6 +83,7 @@ async def edit_conversation(
 @post(
     f"{API_PREFIX}/conversations/{{conversation_id:str}}/messages",
     operation_id="SendMessage",
+    opt=REPEATABLE,
     summary="Send a message",
     description="Sent again under the same `clientId`, it is stored once: 201 the first time, 200 after that.",
     tags=["Conversations"],
@@ -121,6 +122,7 @@ async def list_messages(
     f"{API_PREFIX}/conversations/{{conversation_id:str}}/read",
     operation_id="ReadConversation",
     status_code=200,
+    opt=REPEATABLE,
     summary="Mark everything up to a message as read",
     tags=["Conversations"],
     request_max_body_size=MAX_JSON_BYTES,

@@ -171,7 +171,9 @@ async def unsubscribe(
 
 
 def _page(token: str, languages: str | None, *, is_done: bool) -> Response[str]:
-    headers = {"content-security-policy": "default-src 'none'; form-action 'self'; frame-ancestors 'none'"}
+    headers = {
+        "content-security-policy": "default-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+    }
     page = service.page_for(token=token, is_done=is_done, languages=languages)
     return Response(page, media_type=MediaType.HTML, headers=headers)
 

@@ -131,6 +131,12 @@ async def find_many(conversation_ids: Collection[str], *, user_id: str) -> list[
     ).to_list()
 
 
+async def list_by_id(user_id: str, *, after: str, limit: int) -> list[ConversationDocument]:
+    """The person's conversations in an order that no message changes, from beyond the id `after`."""
+    query = {"participants.user_id": user_id, "_id": {"$gt": after}}
+    return await ConversationDocument.find(query).sort("+_id").limit(limit).to_list()
+
+
 async def list_for(
     user_id: str, *, archived: bool | None, after: tuple[datetime, str] | None, limit: int
 ) -> list[ConversationDocument]:

@@ -1,8 +1,10 @@
 """Queries of the move out of the old database."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from kelmah.kit.mongo import change, session
+from pymongo import UpdateOne
+
+from kelmah.kit.mongo import session
 from kelmah.services.messaging.documents.conversations import ConversationDocument
 from kelmah.services.messaging.documents.messages import MessageDocument
 from kelmah.services.messaging.documents.notifications import NotificationDocument
@@ -28,12 +30,23 @@ async def taken_keys(keys: Sequence[str]) -> set[str]:
     return {row["key"] async for row in rows}
 
 
-async def note_moved(conversation: ConversationDocument, *, before: int) -> bool:
-    """Write how far messages have come, if nobody wrote in between."""
-    people = [one.model_dump() for one in conversation.participants]
-    update = {
-        "$set": {"last_sequence": conversation.last_sequence, "participants": people},
-        "$max": {"active_at": conversation.active_at},
-    }
-    query = {"_id": conversation.id, "last_sequence": before}
-    return await change(ConversationDocument, query, update) is not None
+async def note_moved(conversations: Sequence[ConversationDocument], *, before: Mapping[str, int]) -> bool:
+    """Write how far messages have come in each, unless somebody wrote in between: false, and nothing may be kept."""
+    changes = [
+        UpdateOne(
+            {"_id": one.id, "last_sequence": before[one.id]},
+            {
+                "$set": {
+                    "last_sequence": one.last_sequence,
+                    "participants": [person.model_dump() for person in one.participants],
+                },
+                "$max": {"active_at": one.active_at},
+            },
+        )
+        for one in conversations
+    ]
+    if not changes:
+        return True
+    collection = ConversationDocument.get_pymongo_collection()
+    done = await collection.bulk_write(changes, ordered=False, session=session())
+    return done.matched_count == len(changes)

@@ -150,6 +150,12 @@ async def get_report(report_id: str) -> ReportDocument | None:
     return await ReportDocument.get(report_id)
 
 
+async def list_reports_of(reporter_id: str, *, after: str, limit: int) -> list[ReportDocument]:
+    """What a person reported, by the messages' ids from beyond `after`."""
+    query = {"reporter_id": reporter_id, "message_id": {"$gt": after}}
+    return await ReportDocument.find(query).sort("+message_id").limit(limit).to_list()
+
+
 async def list_reports(status: ReportStatus, *, after: tuple[datetime, str] | None, limit: int) -> list[ReportDocument]:
     """The queue, oldest first."""
     query: dict[str, Any] = {"status": status.value}

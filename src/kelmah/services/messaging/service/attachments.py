@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
 from typing import NamedTuple
-from urllib.parse import quote, unquote
+from urllib.parse import quote
 
 import msgspec
 
@@ -16,10 +16,10 @@ from kelmah.kit.audio import InvalidAudio, seconds
 from kelmah.kit.blobs import BlobNotFound
 from kelmah.kit.context import Principal
 from kelmah.kit.crypto import DecryptionError
-from kelmah.kit.errors import BadInput
+from kelmah.kit.files import file_name
 from kelmah.kit.ids import new_id
 from kelmah.kit.images import SNIFF_BYTES, InvalidImage, clean_image, reencode_image, sniff
-from kelmah.kit.text import clean_line
+from kelmah.kit.sealing import seal, unseal
 from kelmah.services.messaging import mapping
 from kelmah.services.messaging.documents import AttachmentDocument, attachments, conversations
 from kelmah.services.messaging.errors import (
@@ -33,9 +33,7 @@ from kelmah.services.messaging.errors import (
     QuotaReached,
 )
 from kelmah.services.messaging.service.context import UPLOADS, Context, charge
-from kelmah.services.messaging.service.sealing import seal, unseal
 
-MAX_NAME_CHARS = 255
 #: Pixels of the longer side of a small picture.
 THUMBNAIL_SIDE = 320
 #: Seconds that a voice note or another recording may last.
@@ -185,7 +183,20 @@ async def _check(data: bytes, media_type: str) -> None:
 
 async def put_sealed(context: Context, blob_id: str, chunks: AsyncIterator[bytes]) -> None:
     """Encrypt a stream into the blob store."""
-    await context.blobs.put(blob_id, seal(context.ring, blob_id, chunks), metadata={})
+    await context.blobs.put(blob_id, seal(context.ring, _place(blob_id), chunks), metadata={})
+
+
+async def open_sealed(context: Context, blob_id: str) -> AsyncIterator[bytes]:
+    """The stream that `put_sealed` was given.
+
+    Raises:
+        BlobNotFound: there is none.
+    """
+    return unseal(context.ring, _place(blob_id), await context.blobs.get(blob_id))
+
+
+def _place(blob_id: str) -> str:
+    return f"messaging.attachment:{blob_id}"
 
 
 async def _once(data: bytes) -> AsyncIterator[bytes]:
@@ -231,17 +242,6 @@ class _Bounded:
         return chunk
 
 
-def file_name(raw_name: str) -> str:
-    """A name that a file may have."""
-    try:
-        name = clean_line(unquote(raw_name, errors="strict"), MAX_NAME_CHARS)
-    except ValueError as error:
-        raise BadInput.of("X-Filename", str(error)) from None
-    if not name.rpartition(".")[0] or "/" in name or "\\" in name:
-        raise BadInput.of("X-Filename", "a file's name with its ending is needed, without folders")
-    return name
-
-
 async def make_link(context: Context, attachment_id: str, *, by: Principal) -> FileLink:
     """An address of a file that the caller may read now. What ends the caller's reading ends the link's, too.
 
@@ -283,10 +283,10 @@ async def open_attachment(context: Context, attachment_id: str, *, thumbnail: bo
         raise AttachmentNotFound
     try:
         blob_id = thumbnail_id(attachment_id) if thumbnail else attachment_id
-        sealed = await context.blobs.get(blob_id)
+        chunks = await open_sealed(context, blob_id)
     except BlobNotFound:
         raise AttachmentNotFound from None
-    return Download(mapping.attachment_view(attachment, context.ring), unseal(context.ring, blob_id, sealed))
+    return Download(mapping.attachment_view(attachment, context.ring), chunks)
 
 
 async def _readable(attachment_id: str, user_id: str) -> AttachmentDocument:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from kelmah.contracts.auth import PasswordChanged
+from kelmah.contracts.auth import DataExportReady, PasswordChanged
 from kelmah.contracts.common import Event
 from kelmah.contracts.job import (
     AmendmentClosed,
@@ -31,8 +31,14 @@ from kelmah.contracts.job import (
 )
 from kelmah.contracts.messaging import NotificationKind as Kind
 from kelmah.contracts.payment import (
+    DisputeAnswered,
+    DisputeAppealed,
+    DisputeEscalated,
+    DisputeEvidenceAdded,
+    DisputeOfferMade,
     DisputeRaised,
     DisputeResolved,
+    DisputeRuled,
     EscrowFunded,
     EscrowRefunded,
     EscrowReleased,
@@ -128,6 +134,12 @@ NOTICES: Mapping[type[Event], Notice | Callable[[Any], Notice]] = {
     EscrowReleased: Notice(Kind.ESCROW_RELEASED, _BOTH, _ESCROW),
     EscrowRefunded: Notice(Kind.ESCROW_REFUNDED, _BOTH, _ESCROW),
     DisputeRaised: Notice(Kind.DISPUTE_RAISED, _BOTH, _DISPUTE, but="raised_by"),
+    DisputeAnswered: Notice(Kind.DISPUTE_ANSWERED, _BOTH, _DISPUTE, but="answered_by"),
+    DisputeEvidenceAdded: Notice(Kind.DISPUTE_EVIDENCE_ADDED, _BOTH, _DISPUTE, but="added_by"),
+    DisputeOfferMade: Notice(Kind.DISPUTE_OFFER_MADE, _BOTH, _DISPUTE, but="offered_by"),
+    DisputeEscalated: Notice(Kind.DISPUTE_ESCALATED, _BOTH, _DISPUTE),
+    DisputeRuled: Notice(Kind.DISPUTE_RULED, _BOTH, _DISPUTE),
+    DisputeAppealed: Notice(Kind.DISPUTE_APPEALED, _BOTH, _DISPUTE, but="appealed_by"),
     DisputeResolved: Notice(Kind.DISPUTE_RESOLVED, _BOTH, _DISPUTE),
     PaymentProcessed: _payment_processed,
     WithdrawalFailed: Notice(Kind.WITHDRAWAL_FAILED, _USER, ("withdrawal_id",)),
@@ -135,6 +147,7 @@ NOTICES: Mapping[type[Event], Notice | Callable[[Any], Notice]] = {
     ReviewHeld: Notice(Kind.REVIEW_HELD, ("reviewer_id",), ("review_id", "contract_id")),
     ReviewModerated: Notice(Kind.REVIEW_DECIDED, ("reviewer_id", "subject_id"), ("review_id",)),
     PasswordChanged: Notice(Kind.PASSWORD_CHANGED, _USER, ()),
+    DataExportReady: Notice(Kind.DATA_EXPORT_READY, _USER, ("export_id",)),
 }
 
 

@@ -14,8 +14,9 @@ from kelmah.kit.blobs import BlobStore
 from kelmah.kit.mail import Mailer
 from kelmah.kit.ratelimit import Limit, Limiter
 from kelmah.kit.resources import Resources
+from kelmah.kit.scanner import Scanner
 from kelmah.services.messaging.errors import SlowDown
-from kelmah.services.messaging.providers import PushSender, Scanner, SmsSender
+from kelmah.services.messaging.providers import PushSender, SmsSender
 from kelmah.services.messaging.settings import MessagingSettings
 
 log = structlog.get_logger(__name__)

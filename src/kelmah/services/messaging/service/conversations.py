@@ -52,7 +52,7 @@ async def create_conversation(
     if found is None:
         await charge(context, CONVERSATIONS, by.user_id)
         found, made = await conversations.add(wanted)
-    return (await _views(context, [found], by))[0], made
+    return (await views_of(context, [found], by))[0], made
 
 
 async def _direct(context: Context, new: NewConversation, by: Principal) -> ConversationDocument:
@@ -83,10 +83,11 @@ async def list_conversations(
     found = await conversations.list_for(by.user_id, archived=archived, after=after, limit=limit + 1)
     shown = found[:limit]
     next_cursor = encode_cursor((shown[-1].active_at, shown[-1].id)) if len(found) > limit else None
-    return Page(items=await _views(context, shown, by), next_cursor=next_cursor)
+    return Page(items=await views_of(context, shown, by), next_cursor=next_cursor)
 
 
-async def _views(context: Context, found: list[ConversationDocument], by: Principal) -> list[ConversationView]:
+async def views_of(context: Context, found: list[ConversationDocument], by: Principal) -> list[ConversationView]:
+    """Conversations as the caller, who takes part in each, sees them."""
     people = await people_of(context, {user_id for one in found for user_id in one.user_ids})
     places = [(one.id, one.last_sequence) for one in found if one.last_sequence]
     last = {one.conversation_id: one for one in await views(context, await messages.at_places(places))}
@@ -111,7 +112,7 @@ async def edit_conversation(
     found = await conversations.edit_own(conversation_id, user_id=by.user_id, values=values)
     if found is None:
         raise ConversationNotFound
-    return (await _views(context, [found], by))[0]
+    return (await views_of(context, [found], by))[0]
 
 
 async def mark_read(context: Context, conversation_id: str, mark: ReadMark, *, by: Principal) -> ConversationRead:

@@ -37,9 +37,8 @@ async def move_messages(context: Context, old: Sequence[OldMessage]) -> dict[str
     before = {one.id: one.last_sequence for one in found}
     made = [_message(context, one, conversations[one.conversation_id]) for one in old]
     await add_all(made)
-    for one in found:
-        if not await documents.note_moved(one, before=before[one.id]):
-            raise Conflict
+    if not await documents.note_moved(found, before=before):
+        raise Conflict
     return {}
 
 

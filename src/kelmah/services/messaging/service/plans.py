@@ -52,12 +52,19 @@ TOPICS: dict[Kind, Topic] = {
     Kind.WITHDRAWAL_PROCESSED: Topic.PAYMENTS,
     Kind.WITHDRAWAL_FAILED: Topic.PAYMENTS,
     Kind.DISPUTE_RAISED: Topic.DISPUTES,
+    Kind.DISPUTE_ANSWERED: Topic.DISPUTES,
+    Kind.DISPUTE_EVIDENCE_ADDED: Topic.DISPUTES,
+    Kind.DISPUTE_OFFER_MADE: Topic.DISPUTES,
+    Kind.DISPUTE_ESCALATED: Topic.DISPUTES,
+    Kind.DISPUTE_RULED: Topic.DISPUTES,
+    Kind.DISPUTE_APPEALED: Topic.DISPUTES,
     Kind.DISPUTE_RESOLVED: Topic.DISPUTES,
     Kind.MESSAGE_RECEIVED: Topic.MESSAGES,
     Kind.REVIEW_REVEALED: Topic.REVIEWS,
     Kind.REVIEW_HELD: Topic.REVIEWS,
     Kind.REVIEW_DECIDED: Topic.REVIEWS,
     Kind.PASSWORD_CHANGED: Topic.SECURITY,
+    Kind.DATA_EXPORT_READY: Topic.SECURITY,
 }
 #: What never waits for a digest: money, and what has a legal or safety side.
 URGENT = frozenset({Topic.CONTRACTS, Topic.PAYMENTS, Topic.DISPUTES, Topic.SECURITY})

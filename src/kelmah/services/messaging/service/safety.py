@@ -200,6 +200,23 @@ def _report_view(row: ReportDocument) -> ReportView:
     )
 
 
+async def list_own_reports(
+    context: Context, *, cursor: str | None, limit: int, by: Principal
+) -> Page[dict[str, object]]:
+    """What the caller reported, with the note beside it."""
+    (after,) = read_cursor(cursor, (str,)) or ("",)
+    found = await safety.list_reports_of(by.user_id, after=after, limit=limit + 1)
+    return page(
+        found,
+        limit,
+        view=lambda one: {
+            "report": _report_view(one),
+            "note": context.ring.open(one.note, context=_note_context(one.id)),
+        },
+        last=lambda one: (one.message_id,),
+    )
+
+
 async def list_reports(context: Context, *, status: ReportStatus, cursor: str | None, limit: int) -> Page[ReportView]:
     """The queue of staff, oldest first."""
     after = read_cursor(cursor, (datetime, str))

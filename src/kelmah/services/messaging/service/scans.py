@@ -6,10 +6,9 @@ from kelmah.contracts.messaging import ChangeFrame, FileState
 from kelmah.kit.blobs import BlobNotFound
 from kelmah.services.messaging.documents import MessageDocument, attachments, conversations, messages
 from kelmah.services.messaging.service import live
-from kelmah.services.messaging.service.attachments import delete_bytes
+from kelmah.services.messaging.service.attachments import delete_bytes, open_sealed
 from kelmah.services.messaging.service.context import Context
 from kelmah.services.messaging.service.messages import views
-from kelmah.services.messaging.service.sealing import unseal
 
 log = structlog.get_logger(__name__)
 
@@ -24,10 +23,10 @@ async def scan_attachment(context: Context, attachment_id: str) -> None:
     if attachment is None or attachment.state is not FileState.SCANNING or context.scanner is None:
         return
     try:
-        sealed = await context.blobs.get(attachment_id)
+        chunks = await open_sealed(context, attachment_id)
     except BlobNotFound:
         return
-    found = await context.scanner.find(unseal(context.ring, attachment_id, sealed))
+    found = await context.scanner.find(chunks)
     if found is not None:
         log.warning("messaging.file.infected", attachment_id=attachment_id, malware=found)
     state = FileState.CLEAN if found is None else FileState.INFECTED

@@ -145,6 +145,30 @@ TEXTS: dict[str, dict[str, Text]] = {
         "en": Text("Dispute raised", "The other side raised a dispute. The money stays in escrow until it is settled."),
         "fr": Text("Litige ouvert", "L'autre partie a ouvert un litige. Les fonds restent sous séquestre."),
     },
+    Kind.DISPUTE_ANSWERED: {
+        "en": Text("Dispute answered", "The other side answered. You can offer a settlement, or accept one."),
+        "fr": Text("Réponse au litige", "L'autre partie a répondu. Proposez un partage, ou acceptez-en un."),
+    },
+    Kind.DISPUTE_EVIDENCE_ADDED: {
+        "en": Text("New evidence", "The other side added a file to the dispute."),
+        "fr": Text("Nouvelle pièce", "L'autre partie a ajouté un fichier au litige."),
+    },
+    Kind.DISPUTE_OFFER_MADE: {
+        "en": Text("Settlement offered", "The other side offers how to share the escrow. See what you would get."),
+        "fr": Text("Accord proposé", "L'autre partie propose un partage des fonds. Voyez ce que vous recevriez."),
+    },
+    Kind.DISPUTE_ESCALATED: {
+        "en": Text("Dispute with support", "You did not agree in time. Support decides now."),
+        "fr": Text("Litige transmis au support", "Sans accord dans le délai, le support tranche."),
+    },
+    Kind.DISPUTE_RULED: {
+        "en": Text("Decision on the dispute", "There is a decision. It stands unless one of you appeals in time."),
+        "fr": Text("Décision sur le litige", "Une décision est prise. Elle prend effet sauf appel dans le délai."),
+    },
+    Kind.DISPUTE_APPEALED: {
+        "en": Text("Decision appealed", "The other side appealed. Somebody else at support decides."),
+        "fr": Text("Appel formé", "L'autre partie a fait appel. Une autre personne du support tranche."),
+    },
     Kind.DEPOSIT_PROCESSED: {
         "en": Text("Deposit received", "{amount} was added to your wallet."),
         "fr": Text("Dépôt reçu", "{amount} ont été ajoutés à votre portefeuille."),
@@ -166,12 +190,16 @@ TEXTS: dict[str, dict[str, Text]] = {
         "fr": Text("Nouveaux messages", "Vous avez {count} nouveaux messages dans une conversation."),
     },
     Kind.DISPUTE_RESOLVED: {
-        "en": Text("Dispute settled", "Support ruled on the dispute. See how the money was split."),
-        "fr": Text("Litige réglé", "Le support a tranché le litige. Voyez comment les fonds sont répartis."),
+        "en": Text("Dispute settled", "The dispute is over. See how the money was split."),
+        "fr": Text("Litige réglé", "Le litige est clos. Voyez comment les fonds sont répartis."),
     },
     Kind.PASSWORD_CHANGED: {
         "en": Text("Password changed", "Your password was changed. If that was not you, reset it now."),
         "fr": Text("Mot de passe modifié", "Votre mot de passe a été modifié. Si ce n'est pas vous, réinitialisez-le."),
+    },
+    Kind.DATA_EXPORT_READY: {
+        "en": Text("Your data is ready", "The archive that you asked for can be fetched for some days."),
+        "fr": Text("Vos données sont prêtes", "L'archive que vous avez demandée est disponible quelques jours."),
     },
     Kind.REVIEW_REVEALED: {
         "en": Text("You were reviewed", "A review of you is public now."),

@@ -14,6 +14,7 @@ from kelmah.kit import clock
 from kelmah.kit.context import Principal
 from kelmah.kit.crypto import constant_time_equal
 from kelmah.kit.errors import BadInput
+from kelmah.kit.files import file_name
 from kelmah.kit.ids import new_id
 from kelmah.services.messaging import mapping
 from kelmah.services.messaging.documents import UploadDocument, attachments, conversations, uploads
@@ -27,9 +28,8 @@ from kelmah.services.messaging.errors import (
     UploadNotFound,
     UploadOffsetWrong,
 )
-from kelmah.services.messaging.service.attachments import EXTENSIONS, file_name, keep_file, put_sealed
+from kelmah.services.messaging.service.attachments import EXTENSIONS, keep_file, open_sealed, put_sealed
 from kelmah.services.messaging.service.context import UPLOADS, Context, charge
-from kelmah.services.messaging.service.sealing import unseal
 
 #: Uploads that one person may have under way, their parts, and how long they may take.
 MAX_UPLOADS = 3
@@ -159,7 +159,7 @@ async def _finish(context: Context, upload: UploadDocument, by: Principal) -> At
 
 async def _whole(context: Context, upload: UploadDocument) -> AsyncIterator[bytes]:
     for part in upload.parts:
-        async for chunk in unseal(context.ring, part.blob_id, await context.blobs.get(part.blob_id)):
+        async for chunk in await open_sealed(context, part.blob_id):
             yield chunk
 
 

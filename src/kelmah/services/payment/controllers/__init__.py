@@ -1,7 +1,9 @@
 """The operations of the payment service."""
 
+from kelmah.kit.exports import export_handler
 from kelmah.services.payment.controllers import disputes, escrows, exceptions, methods, wallets, webhooks
 from kelmah.services.payment.controllers.policy import POLICY
+from kelmah.services.payment.service.exports import PARTS
 
 CONTROLLERS = [
     *wallets.HANDLERS,
@@ -10,6 +12,7 @@ CONTROLLERS = [
     *methods.HANDLERS,
     *webhooks.HANDLERS,
     *exceptions.HANDLERS,
+    export_handler(PARTS),
 ]
 
 __all__ = ["CONTROLLERS", "POLICY"]

@@ -1,6 +1,7 @@
 """Who may call which operation of the payment service."""
 
 from kelmah.contracts.common import Role
+from kelmah.kit import exports
 from kelmah.kit.policy import PUBLIC, SIGNED_IN, Policy, roles, services
 
 POLICY: Policy = {
@@ -23,6 +24,14 @@ POLICY: Policy = {
     "RaiseDispute": roles(Role.HIRER, Role.WORKER),
     "ListDisputes": SIGNED_IN,
     "GetDispute": SIGNED_IN,
+    "AnswerDispute": roles(Role.HIRER, Role.WORKER),
+    "AddDisputeEvidence": roles(Role.HIRER, Role.WORKER),
+    "GetDisputeEvidence": SIGNED_IN,
+    "GetDisputeOutcomes": SIGNED_IN,
+    "OfferSettlement": roles(Role.HIRER, Role.WORKER),
+    "AcceptSettlement": roles(Role.HIRER, Role.WORKER),
+    "AppealRuling": roles(Role.HIRER, Role.WORKER),
+    # Moderators judge words; money is support's.
     "ResolveDispute": roles(Role.SUPPORT, Role.ADMIN),
     "SavePaymentMethod": SIGNED_IN,
     "ListPaymentMethods": SIGNED_IN,
@@ -33,4 +42,5 @@ POLICY: Policy = {
     "ListExceptions": roles(Role.SUPPORT, Role.ADMIN),
     "ResolveException": roles(Role.SUPPORT, Role.ADMIN),
     "ReleaseMilestone": services("job"),
+    exports.OPERATION: exports.RULE,
 }

@@ -8,7 +8,8 @@ from kelmah.services.payment.documents.bank import (
 )
 from kelmah.services.payment.documents.chargebacks import ChargebackDocument
 from kelmah.services.payment.documents.deposits import DepositDocument
-from kelmah.services.payment.documents.escrows import DisputeDocument, EscrowDocument
+from kelmah.services.payment.documents.disputes import DisputeDocument, DisputeFileDocument
+from kelmah.services.payment.documents.escrows import EscrowDocument
 from kelmah.services.payment.documents.exceptions import ExceptionDocument
 from kelmah.services.payment.documents.ledger import AccountDocument, EntryDocument, Halt
 from kelmah.services.payment.documents.legacy import LegacyTransactionDocument, LegacyWalletDocument
@@ -23,6 +24,7 @@ DOCUMENTS = (
     DepositDocument,
     EscrowDocument,
     DisputeDocument,
+    DisputeFileDocument,
     MethodDocument,
     PartyDocument,
     WebhookDocument,
@@ -44,6 +46,7 @@ __all__ = [
     "ChargebackDocument",
     "DepositDocument",
     "DisputeDocument",
+    "DisputeFileDocument",
     "EntryDocument",
     "EscrowDocument",
     "LegacyTransactionDocument",

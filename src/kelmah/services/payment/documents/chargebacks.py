@@ -54,6 +54,15 @@ async def close_chargeback(chargeback_id: str, status: str) -> ChargebackDocumen
     )
 
 
+async def take_back(chargeback: ChargebackDocument, amount: int) -> None:
+    """Note that so much more of it came from the payer, in the open transaction."""
+    await ChargebackDocument.get_pymongo_collection().update_one(
+        {"_id": chargeback.id},
+        {"$inc": {"from_wallet": amount}, "$set": {"updated_at": clock.now()}},
+        session=session(),
+    )
+
+
 async def open_by_currency() -> dict[str, int]:
     """What open chargebacks hold, by currency."""
     cursor = await ChargebackDocument.get_pymongo_collection().aggregate(

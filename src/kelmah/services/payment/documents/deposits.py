@@ -5,10 +5,12 @@ from typing import Any, ClassVar
 
 from beanie import Document
 from pymongo import ASCENDING, IndexModel, ReturnDocument
+from pymongo.errors import DuplicateKeyError
 
 from kelmah.contracts.payment import DepositStatus
 from kelmah.kit import clock, mongo
 from kelmah.kit.mongo import session
+from kelmah.services.payment.errors import DepositUnresolved
 
 #: The legal steps. A declined payment may still succeed: with 3-D Secure the payer can try again at the provider.
 TRANSITIONS: dict[DepositStatus, frozenset[DepositStatus]] = {
@@ -45,6 +47,8 @@ TRANSITIONS: dict[DepositStatus, frozenset[DepositStatus]] = {
     DepositStatus.CANCELED: frozenset(),
     DepositStatus.MISMATCHED: frozenset(),
 }
+#: Nobody knows yet whether money moved.
+UNSURE = (DepositStatus.PENDING, DepositStatus.UNKNOWN)
 #: Not settled: the provider is asked again.
 OPEN = frozenset({DepositStatus.PENDING, DepositStatus.REQUIRES_ACTION, DepositStatus.UNKNOWN})
 
@@ -52,7 +56,8 @@ OPEN = frozenset({DepositStatus.PENDING, DepositStatus.REQUIRES_ACTION, DepositS
 class DepositDocument(Document):
     """A payment into a wallet. `provider_ref` is stored before the provider is told to charge.
 
-    `method` and `customer` are the provider's names, encrypted. `escrow_id` is what it is meant to fund.
+    `method` and `customer` are the provider's names, encrypted. `escrow_id` is what it is meant to fund. While a first
+    try is `UNSURE` its `claim` keeps the same person from paying the same amount beside it.
     """
 
     id: str  # type: ignore[assignment]  # ours, not an ObjectId
@@ -63,6 +68,7 @@ class DepositDocument(Document):
     currency: str
     method_id: str | None
     escrow_id: str | None = None
+    claim: str | None = None
     method: str
     customer: str | None
     status: DepositStatus
@@ -83,13 +89,28 @@ class DepositDocument(Document):
                 name="provider_ref",
                 partialFilterExpression={"provider_ref": {"$type": "string"}},
             ),
+            IndexModel(
+                [("claim", ASCENDING)],
+                unique=True,
+                name="claim",
+                partialFilterExpression={"claim": {"$type": "string"}},
+            ),
             IndexModel([("user_id", ASCENDING), ("status", ASCENDING)], name="user_status"),
         ]
 
 
 async def insert_deposit(deposit: DepositDocument) -> None:
-    """Write a new deposit; a twin of the same request raises DuplicateKeyError, which is answered as a conflict."""
-    await deposit.insert(session=session())
+    """Write a new deposit; a twin of the same request raises DuplicateKeyError, which is answered as a conflict.
+
+    Raises:
+        DepositUnresolved: another one like it is not settled.
+    """
+    try:
+        await deposit.insert(session=session())
+    except DuplicateKeyError as error:
+        if "claim" in (error.details or {}).get("keyPattern", {}):
+            raise DepositUnresolved from error
+        raise
 
 
 async def find_deposit(deposit_id: str, *, user_id: str | None = None) -> DepositDocument | None:
@@ -98,6 +119,12 @@ async def find_deposit(deposit_id: str, *, user_id: str | None = None) -> Deposi
     if user_id is not None:
         query["user_id"] = user_id
     return await DepositDocument.find_one(query, session=session())
+
+
+async def list_deposits(user_id: str, *, before: str | None, limit: int) -> list[DepositDocument]:
+    """A person's deposits, the latest first."""
+    query = {"user_id": user_id} | ({} if before is None else {"_id": {"$lt": before}})
+    return await DepositDocument.find(query, session=session()).sort("-_id").limit(limit).to_list()
 
 
 async def find_by_request(request_id: str) -> DepositDocument | None:
@@ -133,7 +160,10 @@ async def move_deposit(
     sources = [status for status, targets in TRANSITIONS.items() if to in targets]
     row = await _collection().find_one_and_update(
         {"_id": deposit_id, "status": {"$in": sources}} | (where or {}),
-        {"$set": {"status": to, "failure_code": failure_code, "updated_at": clock.now()}},
+        {
+            "$set": {"status": to, "failure_code": failure_code, "updated_at": clock.now()}
+            | ({} if to in UNSURE else {"claim": None})
+        },
         return_document=ReturnDocument.AFTER,
         session=session(),
     )

@@ -1,4 +1,4 @@
-"""Escrows, and the disputes that freeze them."""
+"""Escrows: what they hold, and the steps they take."""
 
 from datetime import datetime
 from typing import Any, ClassVar
@@ -7,7 +7,7 @@ from beanie import Document
 from pymongo import ASCENDING, DESCENDING, IndexModel, ReturnDocument
 from pymongo.errors import DuplicateKeyError
 
-from kelmah.contracts.payment import DisputeStatus, EscrowStatus
+from kelmah.contracts.payment import EscrowStatus
 from kelmah.kit import clock, mongo
 from kelmah.kit.mongo import session
 from kelmah.services.payment.errors import EscrowExists
@@ -39,8 +39,7 @@ STARTED: dict[str, Any] = {"released": {"$gt": 0}, "status": EscrowStatus.FUNDED
 class EscrowDocument(Document):
     """Money held for a milestone. `claims_milestone` unless it came to nothing: no milestone is funded twice.
 
-    `released` is what was paid out so far before fee and tax, in `releases` parts; `deposit_id` the payment that
-    funds it, if it does not come from the wallet.
+    `released` is what was paid out so far before fee and tax, in `releases` parts.
     """
 
     id: str  # type: ignore[assignment]  # ours, not an ObjectId
@@ -56,7 +55,6 @@ class EscrowDocument(Document):
     tax_basis_points: int = 0
     referral_basis_points: int = 0
     referrer_id: str | None = None
-    deposit_id: str | None = None
     released: int = 0
     releases: int = 0
     worker_amount: int = 0
@@ -89,41 +87,6 @@ class EscrowDocument(Document):
         ]
 
 
-class DisputeDocument(Document):
-    """A quarrel over an escrow. At most one is open for each."""
-
-    id: str  # type: ignore[assignment]  # ours, not an ObjectId
-    escrow_id: str
-    contract_id: str
-    milestone_id: str
-    hirer_id: str
-    worker_id: str
-    raised_by: str
-    reason: str
-    amount: int
-    currency: str
-    status: DisputeStatus = DisputeStatus.OPEN
-    worker_amount: int | None = None
-    hirer_amount: int | None = None
-    note: str | None = None
-    resolved_by: str | None = None
-    created_at: datetime
-    resolved_at: datetime | None = None
-
-    class Settings:
-        name = "disputes"
-        indexes: ClassVar[list[IndexModel]] = [
-            IndexModel(
-                [("escrow_id", ASCENDING)],
-                unique=True,
-                name="open_escrow",
-                partialFilterExpression={"status": DisputeStatus.OPEN.value},
-            ),
-            IndexModel([("hirer_id", ASCENDING), ("_id", DESCENDING)], name="hirer"),
-            IndexModel([("worker_id", ASCENDING), ("_id", DESCENDING)], name="worker"),
-        ]
-
-
 async def insert_escrow(escrow: EscrowDocument) -> None:
     """Claim the milestone for this escrow.
 
@@ -138,7 +101,7 @@ async def insert_escrow(escrow: EscrowDocument) -> None:
 
 async def find_escrow(escrow_id: str, *, seen_by: str | None) -> EscrowDocument | None:
     """An escrow that this person is a side of; any escrow for None."""
-    return await EscrowDocument.find_one({"_id": escrow_id} | _side(seen_by), session=session())
+    return await EscrowDocument.find_one({"_id": escrow_id} | side(seen_by), session=session())
 
 
 async def find_for_milestone(contract_id: str, milestone_id: str) -> EscrowDocument | None:
@@ -154,12 +117,18 @@ async def list_escrows(
     seen_by: str | None, *, contract_id: str | None, before: str | None, limit: int
 ) -> list[EscrowDocument]:
     """Escrows that this person is a side of, the latest first; all for None."""
-    query = _side(seen_by)
+    query = side(seen_by)
     if contract_id is not None:
         query["contract_id"] = contract_id
     if before is not None:
         query["_id"] = {"$lt": before}
     return await EscrowDocument.find(query).sort("-_id").limit(limit).to_list()
+
+
+async def list_funded_by(hirer_id: str, currency: str, *, limit: int) -> list[EscrowDocument]:
+    """A hirer's escrows that hold money, the latest first."""
+    query = {"hirer_id": hirer_id, "currency": currency, "status": {"$in": [one.value for one in HOLDING]}}
+    return await EscrowDocument.find(query, session=session()).sort("-_id").limit(limit).to_list()
 
 
 async def list_undisputed(contract_id: str) -> list[EscrowDocument]:
@@ -238,45 +207,5 @@ async def held_by_escrow() -> dict[str, int]:
     return {f"escrow:{row['_id']}:{row['currency']}": row["amount"] - row.get("released", 0) async for row in rows}
 
 
-async def insert_dispute(dispute: DisputeDocument) -> None:
-    """Write a new dispute."""
-    await dispute.insert(session=session())
-
-
-async def find_dispute(dispute_id: str, *, seen_by: str | None) -> DisputeDocument | None:
-    """A dispute that this person is a side of; any dispute for None."""
-    return await DisputeDocument.find_one({"_id": dispute_id} | _side(seen_by), session=session())
-
-
-async def list_disputes(seen_by: str | None, *, before: str | None, limit: int) -> list[DisputeDocument]:
-    """Disputes that this person is a side of, the latest first; all for None."""
-    query = _side(seen_by)
-    if before is not None:
-        query["_id"] = {"$lt": before}
-    return await DisputeDocument.find(query).sort("-_id").limit(limit).to_list()
-
-
-async def resolve_dispute(
-    dispute_id: str, *, worker_amount: int, hirer_amount: int, note: str, resolved_by: str
-) -> DisputeDocument | None:
-    """Write the ruling over an open dispute whose amount the parts add up to. None when there is no such."""
-    row = await DisputeDocument.get_pymongo_collection().find_one_and_update(
-        {"_id": dispute_id, "status": DisputeStatus.OPEN, "amount": worker_amount + hirer_amount},
-        {
-            "$set": {
-                "status": DisputeStatus.RESOLVED,
-                "worker_amount": worker_amount,
-                "hirer_amount": hirer_amount,
-                "note": note,
-                "resolved_by": resolved_by,
-                "resolved_at": clock.now(),
-            }
-        },
-        return_document=ReturnDocument.AFTER,
-        session=session(),
-    )
-    return DisputeDocument.model_validate(row) if row else None
-
-
-def _side(user_id: str | None) -> dict[str, Any]:
+def side(user_id: str | None) -> dict[str, Any]:
     return {} if user_id is None else {"$or": [{"hirer_id": user_id}, {"worker_id": user_id}]}

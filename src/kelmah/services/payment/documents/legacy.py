@@ -8,7 +8,8 @@ from beanie import Document
 from pymongo import ASCENDING, DESCENDING, IndexModel
 
 from kelmah.kit.mongo import session
-from kelmah.services.payment.documents.escrows import DisputeDocument, EscrowDocument
+from kelmah.services.payment.documents.disputes import DisputeDocument
+from kelmah.services.payment.documents.escrows import EscrowDocument
 from kelmah.services.payment.documents.ledger import EntryDocument
 
 
@@ -58,6 +59,12 @@ async def wallets_of(user_ids: Sequence[str]) -> list[LegacyWalletDocument]:
 async def transactions_by_id(transaction_ids: Sequence[str]) -> list[LegacyTransactionDocument]:
     wanted = {"_id": {"$in": list(transaction_ids)}}
     return await LegacyTransactionDocument.find(wanted, session=session()).to_list()
+
+
+async def transactions_of(user_id: str, *, before: str | None, limit: int) -> list[LegacyTransactionDocument]:
+    """A person's movements of before, by their ids."""
+    query = {"user_id": user_id} | ({} if before is None else {"_id": {"$lt": before}})
+    return await LegacyTransactionDocument.find(query, session=session()).sort("-_id").limit(limit).to_list()
 
 
 async def entries_by_reference(references: Sequence[str]) -> list[EntryDocument]:

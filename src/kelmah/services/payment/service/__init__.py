@@ -14,7 +14,14 @@ from kelmah.services.payment.service.checks import (
 from kelmah.services.payment.service.context import Context
 from kelmah.services.payment.service.deposits import create_deposit, get_deposit, settle
 from kelmah.services.payment.service.deposits import requery as requery_deposit
-from kelmah.services.payment.service.disputes import get_dispute, list_disputes, raise_dispute, resolve_dispute
+from kelmah.services.payment.service.disputes import (
+    answer_dispute,
+    appeal_ruling,
+    get_dispute,
+    list_disputes,
+    offer_settlement,
+    raise_dispute,
+)
 from kelmah.services.payment.service.escrows import (
     get_escrow,
     list_escrows,
@@ -24,6 +31,7 @@ from kelmah.services.payment.service.escrows import (
     release_escrow,
     release_milestone,
 )
+from kelmah.services.payment.service.evidence import add_evidence, read_evidence
 from kelmah.services.payment.service.exceptions import list_exceptions, resolve_exception
 from kelmah.services.payment.service.funding import fund_escrow
 from kelmah.services.payment.service.history import get_past_escrow, get_past_wallet
@@ -42,6 +50,7 @@ from kelmah.services.payment.service.reconciliation import (
     unreconciled,
 )
 from kelmah.services.payment.service.reversals import reverse_entry
+from kelmah.services.payment.service.rulings import accept_settlement, end_step, preview_outcomes, resolve_dispute
 from kelmah.services.payment.service.statements import as_csv, as_pdf, read_statement
 from kelmah.services.payment.service.wallets import get_wallet, list_transactions
 from kelmah.services.payment.service.webhooks import handle_webhook, list_webhooks, receive_webhook, replay_webhooks
@@ -61,6 +70,10 @@ __all__ = [
     "LedgerFault",
     "LedgerReport",
     "Reconciliation",
+    "accept_settlement",
+    "add_evidence",
+    "answer_dispute",
+    "appeal_ruling",
     "as_csv",
     "as_pdf",
     "balance_at",
@@ -69,6 +82,7 @@ __all__ = [
     "create_deposit",
     "create_withdrawal",
     "delete_method",
+    "end_step",
     "export_payouts",
     "forget_method",
     "fund_escrow",
@@ -88,13 +102,16 @@ __all__ = [
     "list_transactions",
     "list_webhooks",
     "list_withdrawals",
+    "offer_settlement",
     "on_account_deactivated",
     "on_account_deleted",
     "on_account_reactivated",
     "on_contract_cancelled",
     "on_milestone_approved",
+    "preview_outcomes",
     "projections",
     "raise_dispute",
+    "read_evidence",
     "read_statement",
     "receive_webhook",
     "reconcile",

@@ -7,6 +7,7 @@ from kelmah.clients.job import JobClient
 from kelmah.contracts.payment import Provider
 from kelmah.kit.errors import BadInput
 from kelmah.kit.resources import Resources
+from kelmah.kit.scanner import Scanner
 from kelmah.services.payment.providers.base import PaymentProvider
 from kelmah.services.payment.service.lanes import Lanes
 from kelmah.services.payment.settings import PaymentSettings
@@ -19,6 +20,7 @@ class Context(Resources):
     settings: PaymentSettings
     job: JobClient
     providers: Mapping[Provider, PaymentProvider]
+    scanner: Scanner | None = None
     lanes: Lanes = field(default_factory=Lanes)
 
 

@@ -203,6 +203,8 @@ async def _open(
         currency=request.amount.currency,
         method_id=request.method_id,
         escrow_id=escrow.id if escrow else None,
+        # What pays a milestone has that for its claim: another milestone may cost the same.
+        claim=None if escrow else f"{by.user_id}:{request.amount.amount}:{request.amount.currency}",
         method=context.ring.seal(token or "", context=deposit_id.encode()),
         customer=context.ring.seal(customer, context=deposit_id.encode()) if customer else None,
         status=DepositStatus.PENDING,

@@ -4,9 +4,9 @@ from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
 from uuid import UUID, uuid5
 
-from kelmah.contracts.payment import EscrowStatus, TransactionKind
+from kelmah.contracts.payment import DisputeStatus, EscrowStatus, TransactionKind
 from kelmah.kit.mongo import add_all
-from kelmah.legacy.entities.money import OldDispute, OldEscrow, OldTransaction, OldWallet
+from kelmah.legacy.entities.money import OLD_DISPUTE_STATUSES, OldDispute, OldEscrow, OldTransaction, OldWallet
 from kelmah.services.payment.documents import (
     DisputeDocument,
     EscrowDocument,
@@ -15,6 +15,7 @@ from kelmah.services.payment.documents import (
 )
 from kelmah.services.payment.documents import ledger as ledger_documents
 from kelmah.services.payment.documents import legacy as documents
+from kelmah.services.payment.documents.disputes import NOBODY
 from kelmah.services.payment.documents.escrows import HOLDING
 from kelmah.services.payment.service import ledger
 from kelmah.services.payment.service.context import Context
@@ -34,13 +35,16 @@ async def move_wallets(context: Context, old: Sequence[OldWallet]) -> dict[str, 
             continue
         there.add((one.user_id, one.currency))
         made.append(LegacyWalletDocument(id=one.id, user_id=one.user_id, currency=one.currency, balance=one.balance))
-        if one.balance:
-            await ledger_documents.post(
-                ledger.opening_wallet_entry(
-                    wallet_id=one.id, user_id=one.user_id, amount=one.balance, currency=one.currency
-                )
-            )
     await add_all(made)
+    await ledger_documents.post_all(
+        [
+            ledger.opening_wallet_entry(
+                wallet_id=one.id, user_id=one.user_id, amount=one.balance, currency=one.currency
+            )
+            for one in made
+            if one.balance
+        ]
+    )
     return refused
 
 
@@ -80,9 +84,7 @@ async def move_escrows(context: Context, old: Sequence[OldEscrow]) -> dict[str, 
     escrows = [_escrow(one) for one in made]
     await add_all(escrows)
     await add_all([_dispute(one, dispute) for one in made for dispute in one.disputes])
-    for escrow in escrows:
-        if escrow.status in HOLDING:
-            await ledger_documents.post(ledger.opening_escrow_entry(escrow))
+    await ledger_documents.post_all([ledger.opening_escrow_entry(one) for one in escrows if one.status in HOLDING])
     return refused
 
 
@@ -207,16 +209,18 @@ def _dispute(escrow: OldEscrow, old: OldDispute) -> DisputeDocument:
 
 
 def _dispute_as_old(one: DisputeDocument) -> OldDispute:
+    """What the old system had no word for is under review there, and who ruled is a person or nobody."""
+    is_over = one.status is DisputeStatus.RESOLVED
     return OldDispute(
         id=one.id,
         raised_by=one.raised_by,
         reason=one.reason,
-        status=one.status,
+        status=one.status if one.status in OLD_DISPUTE_STATUSES else DisputeStatus.IN_REVIEW,
         created_at=one.created_at,
-        worker_amount=one.worker_amount,
-        hirer_amount=one.hirer_amount,
+        worker_amount=one.worker_amount if is_over else None,
+        hirer_amount=one.hirer_amount if is_over else None,
         note=one.note,
-        resolved_by=one.resolved_by,
+        resolved_by=None if one.resolved_by == NOBODY else one.resolved_by,
         resolved_at=one.resolved_at,
     )
 

@@ -279,6 +279,19 @@ def chargeback_end_entry(chargeback: ChargebackDocument, *, won: bool) -> Entry:
     )
 
 
+def recovery_entry(chargeback: ChargebackDocument, escrow_id: str, amount: int) -> Entry:
+    """What a ruling gave the payer pays for what the platform lost."""
+    return Entry(
+        reference=f"chargeback:{chargeback.id}:recovery:{escrow_id}",
+        kind=TransactionKind.CHARGEBACK_RECOVERY,
+        postings=(
+            Posting(wallet(chargeback.user_id, chargeback.currency), -amount),
+            Posting(f"losses:{chargeback.currency}", amount),
+        ),
+        facts=_chargeback_facts(chargeback) | {"escrow_id": escrow_id},
+    )
+
+
 def _payer_parts(chargeback: ChargebackDocument, sign: int) -> tuple[Posting, ...]:
     parts = (
         Posting(wallet(chargeback.user_id, chargeback.currency), sign * chargeback.from_wallet),

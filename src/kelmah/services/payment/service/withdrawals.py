@@ -21,7 +21,7 @@ from kelmah.kit.context import Principal
 from kelmah.kit.errors import BadInput
 from kelmah.kit.ids import new_id
 from kelmah.services.payment import mapping
-from kelmah.services.payment.documents import WithdrawalDocument, deposits, methods
+from kelmah.services.payment.documents import DepositDocument, WithdrawalDocument, deposits, methods
 from kelmah.services.payment.documents import ledger as ledger_documents
 from kelmah.services.payment.documents import withdrawals as documents
 from kelmah.services.payment.errors import (
@@ -94,15 +94,17 @@ async def refund_deposit(context: Context, deposit_id: str, request: RefundDepos
         deposit = await deposits.take_refund(deposit_id, request.amount.amount)
         if deposit is None or deposit.currency != request.amount.currency:
             raise DepositNotRefundable
-        now = clock.now()
+        withdrawal_id, now = new_id(), clock.now()
         withdrawal = WithdrawalDocument(
-            id=new_id(),
+            id=withdrawal_id,
             user_id=deposit.user_id,
             provider=deposit.provider,
             amount=request.amount.amount,
             currency=deposit.currency,
             deposit_id=deposit.id,
             charge_ref=deposit.provider_ref,
+            method_id=request.method_id,
+            destination=await _account_for(context, deposit, request.method_id, place=withdrawal_id.encode()),
             requested_by=by.user_id,
             created_at=now,
             updated_at=now,
@@ -208,6 +210,20 @@ def require_step_up(context: Context, by: Principal) -> None:
     """
     if clock.now().timestamp() - by.authenticated_at > context.settings.step_up_minutes * 60:
         raise StepUpNeeded
+
+
+async def _account_for(
+    context: Context, deposit: DepositDocument, method_id: str | None, *, place: bytes
+) -> str | None:
+    """Where a refund goes, sealed: back the way it came, or, since banks know no such way, to the payer's account."""
+    if (deposit.provider == Provider.BANK) != (method_id is not None):
+        raise BadInput.of("methodId", "needed for a deposit by bank, and for no other")
+    if method_id is None:
+        return None
+    method = await methods.find_method(method_id, user_id=deposit.user_id)
+    if method is None or method.provider != deposit.provider:
+        raise MethodNotFound
+    return context.ring.seal(context.ring.open(method.token, context=method.id.encode()), context=place)
 
 
 async def _hold(context: Context, withdrawal: WithdrawalDocument) -> WithdrawalView:

@@ -266,13 +266,17 @@ async def reply(context: Context, review_id: str, new: NewReply, *, by: Principa
     text = cleaned("text", new.text, 2000)
     if labels := screening.labels_of(text):
         raise TextRefused("it looks like: " + ", ".join(label.value for label in labels))
-    review = await documents.set_reply(review_id, by.user_id, ReplyPart(text=text, replied_at=clock.now()))
-    if review is None:
-        found = await documents.find_review(review_id)
-        if found and found.subject_id == by.user_id and found.reply:
-            raise AlreadyReplied
-        raise ReviewNotFound
-    return mapping.review_view(review, context.ring)
+
+    async def change() -> ReviewView:
+        review = await documents.set_reply(review_id, by.user_id, ReplyPart(text=text, replied_at=clock.now()))
+        if review is None:
+            found = await documents.find_review(review_id)
+            if found and found.subject_id == by.user_id and found.reply:
+                raise AlreadyReplied
+            raise ReviewNotFound
+        return mapping.review_view(review, context.ring)
+
+    return await context.mongo.transact(change)
 
 
 async def mark_helpful(context: Context, review_id: str, *, by: Principal) -> ReviewView:

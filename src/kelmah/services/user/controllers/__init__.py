@@ -3,12 +3,14 @@
 from litestar.types import ControllerRouterHandler
 
 from kelmah.contracts.common import Role
+from kelmah.kit import exports
 from kelmah.kit.policy import PUBLIC, SIGNED_IN, Policy, roles, services
 from kelmah.services.user.controllers import certificates, discovery, entries, figures, images, internal, me, own
+from kelmah.services.user.service.exports import PARTS
 
 CONTROLLERS: list[ControllerRouterHandler] = [
     *me.HANDLERS, *entries.HANDLERS, *discovery.HANDLERS, *figures.HANDLERS, *images.HANDLERS,
-    *own.HANDLERS, *certificates.HANDLERS, *internal.HANDLERS,
+    *own.HANDLERS, *certificates.HANDLERS, *internal.HANDLERS, exports.export_handler(PARTS),
 ]  # fmt: skip
 
 _WORKERS = roles(Role.WORKER)
@@ -70,4 +72,5 @@ POLICY: Policy = {
     "FindWorkerFacts": services("job"),
     "GetNotificationPreferences": services("messaging"),
     "UnsubscribeFromMail": services("messaging"),
+    exports.OPERATION: exports.RULE,
 }

@@ -129,12 +129,27 @@ class SettingsEntry(BaseModel):
     is_discoverable: bool = True
 
 
+#: What narrows a search and what facets count. Each index of a list ends in them: who does not fit is left out without
+#: being read, and counting reads no profile at all.
+_NARROWING = ("hourly_rate.currency", "hourly_rate.amount", "rating_milli", "place.region_key", "counted_as")
+
+
 def _search_index(name: str, *order: tuple[str, int | str]) -> IndexModel:
     """`listed_as` leads each index, so that no search reads those who are not listed.
 
-    `skills.id` and `terms` are both arrays, and two arrays cannot share an index.
+    `trades`, `terms` and `traits` are arrays, and two arrays cannot share an index.
     """
     return IndexModel([("listed_as", ASCENDING), *order], name=name)
+
+
+def _rating_index(name: str, *first: str) -> IndexModel:
+    """By these fields, then the best rated first."""
+    ahead = [*((field, ASCENDING) for field in first), ("rating_milli", DESCENDING), ("_id", ASCENDING)]
+    return _search_index(name, *ahead, *_narrowing(*first, "rating_milli"))
+
+
+def _narrowing(*ahead: str) -> list[tuple[str, int]]:
+    return [(field, ASCENDING) for field in _NARROWING if field not in ahead]
 
 
 def _place_index(name: str, *first: str) -> IndexModel:
@@ -144,7 +159,7 @@ def _place_index(name: str, *first: str) -> IndexModel:
 
 
 class ProfileDocument(Document):
-    """A person. `listed_as`, `terms`, `traits` and `place.region_key` are derived, for search.
+    """A person. `listed_as`, `terms`, `trades`, `traits`, `counted_as` and `place.region_key` are derived, for search.
 
     Shard key: `_id`, hashed. Every change is of one person; searches ask all shards anyhow.
     """
@@ -181,7 +196,9 @@ class ProfileDocument(Document):
     role_sequence: int = 0
     listed_as: Role | None = None
     terms: list[str] = Field(default_factory=list)
+    trades: list[str] = Field(default_factory=list)
     traits: list[str] = Field(default_factory=list)
+    counted_as: str = ""
     created_at: datetime
     updated_at: datetime
 
@@ -190,26 +207,20 @@ class ProfileDocument(Document):
         indexes: ClassVar[list[IndexModel]] = [
             IndexModel([("role", ASCENDING)], name="role"),
             IndexModel([("certificates.verification", ASCENDING), ("_id", ASCENDING)], name="verification"),
-            _search_index("rating", ("rating_milli", DESCENDING), ("_id", ASCENDING)),
-            _search_index("skill_rating", ("skills.id", ASCENDING), ("rating_milli", DESCENDING), ("_id", ASCENDING)),
+            _rating_index("rating"),
+            _rating_index("trade_rating", "trades"),
+            _rating_index("region_rating", "place.region_key"),
+            _rating_index("trade_region_rating", "trades", "place.region_key"),
+            _rating_index("term_rating", "terms"),
+            _rating_index("trait_rating", "traits"),
             _search_index(
-                "region_rating", ("place.region_key", ASCENDING), ("rating_milli", DESCENDING), ("_id", ASCENDING)
-            ),
-            _search_index(
-                "skill_region_rating",
-                ("skills.id", ASCENDING),
-                ("place.region_key", ASCENDING),
-                ("rating_milli", DESCENDING),
-                ("_id", ASCENDING),
-            ),
-            _search_index("term_rating", ("terms", ASCENDING), ("rating_milli", DESCENDING), ("_id", ASCENDING)),
-            _search_index("trait_rating", ("traits", ASCENDING), ("rating_milli", DESCENDING), ("_id", ASCENDING)),
-            _search_index(
-                "rate", ("hourly_rate.currency", ASCENDING), ("hourly_rate.amount", ASCENDING), ("_id", ASCENDING)
+                "rate",
+                *(("hourly_rate.currency", ASCENDING), ("hourly_rate.amount", ASCENDING), ("_id", ASCENDING)),
+                *_narrowing("hourly_rate.currency", "hourly_rate.amount"),
             ),
             _place_index("near"),
             _place_index("region_near", "place.region_key"),
-            _place_index("skill_near", "skills.id"),
+            _place_index("trade_near", "trades"),
             _place_index("term_near", "terms"),
         ]
 
@@ -240,6 +251,13 @@ async def every() -> AsyncIterator[ProfileDocument]:
 
 async def find_many(user_ids: Sequence[str]) -> list[ProfileDocument]:
     return await ProfileDocument.find({"_id": {"$in": list(user_ids)}}, session=session()).to_list()
+
+
+async def terms_of(user_ids: Sequence[str]) -> list[str]:
+    """Every word that these profiles are indexed by, once."""
+    wanted = {"_id": {"$in": list(user_ids)}}
+    found: list[str] = await ProfileDocument.get_pymongo_collection().distinct("terms", wanted)
+    return found
 
 
 async def replace(profile: ProfileDocument, *, version: int) -> bool:

@@ -1,24 +1,25 @@
 """Searches over listed profiles. They read raw rows, which costs a third of whole documents."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from itertools import chain
 from typing import Any, NamedTuple
 
 import msgspec
+from pymongo import ASCENDING
 
+from kelmah.contracts import taxonomy
 from kelmah.contracts.common import Role
 from kelmah.contracts.user import SearchSort
-from kelmah.kit.nearest import MAX_TIME_MS, Circle, Places, nearest
+from kelmah.kit.keyset import MAX_TIME_MS, ordered
+from kelmah.kit.nearest import Circle, Places, nearest
 from kelmah.services.user.documents.profiles import ProfileDocument
 
-#: Sort → (field, direction). `_id` breaks ties, so that the order is total.
+#: Sort → (field, direction).
 _ORDER = {
     SearchSort.RATING: ("rating_milli", -1),
     SearchSort.RATE: ("hourly_rate.amount", 1),
-    SearchSort.DISTANCE: ("distance_m", 1),
 }
 _FIELDS = (
     "role", "display_name", "headline", "company", "skills", "place", "hourly_rate", "availability.status",
@@ -27,7 +28,7 @@ _FIELDS = (
 _PLACES = Places(
     field="place.point",
     indexes={
-        "skill_near": frozenset({"listed_as", "skills.id"}),
+        "trade_near": frozenset({"listed_as", "trades"}),
         "term_near": frozenset({"listed_as", "terms"}),
         "region_near": frozenset({"listed_as", "place.region_key"}),
         "near": frozenset({"listed_as"}),
@@ -49,14 +50,14 @@ class Window(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Search:
-    """What is looked for. Every condition that is given must hold; of `skill_ids` and of each of `terms` one is enough.
+    """What is looked for. Every condition that is given must hold; of `trades` and of each of `terms` one is enough.
 
     `window` is a day with the hours from and to, in the worker's own time zone.
     """
 
     listed_as: Role = Role.WORKER
     terms: Sequence[Sequence[str]] = ()
-    skill_ids: Sequence[str] | None = None
+    trades: Sequence[str] | None = None
     region_key: str | None = None
     near: Circle | None = None
     currency: str | None = None
@@ -172,8 +173,6 @@ async def _run(
     limit: int,
     fields: Mapping[str, int] = _PROJECTION,
 ) -> list[dict[str, Any]]:
-    field, direction = _ORDER[sort]
-    order = [(field, direction), ("_id", 1)]
     match = _match(search)
     if sort is SearchSort.RATE:
         match.setdefault("hourly_rate.amount", {"$gte": 1})
@@ -181,9 +180,8 @@ async def _run(
         return await _nearest(search.near, match, after=after, limit=limit, fields=fields)
     if search.near is not None:
         match[_PLACES.field] = search.near.condition()
-    query = {"$and": [match, _after(field, direction, after)]} if after else match
-    found = ProfileDocument.get_pymongo_collection().find(query, fields, max_time_ms=MAX_TIME_MS)
-    return await found.sort(order).limit(limit).to_list(limit)
+    profiles = ProfileDocument.get_pymongo_collection()
+    return await ordered(profiles, match, fields, by=_ORDER[sort], ids=ASCENDING, after=after, limit=limit)
 
 
 async def _nearest(
@@ -209,8 +207,8 @@ def _match(search: Search) -> dict[str, Any]:
         match["terms"] = first
         if others:
             match["$and"] = [{"terms": meant} for meant in others]
-    if search.skill_ids is not None:
-        match["skills.id"] = {"$in": list(search.skill_ids)}
+    if search.trades is not None:
+        match["trades"] = {"$in": list(search.trades)}
     if search.region_key is not None:
         match["place.region_key"] = search.region_key
     if search.currency is not None:
@@ -250,22 +248,12 @@ def _free(window: Window) -> dict[str, Any]:
     }
 
 
-def _after(field: str, direction: int, after: tuple[float | int, str]) -> dict[str, Any]:
-    """What comes after a row. The first condition bounds the index scan, the second decides between equals."""
-    value, row_id = after
-    upto, beyond = ("$gte", "$gt") if direction > 0 else ("$lte", "$lt")
-    return {field: {upto: value}, "$or": [{field: {beyond: value}}, {"_id": {"$gt": row_id}}]}
-
-
 #: People that facets are counted of; of more, MongoDB would need more time than the figures are worth.
 MAX_COUNTED = 1_000
-_FACETS = {
-    "skills": "$skills.id",
-    "regions": "$place.region",
-    "languages": "$languages",
-    "statuses": "$availability.status",
-    "ratings": "$rating_milli",
-}
+#: What `counted_as` has of a profile, in this order.
+_FACETS = ("skills", "regions", "languages", "statuses")
+#: Between the facets in `counted_as`, and between the values of one; no cleaned text has either.
+_APART, _BETWEEN = "\t", "\n"
 
 
 class Facets(NamedTuple):
@@ -281,24 +269,41 @@ async def facets(search: Search) -> Facets:
     match = _match(search)
     if search.near is not None:
         match[_PLACES.field] = search.near.condition()
-    values = {name: {"$push": field} for name, field in _FACETS.items()}
-    group = {"$group": {"_id": None, "counted": {"$sum": 1}, **values}}
-    stages: list[dict[str, Any]] = [{"$match": match}, {"$limit": MAX_COUNTED}, group]
+    stages: list[dict[str, Any]] = [
+        {"$match": match},
+        {"$limit": MAX_COUNTED},
+        # Before the group, so that MongoDB sees that the index holds all that is needed.
+        {"$project": {"_id": 0, "counted_as": 1, "rating_milli": 1}},
+        {"$group": {"_id": None, "people": {"$push": "$counted_as"}, "ratings": {"$push": "$rating_milli"}}},
+    ]
     collection = ProfileDocument.get_pymongo_collection()
     rows = await (await collection.aggregate(stages, maxTimeMS=MAX_TIME_MS)).to_list()
-    found: dict[str, Any] = rows[0] if rows else {"counted": 0} | {name: [] for name in _FACETS}
-    stars = ("4" if one >= 4000 else "3" if one >= 3000 else "1" for one in found["ratings"] if one)
-    return Facets(
-        counted=found["counted"],
-        is_capped=found["counted"] == MAX_COUNTED,
-        counts={
-            "skills": Counter(chain.from_iterable(found["skills"])),
-            "regions": Counter(found["regions"]),
-            "languages": Counter(chain.from_iterable(found["languages"])),
-            "statuses": Counter(found["statuses"]),
-            "ratings": Counter(stars),
-        },
-    )
+    found: dict[str, Any] = rows[0] if rows else {"people": [], "ratings": []}
+    counts: dict[str, Counter[str]] = {name: Counter() for name in (*_FACETS, "ratings")}
+    for text, count in Counter(found["people"]).items():
+        for name, values in zip(_FACETS, text.split(_APART), strict=False):
+            for value in filter(None, values.split(_BETWEEN)):
+                counts[name][value] += count
+    counts["ratings"] = Counter("4" if one >= 4000 else "3" if one >= 3000 else "1" for one in found["ratings"] if one)
+    counted = len(found["people"])
+    return Facets(counted, counted == MAX_COUNTED, counts)
+
+
+def counted_as(*, skills: Sequence[str], region: str | None, languages: Sequence[str], status: str) -> str:
+    """What facets count of a profile. It is one text since an index that holds a list cannot answer by itself."""
+    return _APART.join((_BETWEEN.join(skills), region or "", _BETWEEN.join(languages), status))
+
+
+def trades(skill_ids: Iterable[str]) -> list[str]:
+    """What a profile is found by where a trade or a family is asked for."""
+    own = list(skill_ids)
+    families = [any_of(family.id) for one in own for family in taxonomy.lineage(one)[-1:]]
+    return list(dict.fromkeys([*own, *families]))
+
+
+def any_of(family: str) -> str:
+    """What those are found by who offer a family as such, or any of its trades."""
+    return f"{family}/"
 
 
 async def has_region(region_key: str) -> bool:

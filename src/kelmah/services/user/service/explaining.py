@@ -5,6 +5,7 @@ from functools import lru_cache
 
 from kelmah.contracts.user import HitReason, SearchSort
 from kelmah.services.user import mapping
+from kelmah.services.user.documents import search as documents
 from kelmah.services.user.documents.search import Row, Search
 from kelmah.services.user.service import terms
 
@@ -12,8 +13,9 @@ from kelmah.services.user.service import terms
 def reasons(row: Row, search: Search, *, sort: SearchSort, meanings: Mapping[str, list[str]]) -> list[HitReason]:
     """What was asked for and what answers it; at last what the order goes by."""
     found = [_word(row, typed, meant, is_known=typed not in meanings) for typed, *meant in search.terms]
-    if search.skill_ids is not None:
-        wanted = [mapping.skill_name(one.id) for one in row.skills if one.id in search.skill_ids]
+    if search.trades is not None:
+        asked = set(search.trades)
+        wanted = [mapping.skill_name(one.id) for one in row.skills if not asked.isdisjoint(documents.trades([one.id]))]
         found.append(HitReason(factor="skill", detail=f"offers {', '.join(wanted)}"))
     if search.region_key is not None and row.place:
         found.append(HitReason(factor="region", detail=f"works in {row.place.region}"))

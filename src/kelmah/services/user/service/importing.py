@@ -44,7 +44,7 @@ async def move_profiles(context: Context, old: Sequence[OldProfile]) -> dict[str
 
 async def after_profiles(context: Context, old: Sequence[OldProfile]) -> None:
     """Let searches know the words of profiles that were moved."""
-    await spelling.learn(list({term for one in old for term in profile_of(context, one).terms}))
+    await spelling.learn(await documents.terms_of([one.id for one in old]))
 
 
 async def profiles_as_old(context: Context, ids: Sequence[str]) -> dict[str, OldProfile]:

@@ -39,21 +39,18 @@ async def get_worker(context: Context, user_id: str) -> WorkerFacts:
 async def find_workers(
     context: Context, *, skills: Sequence[str], near: tuple[float, float] | None, limit: int
 ) -> list[WorkerFacts]:
-    """Available workers with any of the skills, children included: nearest first, those without a place last."""
-    known = [skill for skill in map(taxonomy.resolve, skills) if skill]
-    skill_ids = sorted({one for skill in known for one in taxonomy.expand(skill.id)})
+    """Available workers who offer any of exactly these trades: nearest first, those without a place last."""
+    trades = sorted({skill.id for skill in map(taxonomy.resolve, skills) if skill})
     if near is None:
-        rows = await documents.run_facts(
-            Search(skill_ids=skill_ids, is_available=True), sort=SearchSort.RATING, limit=limit
-        )
+        rows = await documents.run_facts(Search(trades=trades, is_available=True), sort=SearchSort.RATING, limit=limit)
     else:
         anywhere = Circle(*near)
         rows = await documents.run_facts(
-            Search(skill_ids=skill_ids, is_available=True, near=anywhere), sort=SearchSort.DISTANCE, limit=limit
+            Search(trades=trades, is_available=True, near=anywhere), sort=SearchSort.DISTANCE, limit=limit
         )
         if len(rows) < limit:
             rows += await documents.run_facts(
-                Search(skill_ids=skill_ids, is_available=True, has_place=False),
+                Search(trades=trades, is_available=True, has_place=False),
                 sort=SearchSort.RATING,
                 limit=limit - len(rows),
             )

@@ -28,6 +28,7 @@ from kelmah.kit.errors import BadInput, Conflict, NotFound, PreconditionFailed
 from kelmah.services.user import mapping
 from kelmah.services.user.documents import analytics
 from kelmah.services.user.documents import profiles as documents
+from kelmah.services.user.documents import search as search_documents
 from kelmah.services.user.documents.profiles import (
     BookingEntry,
     Place,
@@ -176,12 +177,20 @@ def derive(profile: ProfileDocument) -> None:
     spoken = dict.fromkeys(tag for full in profile.languages for tag in (full, full.partition("-")[0]))
     verified = any(one.verification is Verification.VERIFIED for one in profile.certificates)
     profile.traits = [*(["verified"] if verified else []), *(f"language:{tag}" for tag in spoken)]
+    offered = [entry.id for entry in profile.skills]
+    profile.trades = search_documents.trades(offered)
+    profile.counted_as = search_documents.counted_as(
+        skills=offered,
+        region=profile.place.region if profile.place else None,
+        languages=profile.languages,
+        status=profile.availability.status,
+    )
     choice = mapping.visibility(profile)
     company = profile.company if choice[ProfilePart.COMPANY] is Visibility.PUBLIC else None
     place = [profile.place.city, profile.place.region] if profile.place else []
     profile.terms = terms.index_terms(
         first=[profile.display_name, company, *place, profile.headline],
-        skill_ids=[entry.id for entry in profile.skills],
+        skill_ids=offered,
         last=profile.bio if choice[ProfilePart.BIO] is Visibility.PUBLIC else None,
     )
 

@@ -12,6 +12,7 @@ from kelmah.services.user.service.context import Context
 from kelmah.services.user.service.profiles import derive
 
 _REPUTATION = {"rating_milli": 0, "review_count": 0, "reputation_sequence": 0}
+_FOUND_BY = ("terms", "trades", "traits", "counted_as")
 _FACT = ("user_id", "kind", "at", "is_first", "other_id", "amount", "currency", "escrow_id")
 
 
@@ -27,7 +28,7 @@ def projections(context: Context) -> list[Projection]:
             fields=("user_id", "contacted_at", "answered_at"),
         ),
         projection("user.reputations", _reputations, of=people, fields=tuple(_REPUTATION), empty=_REPUTATION),
-        projection("user.search", _search, of=people, fields=("listed_as", "terms", "traits")),
+        projection("user.search", _search, of=people, fields=("listed_as", *_FOUND_BY)),
         projection("user.bookmarks", _bookmarks, of=people, fields=("bookmark_count",), empty={"bookmark_count": 0}),
     ]
 
@@ -60,8 +61,8 @@ async def _search(_: History) -> AsyncIterator[Change]:
     async for profile in profiles.every():
         derive(profile)
         listed_as = profile.listed_as and profile.listed_as.value
-        found_by = {"listed_as": listed_as, "terms": profile.terms, "traits": profile.traits}
-        yield Change(profile.id, {"$set": found_by})
+        found_by = {field: getattr(profile, field) for field in _FOUND_BY}
+        yield Change(profile.id, {"$set": {"listed_as": listed_as, **found_by}})
 
 
 async def _bookmarks(_: History) -> AsyncIterator[Change]:

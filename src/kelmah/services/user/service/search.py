@@ -128,7 +128,7 @@ async def _prepare(settings: UserSettings, query: WorkerQuery) -> Prepared:
         typed.currency(settings, "currency", query.currency)
     words = terms.query_terms(query.q or "")
     search = Search(
-        skill_ids=sorted(taxonomy.expand(typed.skill_id("skill", query.skill))) if query.skill else None,
+        trades=[_trade(query.skill)] if query.skill else None,
         near=near,
         currency=query.currency or (DEFAULT_CURRENCY if about_rates else None),
         min_rate=query.min_rate,
@@ -144,6 +144,12 @@ async def _prepare(settings: UserSettings, query: WorkerQuery) -> Prepared:
     meanings = await spelling.meanings(words)
     meant = [[word, *meanings.get(word, [])] for word in words]
     return Prepared(dataclasses.replace(search, terms=meant), sort, meanings)
+
+
+def _trade(skill: str) -> str:
+    """What those are found by who offer this trade; of a family, any of its trades."""
+    skill_id = typed.skill_id("skill", skill)
+    return skill_id if taxonomy.skills()[skill_id].parent else documents.any_of(skill_id)
 
 
 async def _region_key(region: str) -> str:

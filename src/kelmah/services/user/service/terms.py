@@ -1,6 +1,7 @@
 """The words by which a profile is found."""
 
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from itertools import chain
 
 from kelmah.contracts import taxonomy
@@ -25,10 +26,20 @@ def words(text: str) -> Iterator[str]:
 
 def index_terms(*, first: Iterable[str | None], skill_ids: Iterable[str], last: str | None) -> list[str]:
     """What a profile is indexed by: short texts, its trades with their families and all synonyms, then a long text."""
-    trades = (skill for skill_id in skill_ids for skill in taxonomy.lineage(skill_id))
-    names = (name for skill in trades for name in (skill.name, *skill.synonyms))
-    found = dict.fromkeys(word for text in chain(first, names, [last]) for word in words(text or ""))
+    found = dict.fromkeys(
+        chain(
+            (word for text in first for word in words(text or "")),
+            (word for skill_id in skill_ids for word in _trade_words(skill_id)),
+            words(last or ""),
+        )
+    )
     return [word for word in found if len(word) > 1][:MAX_TERMS]
+
+
+@lru_cache(maxsize=1024)
+def _trade_words(skill_id: str) -> tuple[str, ...]:
+    names = [name for skill in taxonomy.lineage(skill_id) for name in (skill.name, *skill.synonyms)]
+    return tuple(word for name in names for word in words(name))
 
 
 def query_terms(text: str) -> list[str]:

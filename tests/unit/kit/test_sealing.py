@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kelmah.kit.crypto import DecryptionError, KeyRing
-from kelmah.services.messaging.service.sealing import PIECE_BYTES, seal, unseal
+from kelmah.kit.sealing import PIECE_BYTES, seal, unseal
 
 RING = KeyRing([bytes(32)])
 CONTENT = bytes(range(256)) * 600  # three pieces

@@ -7,11 +7,18 @@ from contextlib import suppress
 from typing import Protocol
 from urllib.parse import urlsplit
 
-from kelmah.services.messaging.errors import ScanFailed
+from kelmah.kit import errors
+from kelmah.kit.settings import FileSettings
 
 TIMEOUT_S = 60
 _CHUNK_BYTES = 65_536
 _MAX_ANSWER_BYTES = 4_096
+
+
+class ScanFailed(errors.Unavailable):
+    """Nothing is known of the file yet."""
+
+    code, title = "kit.scan_failed", "The file could not be looked through yet"
 
 
 class Scanner(Protocol):
@@ -23,6 +30,11 @@ class Scanner(Protocol):
         Raises:
             ScanFailed: nothing is known of the file; try again later.
         """
+
+
+def scanner_of(settings: FileSettings) -> Scanner | None:
+    """The scanner that a service is told of, if any."""
+    return None if settings.clamd_url is None else Clamd(settings.clamd_url)
 
 
 class Clamd:

@@ -1,6 +1,7 @@
 """Encrypts a stream in pieces, so that a file never lies in memory or in the store as it is.
 
-Each piece is sealed for its file, its number and whether it is the last: pieces cannot be swapped, dropped or cut off.
+Each piece is sealed for its place (which names the file), its number and whether it is the last: pieces cannot be
+swapped, dropped or cut off.
 """
 
 from collections.abc import AsyncIterator
@@ -12,19 +13,19 @@ PIECE_BYTES = 65_536
 _OVERHEAD_BYTES = 1 + 4 + 12 + 16
 
 
-async def seal(ring: KeyRing, file_id: str, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+async def seal(ring: KeyRing, place: str, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
     """The sealed pieces of a stream. An empty stream has one piece."""
     number, held = 0, bytearray()
     async for chunk in chunks:
         held += chunk
         while len(held) > PIECE_BYTES:
-            yield ring.encrypt(bytes(held[:PIECE_BYTES]), context=_context(file_id, number, is_last=False))
+            yield ring.encrypt(bytes(held[:PIECE_BYTES]), context=_context(place, number, is_last=False))
             del held[:PIECE_BYTES]
             number += 1
-    yield ring.encrypt(bytes(held), context=_context(file_id, number, is_last=True))
+    yield ring.encrypt(bytes(held), context=_context(place, number, is_last=True))
 
 
-async def unseal(ring: KeyRing, file_id: str, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+async def unseal(ring: KeyRing, place: str, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
     """The stream that `seal` was given.
 
     Raises:
@@ -34,13 +35,13 @@ async def unseal(ring: KeyRing, file_id: str, chunks: AsyncIterator[bytes]) -> A
     async for chunk in chunks:
         held += chunk
         while len(held) > size:
-            yield ring.decrypt(bytes(held[:size]), context=_context(file_id, number, is_last=False))
+            yield ring.decrypt(bytes(held[:size]), context=_context(place, number, is_last=False))
             del held[:size]
             number += 1
     if not held:
         raise DecryptionError("the file's last piece is missing")
-    yield ring.decrypt(bytes(held), context=_context(file_id, number, is_last=True))
+    yield ring.decrypt(bytes(held), context=_context(place, number, is_last=True))
 
 
-def _context(file_id: str, number: int, *, is_last: bool) -> bytes:
-    return f"messaging.attachment:{file_id}:{number}:{'last' if is_last else 'more'}".encode()
+def _context(place: str, number: int, *, is_last: bool) -> bytes:
+    return f"{place}:{number}:{'last' if is_last else 'more'}".encode()
