@@ -218,11 +218,7 @@ async def test_each_event_tells_whom_it_matters_to_once(
             # What it is about, and nobody's id.
             assert set(one["data"]) <= {
                 "applicationId", "jobId", "contractId", "milestoneId", "escrowId", "disputeId", "transactionId",
-<<<<<<< HEAD
                 "reviewId", "invitationId", "certificateId", "exportId", "withdrawalId",
-=======
-                "reviewId", "invitationId", "withdrawalId", "exportId",
->>>>>>> s3-messaging
             }  # fmt: skip
             assert one["data"]
             rows = service.context.mongo.collection("timers").find({"args": {"$regex": f"^{one['id']}"}})
