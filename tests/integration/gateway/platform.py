@@ -55,7 +55,7 @@ closed = { quota = 100000, window_s = 60, without_redis = "refuse" }
 "GET /api/v1/old/*" = { auth = "public", rewrite = { match = "/api/v1/old/(.*)", to = '/api/v1/echo/\\1' }, request_headers = { set = { x-set = "by the route" }, remove = ["x-removed"] }, answer_headers = { set = { x-answer = "yes" }, remove = ["content-type"] } }
 "GET /api/v1/only" = { auth = "public", host = "only.example.com", rewrite = { strip = "/api/v1/only", add = "/api/v1/echo" } }
 "WS /api/v1/ws" = { auth = "public" }
-"GET /api/v1/cached/{how}" = { auth = "public", cache = { ttl_s = 60, stale_s = 60, until = ["job.job_closed.v1"], vary = ["Accept-Language"] }, retry = "never", timeout_s = 1 }
+"GET /api/v1/cached/{how}" = [{ auth = "public", cache = { ttl_s = 60, stale_s = 60, until = ["job.job_closed.v1"], vary = ["Accept-Language"] }, retry = "never", timeout_s = 1 }, { auth = "public", host = "only.example.com", cache = { ttl_s = 60 }, request_headers = { set = { x-mine = "by the route" } } }]
 [scopes]
 "jobs:read" = ["GET /api/v1/mine", "GET /api/v1/staff", "GET /api/v1/limited", "GET /api/v1/echo"]
 "jobs:write" = ["POST /api/v1/echo"]
