@@ -164,6 +164,7 @@ class Command:
         return process.returncode, out.decode()
 
 
+@pytest.mark.slow  # starts a process for each command; test_reconciliation.py and test_bank.py hold the rules
 async def test_the_command_line_reads_files_and_shows_differences(
     payments: Payments, bank: FakeBank, tmp_path: Path
 ) -> None:
