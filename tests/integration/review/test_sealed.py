@@ -56,7 +56,7 @@ async def seen_of(reviews: Service, contracts: Contracts, said: dict[str, Any]) 
     assert (written.status, written.data["status"]) == (201, "sealed")
     review_id = written.data["id"]
     callers = {"nobody": None, "its subject": worker, **{role.value: person(role) for role in Role}}
-    seen = {}
+    seen: dict[tuple[Any, ...], str] = {}
     for number, (method, path, body) in enumerate(operations(reviews, review_id, [hirer, worker])):
         for name, by in callers.items():
             reply = await reviews.call(method, path, body, by=by)

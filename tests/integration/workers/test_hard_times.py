@@ -15,7 +15,7 @@ from kelmah.cli.processes import Supervisor
 from kelmah.contracts.events import Envelope
 from kelmah.workers import publisher
 from tests.conftest import Broker
-from tests.fixtures.workers import ShopSettings, Stage, Wire, on_stage, until
+from tests.fixtures.workers import ShopSettings, Stage, on_stage, until, wire_to
 from tests.integration.workers.test_delivery import effects, note_effects
 
 pytestmark = [pytest.mark.rabbitmq, pytest.mark.slow]
@@ -77,12 +77,7 @@ async def test_a_queue_that_refuses_for_its_length(rabbit: Stage, broker: Broker
 async def test_a_line_that_is_slower_than_anybody_waits(
     shop_settings: ShopSettings, amqp_url: str, redis_url: str
 ) -> None:
-    target = urlsplit(amqp_url)
-    assert target.hostname is not None
-    assert target.port is not None
-    wire = Wire(target.hostname, target.port)
-    await wire.mend()
-    through = target._replace(netloc=f"{target.username}:{target.password}@127.0.0.1:{wire.port}").geturl()
+    wire, through = await wire_to(amqp_url)
 
     async def slow() -> None:
         wire.lag_s = 3.0
