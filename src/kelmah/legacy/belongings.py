@@ -1,7 +1,7 @@
 """What belongs to a profile, written back: its address, skills and works.
 
-Here these are parts of one document, there rows of their own. A row that was refused, or left behind, when people were
-moved is not known here, and stays as it is.
+Here these are parts of one document, there rows of their own. Only a row that was moved, or made from here, may go
+when its thing went: one that was refused, left behind or never looked at is not known here.
 """
 
 import uuid
@@ -21,6 +21,8 @@ from kelmah.legacy.writing import put
 
 _NAMESPACE = uuid.UUID("6b656c6d-6168-5000-8000-62656c6f6e67")
 _LINE_CHARS = 200
+#: Of `_uuid`, and of `kelmah.kit.ids`.
+_OWN_VERSIONS = frozenset({5, 7})
 
 
 class Belongings:
@@ -49,7 +51,7 @@ class Belongings:
             key=key,
         )
         if not (profile.address or profile.city):
-            for row in rows:
+            for row in filter(_is_known, rows):
                 yield await self._put("addresses", {"id": row["id"], "deleted_at": clock.now()})
             return
         row = rows[0] if rows else {"id": _uuid("address", key)} | dict.fromkeys(("line1", "line2", "city", "region"))
@@ -72,7 +74,7 @@ class Belongings:
             trade = taxonomy.resolve(names.get(row["skill_id"]) or "")
             if trade is not None and (skill := wanted.pop(trade.id, None)):
                 yield await self._put("user_skills", {"id": row["id"], "years_experience": skill.years})
-            elif trade is None or trade.id not in {one.id for one in profile.skills}:
+            elif _is_known(row) and (trade is None or trade.id not in {one.id for one in profile.skills}):
                 yield await self._remove("user_skills", row["id"])
         words = {trade.id: old for old, name in names.items() if (trade := taxonomy.resolve(name or ""))}
         for one in wanted.values():
@@ -87,20 +89,21 @@ class Belongings:
         works = {old_uuid(one.id): one for one in profile.portfolio}
         rows = await self._rows("portfolio_items", "id", where="t.user_id = %(key)s AND t.deleted_at IS NULL", key=key)
         for row in rows:
-            if row["id"] not in works:
+            if row["id"] not in works and _is_known(row):
                 yield await self._put("portfolio_items", {"id": row["id"], "deleted_at": clock.now()})
         for work_key, one in works.items():
             values = {"title": one.title, "description": one.description, "completed_on": one.completed_on}
             yield await self._put("portfolio_items", {"id": work_key, "user_id": key, "deleted_at": None} | values)
 
     async def _rows(self, table: str, *columns: str, where: str = "true", key: str = "") -> list[Row]:
-        """Rows as text, by id; without those that could not be moved."""
+        """Rows as text, by id, each with its fate at the move; without those that were refused or left behind."""
         names = ", ".join(f"t.{quoted(name)}::text AS {quoted(name)}" for name in columns)
         relation = self._layout.relation(table)
         query = f"SELECT {names} FROM {relation} t WHERE {where} ORDER BY t.id"
         rows = await fetch(self._connection, query, {"key": key})
         fates = await self._journal.fates(table, [row["id"] for row in rows])
-        return [row for row in rows if fates.get(row["id"], "moved") == "moved"]
+        found = [row | {"fate": fates.get(row["id"])} for row in rows]
+        return [row for row in found if row["fate"] in (None, "moved")]
 
     async def _put(self, table: str, row: Row) -> str:
         return await put(self._connection, self._layout, table, row)
@@ -110,6 +113,14 @@ class Belongings:
         query = f"DELETE FROM {self._layout.name(table)} WHERE {column} = %(key)s"
         await self._connection.execute(query.encode(), {"key": key})
         return "removed"
+
+
+def _is_known(row: Row) -> bool:
+    """Whether a row came from there, or was made of something here: our ids are of versions that old ones are not."""
+    try:
+        return row["fate"] == "moved" or uuid.UUID(row["id"]).version in _OWN_VERSIONS
+    except ValueError:
+        return False
 
 
 def _uuid(kind: str, name: str) -> str:

@@ -144,26 +144,10 @@ async def test_what_belongs_to_a_profile_is_written_back(place: tuple[str, Envir
         await entries.set_skills(context, SetSkills(skills=skills), by=by)
         await entries.remove(context, "portfolio", profile["portfolio"][0]["id"], by=by)
         item = await entries.put_portfolio_item(context, PortfolioInput(title="A wall"), by=by)
-        with psycopg.connect(url) as connection:  # what was not moved stays there
+        with psycopg.connect(url) as connection:  # what was never looked at stays there
             star = connection.execute("INSERT INTO skills (name) VALUES ('Star gazer') RETURNING id").fetchone()
             assert star is not None
-            refused = connection.execute(
-                "INSERT INTO user_skills (user_id, skill_id) VALUES (%s, %s) RETURNING id::text", (key, star[0])
-            ).fetchone()
-        assert refused is not None
-        await (
-            work.contexts["user"]
-            .mongo.collection("legacy_rows")
-            .insert_one(
-                {
-                    "_id": f"user_skills/{refused[0]}",
-                    "table": "user_skills",
-                    "fate": "refused",
-                    "reason": "",
-                    "remarks": [],
-                }
-            )
-        )
+            connection.execute("INSERT INTO user_skills (user_id, skill_id) VALUES (%s, %s)", (key, star[0]))
         written = await write_back(work)
         again = await write_back(work)
     assert written.faults == []
