@@ -250,7 +250,9 @@ async def test_a_service_that_is_not_there_is_a_503(tmp_path: Path, redis_url: s
             assert answer.status == 503
             assert (await answer.json())["services"]["echo"] == {
                 "status": "unavailable",
-                "instances": [{"status": "unavailable", "reason": "it cannot be reached"}],
+                "instances": [
+                    {"status": "unavailable", "name": "http://127.0.0.1:1", "reason": "it cannot be reached"},
+                ],
             }
 
 
