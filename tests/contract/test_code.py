@@ -82,7 +82,7 @@ def test_nothing_that_was_given_is_run() -> None:
     assert calls == []
 
 
-#: Chance that need not be secret: jitter, sampling, choice of an instance, ids of traces and of made-up people.
+#: Chance that need not be secret: jitter, sampling, choice of an instance, ids of spans and of made-up people.
 JITTER = {
     "gateway/balancer.py",
     "gateway/health.py",

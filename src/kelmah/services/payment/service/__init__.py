@@ -50,6 +50,7 @@ from kelmah.services.payment.service.reconciliation import (
     schedule_reconciliation,
     unreconciled,
 )
+from kelmah.services.payment.service.referrals import name_referrer, referral_code
 from kelmah.services.payment.service.reversals import reverse_entry
 from kelmah.services.payment.service.rulings import accept_settlement, end_step, preview_outcomes, resolve_dispute
 from kelmah.services.payment.service.statements import as_csv, as_pdf, read_statement
@@ -102,6 +103,7 @@ __all__ = [
     "list_transactions",
     "list_webhooks",
     "list_withdrawals",
+    "name_referrer",
     "offer_settlement",
     "on_account_deactivated",
     "on_account_deleted",
@@ -116,6 +118,7 @@ __all__ = [
     "receive_webhook",
     "reconcile",
     "reconcile_daily",
+    "referral_code",
     "refund_deposit",
     "refund_escrow",
     "release_escrow",

@@ -24,6 +24,7 @@ from kelmah.services.payment import mapping
 from kelmah.services.payment.documents import DepositDocument, WithdrawalDocument, deposits, methods
 from kelmah.services.payment.documents import ledger as ledger_documents
 from kelmah.services.payment.documents import withdrawals as documents
+from kelmah.services.payment.documents.entries import wallet
 from kelmah.services.payment.errors import (
     DepositNotRefundable,
     HoldingPeriod,
@@ -242,7 +243,7 @@ async def _check_limits(context: Context, withdrawal: WithdrawalDocument) -> Non
     sent = await documents.sum_since(withdrawal.user_id, withdrawal.currency, now - LIMIT_WINDOW)
     if sent > settings.withdrawal_daily_max:
         raise WithdrawalLimit
-    account = ledger_documents.wallet(withdrawal.user_id, withdrawal.currency)
+    account = wallet(withdrawal.user_id, withdrawal.currency)
     since = now - timedelta(hours=settings.holding_hours)
     if await ledger_documents.balance(account) < await ledger_documents.credited_since(account, since, HELD_KINDS):
         raise HoldingPeriod
