@@ -57,8 +57,7 @@ class Gateway:
     name: str
     port: int
     process: Process
-    tokens: Sequence[str]
-    note: str = ""
+    requests: Sequence[str]
 
     def cpu_s(self) -> float:
         """Seconds of CPU used by the process and its children, user and system."""
@@ -69,19 +68,23 @@ class Gateway:
         return memory_mb(self.process.pid)
 
 
+def request(target: str, **headers: str) -> str:
+    """A GET as a client sends it."""
+    lines = (f"{name.replace('_', '-')}: {value}\r\n" for name, value in headers.items())
+    return (
+        f"GET {target} HTTP/1.1\r\nhost: 127.0.0.1\r\nuser-agent: bench\r\naccept: application/json\r\n"
+        f"{''.join(lines)}\r\n"
+    )
+
+
 async def load(gateway: Gateway, rate: float = 0) -> Load:
     """Send requests for `SECONDS`."""
-    heads = [
-        f"GET {TARGET} HTTP/1.1\r\nhost: 127.0.0.1\r\nuser-agent: bench\r\naccept: application/json\r\n"
-        f"authorization: Bearer {one}\r\n\r\n"
-        for one in gateway.tokens
-    ]
     sender = await asyncio.create_subprocess_exec(
         *(sys.executable, str(HERE / "load.py"), str(gateway.port), str(rate), str(SECONDS)),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
     )
-    printed, _ = await sender.communicate("\0".join(heads).encode())
+    printed, _ = await sender.communicate("\0".join(gateway.requests).encode())
     return Load(*(int(word) for word in printed.split()))
 
 
@@ -157,7 +160,8 @@ class Bench:
             name=name, command=command, env=env, log_file=self._directory / f"{name}.log", ready=is_ready,
             ready_timeout_s=90,
         )  # fmt: skip
-        return Gateway(name, port, await self._supervisor.start(spec), tokens)
+        requests = [request(TARGET, authorization=f"Bearer {one}") for one in tokens]
+        return Gateway(name, port, await self._supervisor.start(spec), requests)
 
 
 def _fetch_nginx() -> str:
@@ -193,10 +197,11 @@ async def test_gateways(tmp_path: Path, redis_url: str, redis_prefix: str) -> No
             except (OSError, subprocess.SubprocessError) as error:
                 print(f"| {name} | not measured: it cannot be had here ({error}) |")
                 continue
-            print("| " + " | ".join(await _row(gateway, direct)) + " |", flush=True)
+            print("| " + " | ".join(await measured(gateway, direct)) + " |", flush=True)
 
 
-async def _row(gateway: Gateway, direct: Gateway) -> list[str]:
+async def measured(gateway: Gateway, direct: Gateway) -> list[str]:
+    """The cells of its row."""
     await load(gateway)  # warms it up
     before = gateway.cpu_s()
     full = await load(gateway)

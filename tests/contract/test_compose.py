@@ -102,7 +102,7 @@ def test_each_service_is_called_by_the_gateway_on_a_network_of_its_own(document:
 
 def test_few_reach_the_internet(document: Document) -> None:
     outside = {name for name in document["services"] if "outside" in networks(document, name)}
-    assert outside <= {"proxy", "auth", "payment", "workers"}
+    assert outside <= {"proxy", "auth", "payment", "workers", "clamd"}
 
 
 def test_every_secret_is_a_file_and_is_used(document: Document) -> None:
@@ -133,6 +133,13 @@ def test_production_gives_each_service_a_database_user_of_its_own() -> None:
         assert "KELMAH_MONGO_URL" not in variables
         assert variables["KELMAH_ENVIRONMENT"] == "production"
     assert set(services["mongo-init"]["environment"]["SERVICES"].split(",")) == SERVICES
+
+
+def test_files_are_scanned_in_production_by_the_workers() -> None:
+    services = read(FILES[1])["services"]
+    for name in ("messaging", "workers"):
+        assert services[name]["environment"]["KELMAH_MESSAGING_CLAMD_URL"] == "${CLAMD_URL:-tcp://clamd:3310}"
+    assert {name for name in services if "scan" in services[name]["networks"]} == {"clamd", "workers"}
 
 
 def test_networks_and_volumes_are_declared_and_used(document: Document) -> None:
@@ -214,3 +221,9 @@ def test_the_image_holds_the_package_and_no_repository() -> None:
         ["compose/healthcheck.py", "/opt/kelmah/healthcheck.py"],
     ]
     assert re.search(r"^USER 10001", runtime, re.MULTILINE)
+
+
+def test_the_edge_redirects_nothing_to_tls() -> None:
+    edge = (COMPOSE / "Caddyfile").read_text()
+    assert re.search(r"^\tauto_https disable_redirects$", edge, re.MULTILINE)
+    assert "redir" not in edge.replace("disable_redirects", "")

@@ -84,12 +84,25 @@ def service_openapi(name: str) -> dict[str, Any]:
     }
     required = {field for field, info in settings.model_fields.items() if info.is_required()} - values.keys()
     app = services.load(name).create_app(settings.model_validate(values | dict.fromkeys(required, "unused")))
-    return app.openapi_schema.to_schema()
+    return dict(_portable(app.openapi_schema.to_schema()))
+
+
+def _portable(content: Any) -> Any:
+    """With `$` for `\\Z` in patterns: in ECMA 262, which they follow there, only the first means the end."""
+    if isinstance(content, dict):
+        return {
+            key: value.removesuffix("\\Z") + "$" * value.endswith("\\Z")
+            if key == "pattern" and isinstance(value, str)
+            else _portable(value)
+            for key, value in content.items()
+        }
+    return [_portable(one) for one in content] if isinstance(content, list) else content
 
 
 def _schema(struct: Any) -> dict[str, Any]:
     (reference,), components = msgspec.json.schema_components([struct], ref_template="#/$defs/{name}")
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **reference, "$defs": components}
+    schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", **reference, "$defs": components}
+    return dict(_portable(schema))
 
 
 def _text(document: dict[str, Any]) -> str:

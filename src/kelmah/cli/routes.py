@@ -26,13 +26,16 @@ def show(file: str | None) -> None:
     except (routes.RouteError, OSError) as error:
         sys.exit(str(error))
     rows = [
-        (" ".join(one.methods), one.path, one.service, one.auth, one.limit, f"{one.timeout_s:g} s", one.balance)
+        (
+            *(" ".join(one.methods), one.host + one.path, one.service, one.auth, one.limit),
+            *(f"{one.timeout_s:g} s", one.balance),
+        )
         for one in told.list_routes(table).items
     ]
     _show([("METHODS", "PATH", "SERVICE", "AUTH", "LIMIT", "TIMEOUT", "BALANCE"), *rows])
 
 
-def explain(method: str, path: str, /, *, file: str | None = None, url: str | None = None) -> None:
+def explain(method: str, path: str, /, *, file: str | None = None, url: str | None = None, host: str = "") -> None:
     """Say what becomes of a request: route, address at the service, rules, and which instance gets it.
 
     Args:
@@ -40,10 +43,14 @@ def explain(method: str, path: str, /, *, file: str | None = None, url: str | No
         path: as clients send it.
         file: explain by this file, without asking a running gateway.
         url: the running gateway to ask; that of `kelmah up` if there is one, else the file is read.
+        host: the host that is asked for, where routes differ by it.
     """
     address = None if file else url or _running()
     try:
-        found = _ask(address, method, path) if address else told.explain(routes.load(file), method, path, {})
+        if address:
+            found = _ask(address, method, path, host)
+        else:
+            found = told.explain(routes.load(file), method, path, {}, host)
     except (KelmahError, routes.RouteError, OSError) as error:
         sys.exit(getattr(error, "message", "") or str(error) or getattr(error, "title", "refused"))
     _print(found, is_live=address is not None)
@@ -54,10 +61,10 @@ def _running() -> str | None:
     return str(json.loads(note.read_text(encoding="utf-8"))["url"]) if note.exists() else None
 
 
-def _ask(url: str, method: str, path: str) -> Explanation:
+def _ask(url: str, method: str, path: str, host: str) -> Explanation:
     if urlsplit(url).scheme not in ("http", "https"):
         sys.exit("the gateway's address begins with http:// or https://")
-    target = f"{url.rstrip('/')}/routes?{urlencode({'method': method, 'path': path})}"
+    target = f"{url.rstrip('/')}/routes?{urlencode({'method': method, 'path': path, 'host': host})}"
     try:
         with urlopen(target, timeout=_TIMEOUT_S) as answer:  # noqa: S310  # the scheme was checked
             return msgspec.json.decode(answer.read(), type=Explanation)
@@ -71,8 +78,10 @@ def _ask(url: str, method: str, path: str) -> Explanation:
 def _print(found: Explanation, *, is_live: bool) -> None:
     route: RouteView = found.route
     rows = [
-        ("route", f"{' '.join(route.methods)} {route.path}"),
+        ("route", f"{' '.join(route.methods)} {route.host}{route.path}" + f", priority {route.priority}"),
         ("sent as", f"{found.sent} to {route.service}"),
+        ("rewrite", route.rewrite or "none"),
+        ("headers", _headers(route)),
         ("auth", route.auth),
         ("limit", f"{route.limit}: {found.limit}"),
         ("timeout", f"{route.timeout_s:g} s" + (", body and answer are streamed" if route.streams else "")),
@@ -90,6 +99,10 @@ def _show(rows: Sequence[Sequence[str]]) -> None:
     for row in rows:
         line = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
         print(line.rstrip())  # noqa: T201  # the command's answer
+
+
+def _headers(route: RouteView) -> str:
+    return f"of the request: {route.request_headers or 'as sent'}; of the answer: {route.answer_headers or 'as given'}"
 
 
 def _instance(one: InstanceView) -> str:

@@ -245,7 +245,7 @@ class Balancer(Generic[T]):
             CircuitOpen: none takes calls.
         """
         refusal: CircuitOpen | None = None
-        left = [member for member in self.members if member.instance.name not in without]
+        left = [member for member in self.members if not without or member.instance.name not in without]
         while left:
             member = self._choose(way, key, self._fit(left))
             try:

@@ -80,7 +80,7 @@ class Cache:
             await ask(request, send)
             return
         varying = [(name, sent[name]) for name in rule.vary if name in sent]
-        key = self._key(path, query, varying)
+        key = self._key(request.route.operation_id, path, query, varying)
         stored = self._stored
         found, counts = await self._find(key, rule)
         if self._stored != stored:  # maybe just this, after we looked and before we would have waited for it
@@ -89,7 +89,9 @@ class Cache:
         if found is not None and found.counts == counts and now < found.at + rule.ttl_s:
             await _give(found, "hit", request, sent, rule, send)
             return
-        plain = msgspec.structs.replace(request, method="GET", headers=varying, principal=None)
+        changes = request.route.request_headers
+        headers = varying if changes is None else changes.apply(varying)
+        plain = msgspec.structs.replace(request, method="GET", headers=headers, principal=None)
         try:
             fetched = await self._fetch(key, rule, plain, counts, ask)
         except _NotKept as other:
@@ -159,9 +161,9 @@ class Cache:
         except (RedisError, OSError, TimeoutError) as error:
             log.warning("cache.redis_unavailable", error=type(error).__name__)
 
-    def _key(self, path: str, query: str, varying: Headers) -> str:
-        """Of all that the service is passed."""
-        parts = [path.encode(), query.encode(), *(part for pair in varying for part in pair)]
+    def _key(self, operation: str, path: str, query: str, varying: Headers) -> str:
+        """Of the route, which may be for one host only, and all that the service is passed."""
+        parts = [operation.encode(), path.encode(), query.encode(), *(part for pair in varying for part in pair)]
         text = b"".join(b"%d:%b" % (len(part), part) for part in parts)
         return redis_key(self._prefix, "gateway", "cache", hashlib.sha256(text).hexdigest())
 

@@ -82,10 +82,10 @@ class Edge:
         self._parts.limits.use(table.limits)
         self._table = table
 
-    def _tell_routes(self, method: str, path: str | None) -> explain.RouteList | explain.Explanation:
+    def _tell_routes(self, method: str, path: str | None, host: str) -> explain.RouteList | explain.Explanation:
         if path is None:
             return explain.list_routes(self._table)
-        return explain.explain(self._table, method, path, self.services)
+        return explain.explain(self._table, method, path, self.services, host)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         set_deadline(None)  # how long we wait is ours to say, not the client's
@@ -102,7 +102,11 @@ class Edge:
             nonlocal is_started
             if message["type"] == "http.response.start":
                 is_started = True
-                message["headers"] = _merged(message["headers"], extra)
+                merged = _merged(message["headers"], extra)
+                route: object = scope.get("route_handler")
+                if isinstance(route, Route) and route.answer_headers is not None:
+                    merged = route.answer_headers.apply(merged)
+                message["headers"] = merged
             await send(message)
 
         try:
@@ -124,7 +128,7 @@ class Edge:
         extra += self._cors.headers(headers)
         method: str = scope["method"]
         operation = self._own.get(path)
-        found = self._table.match(path)
+        found = self._table.match(path, headers.get(b"host", b""))
         if operation is None and found is None:
             raise errors.NotFound
         asked = "GET" if method == "HEAD" else method
@@ -197,8 +201,8 @@ class Edge:
         return Request(
             route=route,
             method=method,
-            target=path + ("?" + query.decode("ascii") if query else ""),
-            headers=passed_on(scope["headers"], headers.get(b"connection", b"")),
+            target=_rewritten(route, path) + ("?" + query.decode("ascii") if query else ""),
+            headers=_changed(route, passed_on(scope["headers"], headers.get(b"connection", b""))),
             principal=_principal(claims, address, headers) if claims else None,
             address=address,
             has_key=b"idempotency-key" in headers,
@@ -239,7 +243,7 @@ class Edge:
         path = read_path(scope).decode("ascii")
         query = read_query(scope)
         headers = check_headers(scope["headers"])
-        route = (self._table.match(path) or {}).get(WEBSOCKET)
+        route = (self._table.match(path, headers.get(b"host", b"")) or {}).get(WEBSOCKET)
         if route is None:
             raise errors.NotFound
         if not self._socket_origins.allows(headers.get(b"origin")):
@@ -256,6 +260,14 @@ def _allowed(found: Mapping[str, Route]) -> set[str]:
     """The methods of a path: those of its routes, and what follows from them."""
     methods = {method for method in found if method != WEBSOCKET} | {"OPTIONS"}
     return methods | {"HEAD"} if "GET" in methods else methods
+
+
+def _rewritten(route: Route, path: str) -> str:
+    return path if route.rewrite is None else route.rewrite.apply(path)
+
+
+def _changed(route: Route, headers: Headers) -> Headers:
+    return headers if route.request_headers is None else route.request_headers.apply(headers)
 
 
 def _principal(claims: Claims | KeyClaims, address: str, headers: Mapping[bytes, bytes]) -> Principal:

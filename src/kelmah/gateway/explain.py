@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from kelmah.contracts.common import Contract
+from kelmah.gateway import rewriting
 from kelmah.gateway.incoming import clean_path
 from kelmah.gateway.routes import Route, RouteTable
 from kelmah.gateway.upstreams import Service
@@ -23,6 +24,11 @@ class RouteView(Contract, frozen=True, kw_only=True):
     retries: bool
     balance: str
     cache: str | None
+    host: str
+    priority: int
+    rewrite: str | None
+    request_headers: str | None
+    answer_headers: str | None
 
 
 class RouteList(Contract, frozen=True, kw_only=True):
@@ -57,7 +63,7 @@ def list_routes(table: RouteTable) -> RouteList:
     return RouteList(items=[view(route) for route in table.routes])
 
 
-def explain(table: RouteTable, method: str, path: str, services: Mapping[str, Service]) -> Explanation:
+def explain(table: RouteTable, method: str, path: str, services: Mapping[str, Service], host: str = "") -> Explanation:
     """What the gateway does with a request. `services` is empty where no gateway runs.
 
     Raises:
@@ -65,7 +71,7 @@ def explain(table: RouteTable, method: str, path: str, services: Mapping[str, Se
         MalformedTarget: the path would be refused.
     """
     sent = clean_path(path.partition("?")[0].encode()).decode()
-    found = table.match(sent)
+    found = table.match(sent, host.encode())
     if found is None:
         raise NotFound(f"no route leads to {sent}")
     route = found.get("GET" if method.upper() == "HEAD" else method.upper())
@@ -78,7 +84,7 @@ def explain(table: RouteTable, method: str, path: str, services: Mapping[str, Se
     likely = balancer.preview(route.balance) if balancer else None
     return Explanation(
         route=view(route),
-        sent=sent,
+        sent=sent if route.rewrite is None else route.rewrite.apply(sent),
         limit=f"{limit.limit.quota} in {limit.limit.window_s} s, {limit.limit.capacity} at once, by {who}; "
         f"without Redis {without}",
         instances=[
@@ -112,6 +118,11 @@ def view(route: Route) -> RouteView:
         streams=route.streams,
         retries=route.retries,
         balance=route.balance,
+        host=route.host,
+        priority=route.priority,
+        rewrite=rewriting.told(route.rewrite),
+        request_headers=rewriting.told_changes(route.request_headers),
+        answer_headers=rewriting.told_changes(route.answer_headers),
         cache=None
         if route.cache is None
         else f"{route.cache.ttl_s} s, {route.cache.stale_s} s more while the service fails",

@@ -3,6 +3,7 @@
 import asyncio
 import random
 from collections.abc import Awaitable, Mapping
+from weakref import WeakKeyDictionary
 
 import msgspec
 import structlog
@@ -33,9 +34,11 @@ class Readiness(Contract, frozen=True, kw_only=True):
 
 
 class InstanceHealth(Contract, frozen=True, kw_only=True, omit_defaults=True):
-    """One instance; `reason` says why it is out."""
+    """One instance; `reason` says why it is out. Which one it is, and what it runs, is for the machine room only."""
 
     status: str
+    name: str = ""
+    version: str = ""
     checks: dict[str, str] = msgspec.field(default_factory=dict)
     reason: str | None = None
 
@@ -63,6 +66,7 @@ class Health:
         self._client = client
         self._redis = redis
         self._keys = keys
+        self._transports: WeakKeyDictionary[Instance, Transport] = WeakKeyDictionary()
         self._asking = asyncio.Lock()
         self._last: tuple[float, PlatformHealth] | None = None
 
@@ -101,7 +105,9 @@ class Health:
         return ServiceHealth(status=OK if is_ok else UNAVAILABLE, instances=list(instances))
 
     async def _look_at(self, service: Service, member: Member[Instance]) -> InstanceHealth:
-        found = await ask(_transport(member.instance, self._client))
+        instance = member.instance
+        found = await ask(self._transport(instance))
+        found = msgspec.structs.replace(found, name=instance.name, version=instance.version)
         out = service.balancer.why_out(member)
         if found.status == OK and out is not None:
             return msgspec.structs.replace(found, status=UNAVAILABLE, reason=out)
@@ -114,7 +120,7 @@ class Health:
             await asyncio.sleep(PROBE_S * random.uniform(1 - JITTER, 1 + JITTER))  # noqa: S311  # spreads, hides nothing
 
     async def _probe(self, member: Member[Instance]) -> None:
-        found = await ask(_transport(member.instance, self._client))
+        found = await ask(self._transport(member.instance))
         member.probed(None if found.status == OK else found.reason or found.status)
 
     async def _check_redis(self) -> str:
@@ -127,11 +133,22 @@ class Health:
             return UNAVAILABLE
         return OK
 
+    def _transport(self, instance: Instance) -> Transport:
+        if (known := self._transports.get(instance)) is not None:
+            return known
+        if isinstance(instance, MemoryInstance):
+            return self._transports.setdefault(instance, ASGITransport(instance.app))
+        return self._transports.setdefault(instance, HTTPTransport(self._client, [instance.name]))
 
-def _transport(instance: Instance, client: Client) -> Transport:
-    if isinstance(instance, MemoryInstance):
-        return ASGITransport(instance.app)
-    return HTTPTransport(client, [instance.name])
+
+def for_strangers(found: PlatformHealth) -> PlatformHealth:
+    """The same, but for what tells of the machine room."""
+    plain = msgspec.structs.replace
+    services = {
+        name: plain(one, instances=[plain(instance, name="", version="") for instance in one.instances])
+        for name, one in found.services.items()
+    }
+    return plain(found, services=services)
 
 
 async def ask(transport: Transport) -> InstanceHealth:

@@ -26,7 +26,7 @@ _ALIAS, _VERSIONED = b"/api/", b"/api/v1/"
 #: RFC 3986 path characters only. Encoded dots, slashes, backslashes and control characters have no honest use here:
 #: two readers of such a path may not agree on what it names.
 _PATH = re.compile(
-    rb"/(?:(?!\.{1,2}(?:/|\Z))(?:[A-Za-z0-9._~!$&'()*+,;=:@-]|%(?!2[EeFf]|5[Cc]|[01]|7[Ff])[0-9A-Fa-f]{2})+(?:/|\Z))*\Z"
+    rb"/(?:(?!\.{1,2}(?:/|\Z))(?:[A-Za-z0-9._~!$&'()*+,;=:@-]++|%(?!2[EeFf]|5[Cc]|[01]|7[Ff])[0-9A-Fa-f]{2})++(?:/|\Z))*\Z"
 )
 _QUERY = re.compile(rb"[\x21-\x7e]*\Z")
 #: What HTTP clients write differently in a query; written once and for all here, before the target is signed.
@@ -68,16 +68,21 @@ def clean_path(path: bytes) -> bytes:
     Raises:
         MalformedTarget: anything that two readers could take for two different paths.
     """
-    if not _PATH.match(path):
+    if not is_clean_path(path):
         raise MalformedTarget
-    if b"%" in path:
-        try:
-            unquote_to_bytes(path).decode()
-        except UnicodeDecodeError as error:
-            raise MalformedTarget from error
     if path.startswith(_ALIAS) and not path.startswith(_VERSIONED):
         path = _VERSIONED + path[len(_ALIAS) :]
     return path
+
+
+def is_clean_path(path: bytes) -> bool:
+    """Whether any two readers take it for the same path."""
+    if not _PATH.match(path):
+        return False
+    try:
+        return b"%" not in path or bool(unquote_to_bytes(path).decode())
+    except UnicodeDecodeError:
+        return False
 
 
 def read_query(scope: Scope) -> bytes:
@@ -100,16 +105,18 @@ def check_headers(headers: Iterable[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
         MalformedHeader: a value that is not printable ASCII, or a second value where there may be one.
     """
     found: dict[bytes, bytes] = {}
+    values: list[bytes] = []
     size = 0
     for count, (name, value) in enumerate(headers, start=1):
         size += len(name) + len(value)
         if count > MAX_HEADERS or size > MAX_HEADER_BYTES:
             raise HeadersTooLarge
-        if not _HEADER_VALUE.match(value):
-            raise MalformedHeader
+        values.append(value)
         if name in found and name in _SINGLE:
             raise MalformedHeader
         found[name] = value
+    if not _HEADER_VALUE.match(b"".join(values)):
+        raise MalformedHeader
     return found
 
 
@@ -121,21 +128,21 @@ _SINGLE = frozenset(
 def passed_on(headers: Iterable[tuple[bytes, bytes]], connection: bytes) -> Headers:
     """The client's headers that a service may see. `connection` names more that are for this hop only."""
     named = {name.strip().lower() for name in connection.split(b",")} if connection else ()
-    return [(name, value) for name, value in headers if not _is_ours(name) and name not in named]
+    return [(name, value) for name, value in headers if is_for_services(name) and name not in named]
 
 
 @lru_cache(maxsize=1024)
-def _is_ours(name: bytes) -> bool:
-    """Whether a header is for this hop only, or the gateway's to write. Underscores are read as hyphens by some."""
+def is_for_services(name: bytes) -> bool:
+    """Not so: headers for this hop only, and the gateway's to write. Underscores are read as hyphens by some."""
     name = name.replace(b"_", b"-")
     if name in _HOP_BY_HOP or name in _RESERVED:
-        return True
-    return name.startswith(_RESERVED_PREFIXES) and name != _DEVICE
+        return False
+    return not name.startswith(_RESERVED_PREFIXES) or name == _DEVICE
 
 
 def sent_back(headers: Headers) -> Headers:
     """A service's headers, by lower-case names, that a client may see."""
-    kept = [pair for pair in headers if not _is_not_told(pair[0])]
+    kept = [pair for pair in headers if is_for_the_client(pair[0])]
     if any(name == b"connection" for name, _ in headers):
         listed = b",".join([value for name, value in headers if name == b"connection"]).lower().split(b",")
         named = {token.strip() for token in listed} - {b"content-length"}
@@ -144,11 +151,11 @@ def sent_back(headers: Headers) -> Headers:
 
 
 @lru_cache(maxsize=1024)
-def _is_not_told(name: bytes) -> bool:
-    """Whether a header is for the inner hop only, or written by the outer server, or by the gateway."""
+def is_for_the_client(name: bytes) -> bool:
+    """Not so: headers for the inner hop only, and those that the outer server or the gateway writes."""
     if name in _HOP_BY_HOP:
-        return name != b"content-length"
-    return name in (b"date", b"server", b"x-powered-by", b"x-request-id") or name.startswith(
+        return name == b"content-length"
+    return name not in (b"date", b"server", b"x-powered-by", b"x-request-id") and not name.startswith(
         (b"kelmah-", b"access-control-")
     )
 

@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from kelmah.gateway import examples
 from kelmah.gateway.routes import WEBSOCKET, Route, RouteTable
 
 Document = dict[str, Any]
@@ -51,13 +52,15 @@ def merge(documents: Mapping[str, Document], table: RouteTable) -> Document:
                 operation["security"] = [] if route.roles is None else _security(route, verb)
                 paths.setdefault(path, {})[verb] = _renamed(operation, names)
     components["securitySchemes"] = _SCHEMES
-    return {
+    merged: Document = {
         "openapi": "3.1.0",
         "info": _INFO,
         "servers": [{"url": "/"}],
         "paths": {path: paths[path] for path in sorted(paths)},
         "components": components,
     }
+    examples.add_examples(merged)
+    return merged
 
 
 def unrouted(documents: Mapping[str, Document], table: RouteTable) -> list[str]:

@@ -12,7 +12,7 @@ import msgspec
 import prometheus_client
 from litestar.types import HTTPResponseStartEvent, Send
 
-from kelmah.gateway.health import OK, Health, Readiness
+from kelmah.gateway.health import OK, Health, Readiness, for_strangers
 from kelmah.gateway.incoming import Headers, is_inside
 from kelmah.kit import errors
 from kelmah.kit.observe import Metrics
@@ -45,8 +45,8 @@ class Question(NamedTuple):
 
 
 Show = Callable[[Question, Send], Awaitable[None]]
-#: What becomes of a method and a path, or the whole table where there is no path.
-TellRoutes = Callable[[str, str | None], msgspec.Struct]
+#: What becomes of a method, path and host, or the whole table where there is no path.
+TellRoutes = Callable[[str, str | None, str], msgspec.Struct]
 
 
 class Operation(NamedTuple):
@@ -86,7 +86,7 @@ class Page:
 def operations(
     health: Health, metrics: Metrics, metrics_networks: Sequence[str], tell_routes: TellRoutes
 ) -> dict[str, Operation]:
-    """The gateway's own addresses; /metrics and /routes are for the machine room only."""
+    """The gateway's own addresses; /metrics, /routes and the names in /health are for the machine room only."""
     networks = [ip_network(network) for network in metrics_networks]
 
     async def show_live(question: Question, send: Send) -> None:
@@ -98,6 +98,8 @@ def operations(
 
     async def show_health(question: Question, send: Send) -> None:
         found = await health.platform()
+        if not is_inside(question.address, networks):
+            found = for_strangers(found)
         await _answer_json(send, found.status, found, question)
 
     async def show_metrics(question: Question, send: Send) -> None:
@@ -111,7 +113,8 @@ def operations(
         if not is_inside(question.address, networks):
             raise errors.NotFound
         asked = dict(parse_qsl(question.query.decode("ascii")))
-        await _answer_json(send, OK, tell_routes(asked.get("method", "GET"), asked.get("path")), question)
+        found = tell_routes(asked.get("method", "GET"), asked.get("path"), asked.get("host", ""))
+        await _answer_json(send, OK, found, question)
 
     shows: dict[str, Show] = {
         "/routes": show_routes,

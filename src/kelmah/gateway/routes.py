@@ -1,7 +1,8 @@
 """The route table: what the gateway lets through to which service, under which rules. Everything else is refused.
 
 The table is the file `routes.toml` of this package. Paths are matched on segment borders: an exact segment before a
-`{parameter}`, and that before a closing `*`, which stands for one or more segments.
+`{parameter}`, and that before a closing `*`, which stands for one or more segments. Routes of a higher priority go
+before all others, and of the same priority those of one host before those of any.
 """
 
 import re
@@ -9,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from importlib import resources
 from importlib.resources.abc import Traversable
+from itertools import product
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -18,13 +20,17 @@ from msgspec import Meta
 from kelmah.contracts.auth import Scope
 from kelmah.contracts.common import Role
 from kelmah.contracts.events import EVENT_TYPES
+from kelmah.gateway import rewriting
 from kelmah.gateway.balancer import Way
+from kelmah.gateway.rewriting import HeaderChanges, HeaderRule, Rewrite, RewriteRule
 from kelmah.kit.ratelimit import Limit
 
 #: Stands for GET with an upgrade to WebSocket.
 WEBSOCKET = "WS"
 _METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE", WEBSOCKET})
 _SEGMENT = re.compile(r"(?!\.{1,2}\Z)[A-Za-z0-9._~-]+|\{[a-z_]+\}")
+_HOST = re.compile(r"(?!-)[a-z0-9-]+(?:\.[a-z0-9-]+)*")
+_PORT = re.compile(r":\d*\Z")
 _ROOTS = ("/api/v1/", "/.well-known/")
 #: What a cached answer may depend on besides its address.
 _VARY = frozenset({b"accept", b"accept-language"})
@@ -58,11 +64,16 @@ class _Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     retry: Literal["safe", "never"] = "safe"
     balance: Way | None = None
     cache: _Cache | None = None
+    host: str = ""
+    priority: Annotated[int, Meta(ge=-100, le=100)] = 0
+    rewrite: RewriteRule | None = None
+    request_headers: HeaderRule | None = None
+    answer_headers: HeaderRule | None = None
 
 
 class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     limits: dict[str, _LimitClass]
-    services: dict[str, dict[str, _Entry]]
+    services: dict[str, dict[str, _Entry | list[_Entry]]]
     scopes: dict[Scope, list[str]] = {}
 
 
@@ -110,6 +121,9 @@ class Route:
         balance: how one of the service's instances is chosen.
         scopes: what an API key must have, by method; no API key is taken by the others.
         retries: whether a second try does no harm where the method is safe or an Idempotency-Key is sent.
+        host: the only one that it is for; of any if empty.
+        priority: routes with a higher one are looked at first.
+        rewrite: how the path becomes the service's.
     """
 
     methods: frozenset[str]
@@ -124,11 +138,32 @@ class Route:
     balance: Way
     cache: CacheRule | None = None
     scopes: Mapping[str, Scope] = field(default_factory=dict)
+    host: str = ""
+    priority: int = 0
+    rewrite: Rewrite | None = None
+    request_headers: HeaderChanges | None = None
+    answer_headers: HeaderChanges | None = None
 
     @property
     def operation_id(self) -> str:
         """The route's name in logs and metrics."""
-        return f"{self.service}:{self.path}"
+        return f"{self.service}:{self.host}{self.path}"
+
+    @property
+    def segments(self) -> list[str]:
+        """Of its path, every parameter without its name."""
+        return ["{}" if part.startswith("{") else part for part in self.path.split("/")[1:]]
+
+    def covers(self, other: "Route") -> bool:
+        """Whether every request to the other one fits this one, too, but for the method."""
+        if self.host and self.host != other.host:
+            return False
+        ours, theirs = self.segments, other.segments
+        if ours[-1] == "*":
+            ours, theirs = ours[:-1], theirs[: len(ours) - 1] if len(theirs) >= len(ours) else []
+        if len(ours) != len(theirs):
+            return False
+        return all(mine == one or (mine == "{}" and one != "*") for mine, one in zip(ours, theirs, strict=True))
 
 
 @dataclass(slots=True)
@@ -150,8 +185,12 @@ class RouteTable:
         """
         self.routes = tuple(routes)
         self.limits = dict(limits)
-        self._root = _Node()
+        # One tree for each priority and host, in the order in which they are asked; one in all, as a rule.
+        layers = sorted({(-route.priority, not route.host, route.host) for route in routes})
+        self._trees = {(host, -priority): _Node() for priority, _, host in layers}
+        self._has_hosts = any(host for host, _ in self._trees)
         faults = [fault for route in routes for fault in self._add(route)]
+        faults += _shadowed(routes)
         if faults:
             raise RouteError("the route table does not fit:\n" + "\n".join(f"  - {fault}" for fault in faults))
 
@@ -160,9 +199,21 @@ class RouteTable:
         """Every service that a route leads to."""
         return frozenset(route.service for route in self.routes)
 
-    def match(self, path: str) -> Mapping[str, Route] | None:
-        """The routes of a path (percent-encoded, without query) by method, or None where there is none."""
-        return _find(self._root, path.split("/"), 1)
+    def match(self, path: str, host: bytes = b"") -> Mapping[str, Route] | None:
+        """The routes of a path (percent-encoded, without query) by method, or None where there is none.
+
+        `host` is the header, with its port or without.
+        """
+        segments = path.split("/")
+        asked = _PORT.sub("", host.decode("latin-1").lower()) if self._has_hosts else ""
+        matches = [
+            found
+            for (of, _), tree in self._trees.items()
+            if (not of or of == asked) and (found := _find(tree, segments, 1))
+        ]
+        if len(matches) < 2:
+            return matches[0] if matches else None
+        return {method: route for found in reversed(matches) for method, route in found.items()}
 
     def _add(self, route: Route) -> Iterator[str]:
         name = f"{' '.join(sorted(route.methods))} {route.path}"
@@ -178,13 +229,14 @@ class RouteTable:
             yield f"{name}: costs more than {route.limit!r} ever has"
         if route.cache is not None:
             yield from _faults_of_cache(name, route, route.cache)
+        yield from (f"{name}: {fault}" for fault in _faults_of_changes(route))
         *segments, last = route.path.split("/")[1:]
         if last != "*":
             segments.append(last)
         if not route.path.startswith(_ROOTS) or not all(_SEGMENT.fullmatch(segment) for segment in segments):
             yield f"{name}: paths start with {' or '.join(_ROOTS)}, then segments, {{parameters}}, and a * at the end"
             return
-        node = self._root
+        node = self._trees[route.host, route.priority]
         for segment in segments:
             if segment.startswith("{"):
                 node.parameter = node.parameter or _Node()
@@ -196,6 +248,25 @@ class RouteTable:
             if method in claimed:
                 yield f"{name}: {method} is already claimed by {claimed[method].path}"
             claimed[method] = route
+
+
+def _faults_of_changes(route: Route) -> Iterator[str]:
+    if route.host and not _HOST.fullmatch(route.host):
+        yield f"{route.host!r} is no host name in small letters, without a port"
+    if route.rewrite is not None:
+        yield from rewriting.faults_of_rewrite(route.path, route.rewrite)
+    if route.request_headers is not None:
+        yield from rewriting.faults_of_changes(route.request_headers, to_client=False)
+    if route.answer_headers is not None:
+        yield from rewriting.faults_of_changes(route.answer_headers, to_client=True)
+
+
+def _shadowed(routes: list[Route]) -> Iterator[str]:
+    """Routes that no request would ever get to, because one that is asked first fits, too."""
+    for route, first in product(routes, repeat=2):
+        is_first = (first.priority, bool(first.host)) > (route.priority, bool(route.host))
+        if is_first and (methods := first.methods & route.methods) and first.covers(route):
+            yield f"{' '.join(sorted(methods))} {route.path}: never reached, {first.path} comes before it"
 
 
 def _faults_of_cache(name: str, route: Route, rule: CacheRule) -> Iterator[str]:
@@ -238,7 +309,10 @@ def parse(text: str) -> RouteTable:
     except ValueError as error:  # msgspec's and tomllib's complaints, and a limit out of range
         raise RouteError(f"the route table does not fit: {error}") from error
     routes = [
-        _route(service, name, entry) for service, entries in file.services.items() for name, entry in entries.items()
+        _route(service, name, entry)
+        for service, entries in file.services.items()
+        for name, found in entries.items()
+        for entry in (found if isinstance(found, list) else [found])
     ]
     return RouteTable(_scoped(routes, file.scopes), limits)
 
@@ -269,6 +343,10 @@ def _scoped(routes: list[Route], scopes: Mapping[Scope, list[str]]) -> list[Rout
 
 def _route(service: str, name: str, entry: _Entry) -> Route:
     *methods, path = name.split() or [""]
+    try:
+        rewrite = rewriting.rewrite(entry.rewrite)
+    except ValueError as error:
+        raise RouteError(f"the route table does not fit: {name}: {error}") from error
     return Route(
         methods=frozenset(methods),
         path=path,
@@ -280,6 +358,11 @@ def _route(service: str, name: str, entry: _Entry) -> Route:
         streams=entry.streams,
         retries=entry.retry == "safe",
         cache=_rule(entry.cache),
+        host=entry.host,
+        priority=entry.priority,
+        rewrite=rewrite,
+        request_headers=rewriting.changes(entry.request_headers),
+        answer_headers=rewriting.changes(entry.answer_headers),
         balance=entry.balance or (Way.HASH if WEBSOCKET in methods else Way.LEAST_REQUEST),
     )
 

@@ -106,7 +106,8 @@ class GuardedProtocol(HttpToolsProtocol):
             default_headers=self.server_state.default_headers,
             message_event=Event(),
             expect_100_continue=self.expect_100_continue,
-            keep_alive=version != "1.0" and self.parser.should_keep_alive(),
+            # After an upgrade that is none of ours the parser reads no further: the answer is the last one.
+            keep_alive=version != "1.0" and self.parser.should_keep_alive() and not self.parser.should_upgrade(),
             on_response=self.on_response_complete,
         )
         if before is None or before.response_complete:

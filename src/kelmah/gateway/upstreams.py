@@ -47,9 +47,10 @@ class Sink(Protocol):
 
 
 class Instance(Protocol):
-    """One instance of a service."""
+    """One instance of a service; `version` is what it says that it runs."""
 
     name: str
+    version: str
 
     async def send(self, call: Call, sink: Sink) -> None:
         """Send the call and hand the answer to the sink. What the sink raises ends it.
@@ -68,6 +69,7 @@ class HTTPInstance:
     def __init__(self, url: str) -> None:
         self.url = url.rstrip("/")
         self.name = self.url
+        self.version = ""
         self._pool = Pool(self.url)
 
     async def send(self, call: Call, sink: Sink) -> None:
@@ -116,6 +118,7 @@ class MemoryInstance:
 
     def __init__(self, name: str, app: ASGIApp) -> None:
         self.name = name
+        self.version = ""
         self.app = app
 
     async def send(self, call: Call, sink: Sink) -> None:
@@ -221,9 +224,12 @@ class Service:
     def use(self, endpoints: Sequence[Endpoint]) -> None:
         """Send requests to these instances from now on. What is under way goes on as it began."""
         known = {member.instance.name: member.instance for member in self.balancer.members}
-        went = self.balancer.replace(
-            [(known.get(one.url) or HTTPInstance(one.url), one.weight, one.zone) for one in endpoints]
-        )
+        members = []
+        for one in endpoints:
+            instance = known.get(one.url) or HTTPInstance(one.url)
+            instance.version = one.version
+            members.append((instance, one.weight, one.zone))
+        went = self.balancer.replace(members)
         for instance in went:
             if isinstance(instance, HTTPInstance):
                 instance.close()

@@ -52,12 +52,18 @@ closed = { quota = 100000, window_s = 60, without_redis = "refuse" }
 "POST /api/v1/flaky-once" = { auth = "public", retry = "never" }
 "GET /api/v1/slow" = { auth = "public", timeout_s = 0.3 }
 "GET /api/v1/status/{code}" = { auth = "public" }
+"GET /api/v1/old/*" = { auth = "public", rewrite = { match = "/api/v1/old/(.*)", to = '/api/v1/echo/\\1' }, request_headers = { set = { x-set = "by the route" }, remove = ["x-removed"] }, answer_headers = { set = { x-answer = "yes" }, remove = ["content-type"] } }
+"GET /api/v1/only" = { auth = "public", host = "only.example.com", rewrite = { strip = "/api/v1/only", add = "/api/v1/echo" } }
 "WS /api/v1/ws" = { auth = "public" }
-"GET /api/v1/cached/{how}" = { auth = "public", cache = { ttl_s = 60, stale_s = 60, until = ["job.job_closed.v1"], vary = ["Accept-Language"] }, retry = "never", timeout_s = 1 }
+"GET /api/v1/cached/{how}" = [{ auth = "public", cache = { ttl_s = 60, stale_s = 60, until = ["job.job_closed.v1"], vary = ["Accept-Language"] }, retry = "never", timeout_s = 1 }, { auth = "public", host = "only.example.com", cache = { ttl_s = 60 }, request_headers = { set = { x-mine = "by the route" } } }]
 [scopes]
 "jobs:read" = ["GET /api/v1/mine", "GET /api/v1/staff", "GET /api/v1/limited", "GET /api/v1/echo"]
 "jobs:write" = ["POST /api/v1/echo"]
 """  # noqa: E501
+
+
+#: How many frames of this kind a flood has: far more than all buffers on their way hold.
+FRAMES, FRAME = 1_000, bytes(65_536)
 
 
 @dataclass
@@ -186,6 +192,17 @@ def echo_app(behind: Behind) -> Litestar:  # noqa: C901  # many small handlers
                 behind.close_codes.append(message["code"])
                 behind.step.set()
                 return
+            if message.get("text") == "flood":
+                for number in range(FRAMES):
+                    await socket.send_bytes(FRAME)
+                    behind.received.append(number)
+                continue
+            if message.get("text") == "wait":
+                await behind.step.wait()
+                continue
+            if message.get("bytes") == FRAME:
+                behind.received.append(len(FRAME))
+                continue
             if message.get("text") == "close":
                 await socket.close(code=4001, reason="as you like")
                 return

@@ -114,3 +114,12 @@ async def test_what_is_kept_is_bounded(gateway: Platform, monkeypatch: pytest.Mo
 
 async def _kept(redis: Redis, prefix: str) -> list[bytes]:
     return [key async for key in redis.scan_iter(match=f"{prefix}:gateway:cache:*", count=1000)]
+
+
+async def test_the_same_path_of_another_host_is_another_answer(gateway: Platform) -> None:
+    assert await ask(gateway) == (200, 1, "kelmah; fwd=miss")
+    assert await ask(gateway, host="only.example.com") == (200, 2, "kelmah; fwd=miss")
+    async with gateway.client.get("/api/v1/cached/plain", headers={"host": "only.example.com"}) as answer:
+        assert (await answer.json())["x-mine"] == "by the route"
+        assert answer.headers["cache-status"] == "kelmah; hit"
+    assert await ask(gateway) == (200, 1, "kelmah; hit")

@@ -202,14 +202,24 @@ async def test_preflights(gateway: Platform) -> None:
 
 async def test_health_tells_of_everybody(gateway: Platform) -> None:
     await answers(gateway, 200)
+    instances = {
+        name: service.balancer.members[0].instance for name, service in gateway.app.state.edge.services.items()
+    }
+    names = {name: instance.name for name, instance in instances.items()}
+    instances["echo"].version = "1.2"  # as the registry tells it
     async with gateway.client.get("/health") as answer:
         assert answer.status == 200
         assert await answer.json() == {
             "status": "ok",
             "checks": {"redis": "ok", "keys": "ok"},
             "services": {
-                "auth": {"status": "ok", "instances": [{"status": "ok"}]},
-                "echo": {"status": "ok", "instances": [{"status": "ok", "checks": {"mongo": "ok"}}]},
+                "auth": {"status": "ok", "instances": [{"status": "ok", "name": names["auth"]}]},
+                "echo": {
+                    "status": "ok",
+                    "instances": [
+                        {"status": "ok", "name": names["echo"], "version": "1.2", "checks": {"mongo": "ok"}},
+                    ],
+                },
             },
         }
     for path in ("/livez", "/readyz"):
@@ -226,12 +236,18 @@ async def test_metrics_are_for_the_machine_room(gateway: Platform) -> None:
         assert line in await answer.text()
 
 
-async def test_metrics_are_not_there_for_others(tmp_path: Path, redis_url: str, redis_prefix: str) -> None:
+async def test_metrics_and_names_of_instances_are_not_there_for_others(
+    tmp_path: Path, redis_url: str, redis_prefix: str
+) -> None:
     async with (
         platform("memory", tmp_path, redis_url, f"{redis_prefix}metrics", metrics_networks=["10.0.0.0/8"]) as gateway,
         gateway.client.get("/metrics") as answer,
     ):
         assert answer.status == 404
+        await answers(gateway, 200)
+        async with gateway.client.get("/health") as health:
+            found = await health.json()
+    assert found["services"]["echo"] == {"status": "ok", "instances": [{"status": "ok", "checks": {"mongo": "ok"}}]}
 
 
 async def test_the_page_of_the_api_brings_all_it_needs(gateway: Platform) -> None:
@@ -299,6 +315,7 @@ NEXT = b"GET /api/v1/smuggled HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n"
     [
         b"content-length: 3\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n",
         b"content-length: 3\r\ncontent-length: 4\r\n\r\nabcd",
+        b"content-length: 3\r\ncontent-length: 3\r\n\r\nabc",
         b"content-length: 3, 3\r\n\r\nabc",
         b"content-length: +3\r\n\r\nabc",
         b"content-length: -3\r\n\r\nabc",
@@ -349,6 +366,9 @@ async def test_requests_of_two_meanings_are_refused(
         (b"GET /api/v1/echo HTTP/1.1\r\nx-a: " + b"b" * 40_000, (431,)),
         (b"GET /api/v1/echo HTTP/1.1" + b"\r\nx-a: b" * 101, (431,)),
         (b"GET /api/v1/echo HTTP/1.1\r\nupgrade: h2c\r\nhttp2-settings: AAMAAABk", (200,)),
+        (b"GET /api/v1/echo HTTP/1.1\r\nconnection: upgrade\r\nupgrade: h2c", (200,)),
+        (b"GET /api/v1/echo HTTP/1.1\r\nconnection: upgrade\r\nupgrade: anything", (200,)),
+        (b"GET /api/v1/ws HTTP/1.1\r\nconnection: upgrade\r\nupgrade: anything", (426,)),
         (b"GET /api/v1/echo HTTP/9.9", (400,)),
         (b"GET /api/v1/echo", (400,)),
         (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", (400,)),
@@ -361,6 +381,13 @@ async def test_odd_requests_get_a_right_status(
     head = answer.partition(b"\r\n")[0]
     assert head.startswith(tuple(b"HTTP/1.1 %d " % one for one in status)), answer
     assert b"set-cookie" not in answer.partition(b"\r\n\r\n")[0]
+
+
+async def test_an_unknown_upgrade_leaves_nothing_hanging(sends: Callable[[bytes], Awaitable[bytes]]) -> None:
+    first = b"GET /api/v1/echo/1 HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: anything\r\n\r\n"
+    answer = await sends(first + b"GET /api/v1/echo/2 HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
+    assert answer.startswith(b"HTTP/1.1 200 ")
+    assert b"/api/v1/echo/1" in answer
 
 
 async def test_pipelined_requests_are_answered_in_their_order(sends: Callable[[bytes], Awaitable[bytes]]) -> None:

@@ -185,6 +185,39 @@ async def test_a_body_that_stops_coming_is_not_waited_for(gateway: Platform, pat
     assert b'"code":"gateway.slow_client"' in answer
 
 
+@pytest.mark.parametrize("path", ["/api/v1/echo", "/api/v1/upload"])
+async def test_a_body_that_trickles_is_cut(gateway: Platform, path: str) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
+    writer.write(f"POST {path} HTTP/1.1\r\nhost: x\r\ncontent-length: 100000\r\n\r\n".encode())
+
+    async def trickle() -> None:
+        while True:
+            writer.write(b"x")
+            await asyncio.sleep(0.1)
+
+    trickling = asyncio.create_task(trickle())
+    async with asyncio.timeout(30):
+        assert (await reader.readline()).startswith(b"HTTP/1.1 408 ")
+    trickling.cancel()
+    writer.close()
+
+
+async def test_nobody_gets_the_answer_of_another(gateway: Platform) -> None:
+    async def ask(person: int) -> None:
+        for number in range(5):
+            name = f"{person}-{number}"
+            if person % 4 == 0:  # leaves before the answer comes
+                _, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
+                writer.write(f"GET /api/v1/echo/{name} HTTP/1.1\r\nhost: x\r\n\r\n".encode())
+                await writer.drain()
+                writer.close()
+                continue
+            async with gateway.client.get(f"/api/v1/echo/{name}") as answer:
+                assert (await answer.json())["target"] == f"/api/v1/echo/{name}?"
+
+    await asyncio.gather(*(ask(person) for person in range(24)))
+
+
 async def test_a_service_that_dies_halfway_closes_the_connection(gateway: Platform) -> None:
     async with gateway.client.get("/api/v1/dies-late") as answer:
         assert answer.status == 200
@@ -217,7 +250,9 @@ async def test_a_service_that_is_not_there_is_a_503(tmp_path: Path, redis_url: s
             assert answer.status == 503
             assert (await answer.json())["services"]["echo"] == {
                 "status": "unavailable",
-                "instances": [{"status": "unavailable", "reason": "it cannot be reached"}],
+                "instances": [
+                    {"status": "unavailable", "name": "http://127.0.0.1:1", "reason": "it cannot be reached"},
+                ],
             }
 
 

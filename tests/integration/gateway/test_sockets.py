@@ -2,13 +2,14 @@
 
 import asyncio
 import uuid
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
 
-from tests.integration.gateway.platform import Platform, platform
+from tests.integration.gateway.platform import FRAME, FRAMES, Platform, platform
 
 
 async def test_frames_go_through_in_both_directions(gateway: Platform) -> None:
@@ -170,3 +171,46 @@ async def test_a_service_that_is_not_there_is_a_503(tmp_path: Path, redis_url: s
     nobody = {name: ["http://127.0.0.1:1"] for name in ("auth", "echo")}
     async with platform("http", tmp_path, redis_url, f"{redis_prefix}away", service_urls=nobody) as gateway:
         assert await refused(gateway, "/api/v1/ws") == 503
+
+
+async def until_it_stands_still(count: Callable[[], int]) -> int:
+    """Wait until a count has not moved for a while; what it is then."""
+    async with asyncio.timeout(30):
+        before = -1
+        while (now := count()) != before:
+            before = now
+            await asyncio.sleep(0.3)
+    return before
+
+
+async def test_a_slow_client_makes_the_service_wait_and_loses_nothing(gateway: Platform) -> None:
+    async with gateway.client.ws_connect("/api/v1/ws") as socket:
+        await socket.receive_json()
+        await socket.send_str("flood")
+        # Neither the gateway nor the buffers of the sockets take all of it while nothing is read.
+        assert await until_it_stands_still(lambda: len(gateway.behind.received)) < FRAMES * 3 / 4
+        async with asyncio.timeout(30):
+            assert {await socket.receive_bytes() for _ in range(FRAMES)} == {FRAME}
+        assert len(gateway.behind.received) == FRAMES
+
+
+async def test_a_slow_service_makes_the_client_wait_and_loses_nothing(gateway: Platform) -> None:
+    sent = 0
+
+    async def send() -> None:
+        nonlocal sent
+        for _ in range(FRAMES):
+            await socket.send_bytes(FRAME)
+            sent += 1
+
+    async with gateway.client.ws_connect("/api/v1/ws") as socket:
+        await socket.receive_json()
+        await socket.send_str("wait")
+        sending = asyncio.create_task(send())
+        assert await until_it_stands_still(lambda: sent) < FRAMES * 3 / 4
+        gateway.behind.step.set()
+        async with asyncio.timeout(30):
+            await sending
+            await socket.send_str("done")
+            assert await socket.receive_str() == "done"
+        assert len(gateway.behind.received) == FRAMES

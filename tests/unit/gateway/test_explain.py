@@ -11,7 +11,8 @@ FILE = """
 default = { quota = 10, window_s = 60 }
 [services.job]
 "GET /api/v1/jobs/{id}" = { auth = ["hirer"], timeout_s = 2.5 }
-"""
+"GET /api/v1/old/*" = { auth = "public", host = "old.example.com", priority = 3, rewrite = { match = "/api/v1/old/(.*)", to = '/api/v1/\\1' }, request_headers = { set = { X-Old = "yes" }, remove = ["cookie"] } }
+"""  # noqa: E501
 
 
 @pytest.fixture
@@ -30,9 +31,20 @@ def test_the_table(file: str, capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_one_request(file: str, capsys: pytest.CaptureFixture[str]) -> None:
     cli.explain("GET", "/api/jobs/9?a=b", file=file)
-    told = capsys.readouterr().out
+    told = " ".join(capsys.readouterr().out.split())
     assert "/api/v1/jobs/9 to job" in told
     assert "default: 10 in 60 s, 10 at once, by person; without Redis counted in each process" in told
+
+
+def test_one_request_to_one_host_that_is_rewritten(file: str, capsys: pytest.CaptureFixture[str]) -> None:
+    cli.explain("GET", "/api/v1/old/jobs/7", file=file, host="old.example.com")
+    told = " ".join(capsys.readouterr().out.split())
+    assert "route GET old.example.com/api/v1/old/*, priority 3" in told
+    assert "sent as /api/v1/jobs/7 to job" in told
+    assert "rewrite /api/v1/old/(.*) → /api/v1/\\1" in told
+    assert "of the request: x-old: yes, without cookie; of the answer: as given" in told
+    with pytest.raises(SystemExit, match="no route leads to"):
+        cli.explain("GET", "/api/v1/old/jobs/7", file=file)
 
 
 @pytest.mark.parametrize(

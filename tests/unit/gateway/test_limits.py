@@ -1,11 +1,16 @@
 """Limits counted in this process, and how they are told."""
 
+import asyncio
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from redis.asyncio import Redis
 
 from kelmah.gateway import limits
+from kelmah.gateway.errors import LimitsUnavailable
 from kelmah.gateway.limits import LocalLimiter
+from kelmah.gateway.routes import LimitClass
 from kelmah.kit.ratelimit import Limit, Verdict
 
 
@@ -60,3 +65,23 @@ def test_a_limit_is_told_as_structured_fields() -> None:
         (b"ratelimit-policy", b'"login";q=100;w=300'),
         (b"ratelimit", b'"login";r=41;t=13'),
     ]
+
+
+async def test_with_a_slow_redis_a_caller_gets_at_most_one_share_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The decision of docs/decisions/0008: what cannot be counted in time is counted here, or refused for money."""
+    monkeypatch.setattr(limits, "TIMEOUT_S", 0.001)
+    classes = {
+        name: LimitClass(limit=Limit(name, 8, 3600), by_address=False, fails_closed=name == "money")
+        for name in ("default", "money")
+    }
+    counted = limits.Limits(Redis(), prefix="x", classes=classes, factor=1, instances=4)
+
+    async def late(*_: object, **__: object) -> Verdict:
+        await asyncio.sleep(60)
+        raise AssertionError
+
+    monkeypatch.setattr(counted._leases, "take", late)
+    assert sum([(await counted.check("default", "a", 1)).allowed for _ in range(20)]) == 8 // 4
+    for _ in range(5):
+        with pytest.raises(LimitsUnavailable):
+            await counted.check("money", "a", 1)

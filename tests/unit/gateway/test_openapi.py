@@ -1,7 +1,10 @@
 """One document out of several."""
 
+import json
+from importlib import resources
 from typing import Any
 
+from jsonschema import Draft202012Validator, FormatChecker
 from openapi_spec_validator import validate
 
 from kelmah.gateway import openapi, routes
@@ -112,3 +115,31 @@ def test_merging_changes_nothing_that_it_was_given_and_is_stable() -> None:
 
 def test_nothing_merged_is_a_document() -> None:
     validate(openapi.merge({}, TABLE))
+
+
+SERVED = json.loads(resources.files("kelmah.gateway").joinpath("openapi.json").read_text(encoding="utf-8"))
+
+
+def test_every_body_and_answer_has_an_example_that_fits() -> None:
+    components, count, faults = SERVED["components"], 0, []
+    for path, item in SERVED["paths"].items():
+        for verb, one in item.items():
+            good = [answer for status, answer in one["responses"].items() if status.startswith("2")]
+            for part in (one.get("requestBody", {}), *good):
+                if content := part.get("content", {}).get("application/json"):
+                    count += 1
+                    validator = Draft202012Validator(
+                        {**content["schema"], "components": components}, format_checker=FormatChecker()
+                    )
+                    faults += [f"{verb} {path}: {found.message}" for found in validator.iter_errors(content["example"])]
+    assert count > 250
+    assert not faults
+
+
+def test_examples_are_made_of_what_the_fields_say() -> None:
+    login = SERVED["paths"]["/api/v1/auth/login"]["post"]["requestBody"]["content"]["application/json"]["example"]
+    assert login == {"email": "ama@example.com", "password": "blue kente on a Friday"}
+
+
+def test_patterns_end_as_those_of_browsers_do() -> None:
+    assert "\\Z" not in json.dumps(SERVED).replace("\\\\", "\\")

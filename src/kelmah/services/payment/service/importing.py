@@ -18,6 +18,7 @@ from kelmah.services.payment.documents import (
 from kelmah.services.payment.documents import ledger as ledger_documents
 from kelmah.services.payment.documents import legacy as documents
 from kelmah.services.payment.documents.disputes import NOBODY
+from kelmah.services.payment.documents.entries import wallet
 from kelmah.services.payment.documents.escrows import HOLDING
 from kelmah.services.payment.service import ledger
 from kelmah.services.payment.service.context import Context
@@ -112,7 +113,7 @@ async def wallets_now(context: Context, ids: Sequence[str]) -> dict[str, OldWall
             id=one.id,
             user_id=one.user_id,
             currency=one.currency,
-            balance=await ledger_documents.balance(ledger_documents.wallet(one.user_id, one.currency)),
+            balance=await ledger_documents.balance(wallet(one.user_id, one.currency)),
         )
         for one in await documents.wallets_by_id(ids)
     }
@@ -261,7 +262,7 @@ async def movements(
         ]
         accounts = dict.fromkeys(row.account for _, row in moved)
         known = {
-            ledger_documents.wallet(one.user_id, one.currency): one.id
+            wallet(one.user_id, one.currency): one.id
             for one in await documents.wallets_of([_owner(one) for one in accounts])
         }
         wallets = {
