@@ -21,8 +21,10 @@ def server_secrets() -> dict[str, str]:
         "mongo_root_password": secrets.token_urlsafe(32),
         # Base64 of at most 1,024 characters is what mongod takes.
         "mongo_keyfile": base64.b64encode(secrets.token_bytes(512)).decode(),
-        "postgres_password": secrets.token_urlsafe(32),
     }
+    legacy = secrets.token_urlsafe(32)
+    files["postgres_password"] = legacy
+    files["legacy_postgres_url"] = f"postgresql://kelmah:{legacy}@postgres:5432/kelmah"
     broker, cache = secrets.token_urlsafe(32), secrets.token_urlsafe(32)
     files["rabbitmq.conf"] = f"default_user = kelmah\ndefault_pass = {broker}\n"
     files["amqp_url"] = f"amqp://kelmah:{broker}@rabbitmq:5672/%2F"

@@ -14,7 +14,7 @@ from kelmah.kit import indexes, mongo
 from kelmah.kit.ids import new_id
 from kelmah.kit.mongo import Mongo, session
 from kelmah.services.payment.documents import DOCUMENTS, ledger
-from kelmah.services.payment.documents.ledger import Entry, Posting
+from kelmah.services.payment.documents.entries import Entry, Posting
 
 TRANSFERS = 400
 AT_ONCE = 8

@@ -22,6 +22,7 @@ from kelmah.contracts import regions, taxonomy
 from kelmah.contracts.common import Role
 from kelmah.kit import clock
 from kelmah.kit.ids import new_id
+from kelmah.services.job.service.matching import CANDIDATES
 from kelmah.services.user.app import create_app
 from kelmah.services.user.documents import DOCUMENTS
 from kelmah.services.user.documents import profiles as documents
@@ -72,7 +73,7 @@ SEARCHES = {
     "facets of a word": "/workers/facets?q=plumber",
     "suggestions": "/search/suggestions?q=elec",
     "hirers": "/hirers?q=hotel",
-    "facts for a job": "/internal/workers?limit=200&skills=plumber&skills=tiler&lng=-0.187&lat=5.604",
+    "facts for a job": f"/internal/workers?limit={CANDIDATES}&skills=plumber&skills=tiler&lng=-0.187&lat=5.604",
 }
 
 
@@ -108,7 +109,7 @@ async def test_search(mongo_url: str, mongo_prefix: str, redis_url: str, redis_p
 async def _call(service: Service, path: str) -> None:
     if path.startswith("/internal"):
         reply = await service.call("GET", path, caller="job")
-        assert len(reply.data) == 200
+        assert len(reply.data) == CANDIDATES
         return
     reply = await service.call("GET", f"/api/v1{path}", by=ADMIN)
     assert reply.status == 200, reply.data

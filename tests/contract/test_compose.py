@@ -102,7 +102,7 @@ def test_each_service_is_called_by_the_gateway_on_a_network_of_its_own(document:
 
 def test_few_reach_the_internet(document: Document) -> None:
     outside = {name for name in document["services"] if "outside" in networks(document, name)}
-    assert outside <= {"proxy", "auth", "payment", "workers"}
+    assert outside <= {"proxy", "auth", "payment", "workers", "clamd"}
 
 
 def test_every_secret_is_a_file_and_is_used(document: Document) -> None:
@@ -135,6 +135,13 @@ def test_production_gives_each_service_a_database_user_of_its_own() -> None:
     assert set(services["mongo-init"]["environment"]["SERVICES"].split(",")) == SERVICES
 
 
+def test_files_are_scanned_in_production_by_the_workers() -> None:
+    services = read(FILES[1])["services"]
+    for name in ("messaging", "workers"):
+        assert services[name]["environment"]["KELMAH_MESSAGING_CLAMD_URL"] == "${CLAMD_URL:-tcp://clamd:3310}"
+    assert {name for name in services if "scan" in services[name]["networks"]} == {"clamd", "workers"}
+
+
 def test_networks_and_volumes_are_declared_and_used(document: Document) -> None:
     services = document["services"].values()
     # Services outside the legacy profile leave one network to it alone.
@@ -147,12 +154,30 @@ def test_networks_and_volumes_are_declared_and_used(document: Document) -> None:
         assert (COMPOSE / path).is_file()
 
 
+def test_the_old_database_is_reached_by_its_file_alone() -> None:
+    added, base = read("compose.legacy.yaml"), read("compose.prod.yaml")
+    assert added["services"].keys() == {"auth", "user", "legacy"}
+    for service in added["services"].values():
+        assert service["networks"] == ["legacy"]
+        assert service["environment"] == {"KELMAH_LEGACY_POSTGRES_URL_FILE": "/run/secrets/legacy_postgres_url"}
+        assert service["secrets"] == list(added["secrets"]) == ["legacy_postgres_url"]
+    assert "legacy" in base["networks"]
+    command = added["services"]["legacy"]
+    assert command["extends"] == {"file": "compose.prod.yaml", "service": "workers"}
+    # It has what the workers have: the keys and the database of every service.
+    for name in SERVICES:
+        assert {f"{name}_field_keys", f"{name}_mongo_url"} <= set(base["services"]["workers"]["secrets"])
+    dockerfile = (COMPOSE / "Dockerfile").read_text()
+    assert f"AS {command['build']['target']}\n" in dockerfile
+    assert dockerfile.rstrip().endswith("\nFROM runtime")  # what every other process runs
+
+
 def test_the_secrets_that_are_mounted_are_made(tmp_path: Path) -> None:
     folder = tmp_path / "secrets"
     command = [sys.executable, str(COMPOSE / "make_secrets.py"), str(folder)]
     subprocess.run(command, check=True, capture_output=True)
     made = {path.name: path.read_text() for path in folder.iterdir()}
-    for name in FILES:
+    for name in (*FILES, "compose.legacy.yaml"):
         assert set(read(name)["secrets"]) <= set(made)
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
     subprocess.run(command, check=True, capture_output=True)
@@ -188,10 +213,17 @@ def test_the_image_holds_the_package_and_no_repository() -> None:
     ignored = (ROOT / ".dockerignore").read_text().split()
     assert ignored[0] == "*"
     assert not {"!.git", "!tests", "!.env", "!compose"} & set(ignored)
-    last = (COMPOSE / "Dockerfile").read_text().rpartition("\nFROM ")[2]
-    copied = [line.split()[1:] for line in last.splitlines() if line.startswith(("COPY", "ADD"))]
+    # The last stage, which processes run, is this one; that for operators adds to it.
+    runtime = (COMPOSE / "Dockerfile").read_text().partition(" AS runtime\n")[2].partition("\nFROM ")[0]
+    copied = [line.split()[1:] for line in runtime.splitlines() if line.startswith(("COPY", "ADD"))]
     assert copied == [
         ["--from=build", "/opt/kelmah", "/opt/kelmah"],
         ["compose/healthcheck.py", "/opt/kelmah/healthcheck.py"],
     ]
-    assert re.search(r"^USER 10001", last, re.MULTILINE)
+    assert re.search(r"^USER 10001", runtime, re.MULTILINE)
+
+
+def test_the_edge_redirects_nothing_to_tls() -> None:
+    edge = (COMPOSE / "Caddyfile").read_text()
+    assert re.search(r"^\tauto_https disable_redirects$", edge, re.MULTILINE)
+    assert "redir" not in edge.replace("disable_redirects", "")

@@ -20,7 +20,7 @@ from tests.fakes.mortal import STEPS
 from tests.fixtures.mailbox import Mailbox
 from tests.fixtures.mortals import Mortals, mortals
 
-pytestmark = pytest.mark.rabbitmq
+pytestmark = [pytest.mark.rabbitmq, pytest.mark.slow]
 
 
 @pytest.fixture
@@ -58,12 +58,17 @@ async def crash(
     stage: Mortals, process: str, step: str, times: int, *, meanwhile: Awaitable[None] | None = None
 ) -> bool:
     """One deal during which a process dies at a step. Returns whether it came there."""
-    contract = await stage.prepare()
+    job_id, application_id = await stage.prepare()
     stage.arm(process, step, times)
     if step.startswith("letter."):
         await stage.poison()
-    await asyncio.gather(stage.deal(*contract), *([meanwhile] if meanwhile else []))
+
+    async def story() -> None:
+        await stage.deal(*await stage.agree(application_id))
+
+    await asyncio.gather(story(), *([meanwhile] if meanwhile else []))
     await stage.settle()
+    await stage.check_once(job_id)
     stage.disarm()
     return stage.died.exists()
 
@@ -86,13 +91,43 @@ async def test_a_crash_in_each_room(platform: Mortals) -> None:
     await check(platform)
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize(
+    ("process", "step", "fewest"),
+    [
+        ("services", "commit.before", 8),
+        ("services", "commit.after", 8),
+        ("services", "call.before", 2),
+        ("services", "call.after", 2),
+        ("workers", "commit.before", 8),
+        ("workers", "commit.after", 8),
+    ],
+)
+async def test_the_saga_survives_a_death_at_each_step(platform: Mortals, process: str, step: str, fewest: int) -> None:
+    """Accept, sign, fund, submit, approve, release, complete: the process dies at the first such place, then the next.
+
+    KELMAH_TEST_DEATHS bounds how many places are walked.
+    """
+    most = int(os.environ.get("KELMAH_TEST_DEATHS", "1000"))
+    deaths = 0
+    for times in range(1, most + 1):
+        if times % 20 == 0:
+            await platform.sign_in()  # tokens live for 15 minutes
+        if not await crash(platform, process, step, times):
+            break
+        deaths += 1
+    await check(platform)
+    print(f"{process} {step}: {deaths} deaths")
+    assert deaths >= min(most, fewest)
+
+
 @pytest.fixture
 async def own_broker(servers_of_its_own: tuple[Supervisor, Home]) -> Backend:
     """A RabbitMQ that may be killed."""
     return await rabbitmq.start(*servers_of_its_own)
 
 
-@pytest.mark.slow
 @pytest.mark.timeout(7200)
 async def test_crashes_at_every_step(
     tmp_path: Path,

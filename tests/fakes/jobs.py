@@ -31,7 +31,6 @@ class FakeJobClient:
         status: ContractStatus = ContractStatus.ACTIVE,
         milestone_status: MilestoneStatus = MilestoneStatus.AGREED,
         kind: ContractKind = ContractKind.SINGLE,
-        referrer_id: str | None = None,
     ) -> ContractFacts:
         """A contract with a milestone for each amount."""
         contract = ContractFacts(
@@ -47,7 +46,6 @@ class FakeJobClient:
                 for one in amounts
             ],
             kind=kind,
-            referrer_id=referrer_id,
         )
         self.contracts[contract.id] = contract
         return contract

@@ -15,7 +15,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,7 @@ from kelmah.cli import serve
 from kelmah.gateway import app as _gateway  # noqa: F401  # imported before the fork
 from kelmah.gateway import server as _server  # noqa: F401  # imported before the fork
 from kelmah.kit import idempotency, timers
+from kelmah.kit.calls import ServiceCaller
 from kelmah.kit.chain import Chain
 from kelmah.kit.deadletters import DeadLetters
 from kelmah.kit.events import EventStore
@@ -44,7 +45,7 @@ _armed = Path(os.environ.get("KELMAH_TEST_CRASH", "nothing.armed"))
 LEASE_S = 1.0
 #: The steps between a state change and its effect, by the process that takes them.
 STEPS = {
-    "services": ("commit.before", "commit.after"),
+    "services": ("commit.before", "commit.after", "call.before", "call.after"),
     "workers": (
         *("commit.before", "commit.after"),
         *("seal.before", "seal.inside", "seal.after"),
@@ -102,10 +103,16 @@ def lay_steps() -> None:
     around(Chain, "_next", after="seal.inside", when=lambda values: bool(values[-1]))
     around(RabbitPublisher, "send", before="publish.before", after="publish.after", when=always)
     around(Outbox, "published", before="record.before", after="record.after", when=lambda values: bool(values[0]))
+    around(ServiceCaller, "_once", before="call.before", after="call.after", when=_changes_something)
     around(timers.Timers, "finish", before="timer.before", after="timer.after", when=always)
     around(DeadLetters, "put", before="letter.before", after="letter.after", when=always)
     _around_consume()
     _around_ack()
+
+
+def _changes_something(values: Sequence[Any]) -> bool:
+    """Whether a call between two services is no mere look."""
+    return bool(values[0] != "GET")
 
 
 def _around_consume() -> None:

@@ -1,5 +1,9 @@
 """The `kelmah` command: the composition root that builds settings and starts every process."""
 
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
 from cyclopts import App
 
 #: Name → (function, help). Functions are named by path, so that a command imports only what it needs.
@@ -60,14 +64,21 @@ _GROUPS = {
 }
 
 
-def _make() -> App:
-    app = App(name="kelmah", help="Runs and looks after a Kelmah marketplace.", version_flags=["--version"])
+def _make(arguments: Sequence[str]) -> App:
+    app = App(
+        name="kelmah",
+        help="Runs and looks after a Kelmah marketplace.",
+        version_flags=["--version"],
+        help_format="plaintext",  # else <id> is taken for markup, and is not shown
+    )
     for name, (function, text) in _COMMANDS.items():
         app.command(f"kelmah.cli.{function}", name=name, help=text)
     for name, (text, commands) in _GROUPS.items():
         group = App(name=name, help=text)
         for command, function in commands.items():
-            group.command(f"kelmah.cli.{function}", name=command)
+            # Only who asks what a group can do pays for the imports that tell.
+            known = {"help": _first_line(function)} if arguments in ([name], [name, "--help"], [name, "-h"]) else {}
+            group.command(f"kelmah.cli.{function}", name=command, **known)
         if name == "routes":
             group.default(_list_routes)
         app.command(group)
@@ -85,6 +96,12 @@ def _list_routes(*, file: str | None = None) -> None:
     show(file)
 
 
+def _first_line(function: str) -> str:
+    module, _, name = function.partition(":")
+    text: str = getattr(import_module(f"kelmah.cli.{module}"), name).__doc__ or ""
+    return text.strip().partition("\n")[0]
+
+
 def main() -> None:
     """The console script."""
-    _make()()
+    _make(sys.argv[1:])()

@@ -44,7 +44,10 @@ def audit(
     Args:
         actor: a person's id, system:<actor>, or operator:<login name>
         type: how the event's type begins
+        subject: such as contract:<id>
         address: the IP address it was done from
+        since: ISO 8601; UTC unless it says otherwise
+        until: ISO 8601; UTC unless it says otherwise
         every: all events, not only those that matter to security, money and trust
         format: json writes one object a line
         verify: check the chain of every service first

@@ -68,8 +68,12 @@ def list_(
     """List dead letters, the oldest first.
 
     Args:
-        reason: refused, exhausted, unreadable, unknown_event, unknown_actor, rejected
-        state: open, replayed or discarded
+        service: whose messages: auth, user, messaging, job, payment or review
+        actor: who could not take them: messaging.notify
+        reason: refused, exhausted, unreadable, unknown_event, unknown_actor or rejected
+        event_type: of what event: job.job_published.v1
+        state: what became of them
+        limit: how many at most
     """
 
     async def find() -> list[Letter]:
@@ -80,7 +84,11 @@ def list_(
 
 
 def show_(letter_id: str, /) -> None:
-    """Show a dead letter whole: the message, why it died, and how often it was tried."""
+    """Show a dead letter whole: the message, why it died, and how often it was tried.
+
+    Args:
+        letter_id: as `kelmah dlq list` shows it
+    """
 
     async def find() -> DeadLetter | None:
         async with operator.resources() as opened:
@@ -108,6 +116,11 @@ def replay_(
     """Send dead letters again, the oldest first: one, then the rest if that one did not die again.
 
     Args:
+        letter_id: this one; or those that the options choose
+        service: whose messages: auth, user, messaging, job, payment or review
+        actor: who could not take them: messaging.notify
+        reason: refused, exhausted, unreadable, unknown_event, unknown_actor or rejected
+        event_type: of what event: job.job_published.v1
         limit: how many at most
         rate: messages a second
         dry_run: only say what would be sent
@@ -184,6 +197,11 @@ def discard_(
     """Close dead letters without sending them. They are kept for 90 days.
 
     Args:
+        letter_id: this one; or those that the options choose
+        service: whose messages: auth, user, messaging, job, payment or review
+        actor: who could not take them: messaging.notify
+        reason: refused, exhausted, unreadable, unknown_event, unknown_actor or rejected
+        event_type: of what event: job.job_published.v1
         limit: how many at most
         dry_run: only say what would be closed
     """

@@ -6,6 +6,8 @@ from datetime import datetime
 from typing import Any
 
 import msgspec
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from kelmah import services
 from kelmah.cli import operator
@@ -36,10 +38,13 @@ def list_(
     """List the newest events that fit, oldest first.
 
     Args:
+        service: only of this one: auth, user, messaging, job, payment or review
         type: the whole type, or how it begins: payment.escrow
         subject: such as contract:<id>
-        actor: a person's id, or system:<actor> for a worker
+        actor: a person's id, system:<actor> for a worker, or operator:<login name>
         correlation: all that one request led to, over all services
+        since: ISO 8601; UTC unless it says otherwise
+        until: ISO 8601; UTC unless it says otherwise
         limit: how many of each service are looked at
     """
     chosen = [name for name in EVENT_TYPES if name.startswith(type)] if type else None
@@ -66,7 +71,11 @@ def _row(event: Stored) -> tuple[object, ...]:
 
 
 def show_(event_id: str, /) -> None:
-    """Show an event, its place in the chain, who took it, and its dead letters."""
+    """Show an event, its place in the chain, who took it, and its dead letters.
+
+    Args:
+        event_id: as `kelmah events list` shows it, last in the line
+    """
     from kelmah.workers.registry import load_actors
 
     async def find() -> dict[str, Any] | None:
@@ -106,6 +115,7 @@ def verify_(*, service: str | None = None, anchor: str | None = None) -> None:
     """Check every digest, position and sequence of the events; exits with 1 when something is wrong.
 
     Args:
+        service: only of this one: auth, user, messaging, job, payment or review
         anchor: <service>:<position>:<digest> as an earlier run printed it and somebody noted elsewhere; finds out
             whether everything was sealed anew since.
     """
@@ -116,19 +126,26 @@ def verify_(*, service: str | None = None, anchor: str | None = None) -> None:
 
 async def _verify(service: str | None, anchor: str | None) -> bool:
     broken = False
+    lines = []  # said at the end, so that they and the bars do not meet
+    columns = (TextColumn("{task.description:<10}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     async with operator.resources(service) as opened:
-        for name, one in opened.items():
-            chain = Chain(one.mongo)
-            async for found in chain.verify():
-                if isinstance(found, Fault):
-                    broken = True
-                    operator.say(f"{name}: position {found.position} event {found.event_id or '-'}: {found.what}")
-                elif found.events == found.total:
-                    head = await chain.head()
-                    operator.say(f"{name}: {found.events} events, head {name}:{head.position}:{head.digest or '-'}")
+        with Progress(*columns, console=Console(stderr=True)) as progress:
+            for name, one in opened.items():
+                task, chain, seen = progress.add_task(name, total=None), Chain(one.mongo), 0
+                async for found in chain.verify():
+                    if isinstance(found, Fault):
+                        broken = True
+                        lines.append(f"{name}: position {found.position} event {found.event_id or '-'}: {found.what}")
+                    else:
+                        seen = found.events
+                        progress.update(task, completed=seen, total=found.total)
+                head = await chain.head()
+                lines.append(f"{name}: {seen} events, head {name}:{head.position}:{head.digest or '-'}")
         if anchor is not None and not await _fits(opened, anchor):
             broken = True
-            operator.say(f"{anchor}: the chain has another digest there")
+            lines.append(f"{anchor}: the chain has another digest there")
+    for line in lines:
+        operator.say(line)
     return broken
 
 
@@ -162,6 +179,7 @@ def at_(subject: str, /, *, at: datetime) -> None:
 
     Args:
         subject: job:<id>, contract:<id>, escrow:<id> … or wallet:<person>:<currency>
+        at: ISO 8601; UTC unless it says otherwise
     """
     instant = operator.utc(at)
     assert instant is not None  # noqa: S101  # `at` is required
@@ -189,7 +207,11 @@ async def _wallet_at(subject: str, instant: datetime) -> dict[str, Any]:
 
 
 def forget_(person_id: str, /) -> None:
-    """Erase a person's key in every service: what events say of their address and device is unreadable for good."""
+    """Erase a person's key in every service: what events say of their address and device is unreadable for good.
+
+    Args:
+        person_id: the id of the person's account
+    """
 
     operator.act("events forget", *services.NAMES, target=person_id)
 

@@ -5,7 +5,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from kelmah.legacy.entities import ENTITIES, LEFT_TABLES, jobs, messages, money, people, profiles, reviews
+from kelmah.legacy.entities import ENTITIES, LEFT_TABLES, contracts, jobs, messages, money, people, profiles, reviews
 from kelmah.legacy.entity import Entity, Part
 
 PAGE = Path("docs/legacy-mapping.md")
@@ -14,8 +14,8 @@ _WORDS: Mapping[str, Mapping[str, Any]] = {
     "profiles.availability": profiles.STATUSES,
     "jobs.status": jobs.JOB_STATUSES,
     "applications.status": jobs.APPLICATION_STATUSES,
-    "contracts.status": jobs.CONTRACT_STATUSES,
-    "milestones.status": jobs.MILESTONE_STATUSES,
+    "contracts.status": contracts.CONTRACT_STATUSES,
+    "milestones.status": contracts.MILESTONE_STATUSES,
     "escrows.status": money.ESCROW_STATUSES,
     "disputes.status": money.DISPUTE_STATUSES,
     "notifications.type": messages.NOTIFICATION_TYPES,

@@ -50,7 +50,7 @@ def rebuild_(*, check: bool = False, only: Sequence[str] = ()) -> None:
 
     Args:
         check: mend nothing, and exit with 1 if anything differs.
-        only: names of projections, or of services, instead of all.
+        only: names of projections, or of services, instead of all; said once for each.
     """
     if not check:
         operator.act("events rebuild", *sorted({name.partition(".")[0] for name in only} & {*SERVICES} or SERVICES))

@@ -107,6 +107,14 @@ class PastState(Response, frozen=True, kw_only=True):
     history: list[PastEvent]
 
 
+class FieldChange(Response, frozen=True, kw_only=True):
+    """What an edit made of a field, named as in the view of the thing."""
+
+    field: str
+    before: Any
+    after: Any
+
+
 class FieldError(Response, frozen=True, kw_only=True):
     """One thing wrong with the input; `field` is a JSON path without the `$.`, empty for the whole."""
 

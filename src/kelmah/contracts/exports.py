@@ -25,6 +25,7 @@ PARTS: Mapping[str, tuple[str, ...]] = {
         "escrows",
         "disputes",
         "methods",
+        "referrer",
         "earlier_transactions",
     ),
     "review": ("written", "received", "reputation"),

@@ -70,10 +70,13 @@ class EventStore:
         self.people = people
         self._source = f"/kelmah/{service}"
 
-    async def append(self, event: Event, *, subject: str, actor: str | None = None) -> Envelope:
+    async def append(
+        self, event: Event, *, subject: str, actor: str | None = None, person: str | None = None
+    ) -> Envelope:
         """Write `event` as the next of its subject (for instance `contract:<id>`), in the open transaction.
 
-        Who did it, and from where, is noted beside it; `actor` names a person who was not signed in before.
+        Who did it, and from where, is noted beside it; `actor` names a person who was not signed in before. From where
+        is sealed under the key of the actor, else of whom the event is about, unless `person` names another.
 
         Two transactions that append to one subject conflict, and one of them runs again: the sequence has neither
         gaps nor twins.
@@ -91,7 +94,7 @@ class EventStore:
         now = trace()
         principal = current_principal.get()
         actor = actor or (principal.user_id if principal else current_system.get())
-        person, address, device = await self._origin(event, actor)
+        person, address, device = await self._origin(person or actor or getattr(event, "user_id", None) or NOBODY)
         envelope = Envelope(
             id=new_id(),
             source=self._source,
@@ -148,14 +151,13 @@ class EventStore:
         rows = self._mongo.collection(INBOX).find({"_id": {"$in": ids}})
         return {row["_id"].removesuffix(f":{event_id}"): row["at"] async for row in rows}
 
-    async def _origin(self, event: Event, actor: str | None) -> tuple[str | None, str | None, str | None]:
-        """The person under whose key the address and the device are sealed, and both."""
+    async def _origin(self, person: str) -> tuple[str | None, str | None, str | None]:
+        """The person, address and device, sealed under the person's key; nothing where neither is known."""
         principal, origin = current_principal.get(), current_origin.get()
         address = (principal and principal.address) or (origin and origin.address)
         device = (principal and principal.device) or (origin and origin.device)
         if not address and not device:
             return None, None, None
-        person: str = actor or getattr(event, "user_id", None) or NOBODY
         sealed = [value and await self.people.seal(person, value[:MAX_ORIGIN_CHARS]) for value in (address, device)]
         return person, sealed[0] or None, sealed[1] or None
 

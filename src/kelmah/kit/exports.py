@@ -29,6 +29,7 @@ def export_handler(parts: Mapping[str, Lister]) -> HTTPRouteHandler:
         operation_id=OPERATION,
         summary="One page of a part of what is kept of a person",
         tags=["Internal"],
+        include_in_schema=False,
     )
     async def export_part(
         user_id: FromPath[str],

@@ -18,6 +18,7 @@ async def ordered(
     ids: int,
     after: tuple[Any, str] | None,
     limit: int,
+    hint: str | None = None,
 ) -> list[dict[str, Any]]:
     """At most `limit` rows in the order of a field (`by`: name and direction), equal ones by id in the direction `ids`.
 
@@ -37,6 +38,7 @@ async def ordered(
                 fields,
                 sort=[by, ("_id", ids)],
                 limit=limit - len(found),
+                hint=hint,
                 max_time_ms=MAX_TIME_MS,
             )
             found += await rows.to_list()

@@ -23,7 +23,7 @@ def clean_line(text: str, max_chars: int) -> str:
         max_chars: the most characters after cleaning.
 
     Raises:
-        ValueError: too long, or a line break, a control character or a bidi override; says which and where.
+        ValueError: too long or invisible, or a line break, a control character or a bidi override; says where.
     """
     text = _normal(text)
     _refuse(text, allowed="")
@@ -52,7 +52,7 @@ def clean_text(text: str, max_chars: int) -> str:
         max_chars: the most characters after cleaning.
 
     Raises:
-        ValueError: too long, or a control character or a bidi override; says which and where.
+        ValueError: too long or invisible, or a control character or a bidi override; says where.
     """
     text = _normal(text.replace("\r\n", "\n").replace("\r", "\n"))
     _refuse(text, allowed="\n\t")
@@ -122,6 +122,8 @@ def _fitting(text: str, max_chars: int) -> str:
     text = text.strip()
     if len(text) > max_chars:
         raise ValueError(f"the text must have at most {max_chars} characters")
+    if text and all(unicodedata.category(char)[0] in "CZ" for char in text):  # zero-width characters and spaces alone
+        raise ValueError("the text must have a visible character")
     return text
 
 

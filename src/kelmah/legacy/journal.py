@@ -8,13 +8,14 @@ from collections import Counter
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 
 import msgspec
-from pymongo import ASCENDING, IndexModel, ReplaceOne
+from pymongo import ASCENDING, IndexModel, ReplaceOne, UpdateOne
 
 from kelmah.kit import clock
 from kelmah.kit.mongo import Mongo, RawDocument, session
 from kelmah.legacy.entity import Outcome
 
 JOURNAL, TRIAL = "legacy_rows", "legacy_trial"
+_BATCH = 1_000
 
 
 class Journal:
@@ -29,6 +30,7 @@ class Journal:
             [
                 IndexModel([("table", ASCENDING), ("fate", ASCENDING)], name="table_fate"),
                 IndexModel([("to", ASCENDING)], name="to", partialFilterExpression={"to": {"$type": "string"}}),
+                IndexModel([("claims", ASCENDING)], name="claims", sparse=True),
             ]
         )
 
@@ -61,6 +63,21 @@ class Journal:
         if fresh := [row for key, row in rows.items() if key not in there]:
             await self._rows.insert_many(fresh, ordered=False, session=session())
 
+    async def claim(self, table: str, claims: Mapping[str, Collection[str]]) -> None:
+        """Note of a trial what roots would have claimed, by their keys."""
+        changes: list[UpdateOne] = [
+            UpdateOne({"_id": f"{table}/{key}"}, {"$set": {"claims": list(several)}})
+            for key, several in claims.items()
+            if several
+        ]
+        if changes:
+            await self._rows.bulk_write(changes, ordered=False)
+
+    async def claimed(self, claims: Collection[str]) -> set[str]:
+        """Those of these claims that roots before would have."""
+        found = self._rows.find({"claims": {"$in": list(claims)}}, {"claims": 1})
+        return {one async for row in found for one in row["claims"]}.intersection(claims)
+
     async def count(self) -> dict[str, Counter[str]]:
         """How many rows of each table had which fate."""
         cursor = await self._rows.aggregate(
@@ -73,13 +90,14 @@ class Journal:
 
     async def moved(self, table: str) -> AsyncIterator[tuple[str, str]]:
         """Old key and id here of every moved row."""
-        async for row in self._rows.find({"table": table, "fate": "moved"}, {"to": 1}).sort("_id"):
+        async for row in self._rows.find({"table": table, "fate": "moved"}, {"to": 1}).sort("_id").batch_size(_BATCH):
             yield row["_id"].removeprefix(f"{table}/"), row["to"]
 
     async def refused(self) -> AsyncIterator[RawDocument]:
         """What was refused, left, or moved with something missing, by table."""
         wanted = {"$or": [{"fate": {"$ne": "moved"}}, {"remarks.0": {"$exists": True}}]}
-        async for row in self._rows.find(wanted).sort("_id"):
+        # A server sends up to 16 MB at once unless it is told otherwise.
+        async for row in self._rows.find(wanted).sort("_id").batch_size(_BATCH):
             yield row
 
     async def trace(self, service: str, key: str) -> list[tuple[str, str, str, str]]:

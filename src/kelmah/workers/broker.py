@@ -17,7 +17,7 @@ import structlog
 from dramatiq.broker import MessageProxy
 from dramatiq.brokers.rabbitmq import RabbitmqBroker, _RabbitmqConsumer
 from dramatiq.brokers.redis import RedisBroker, _RedisConsumer
-from dramatiq.common import xq_name
+from dramatiq.common import dq_name, xq_name
 from dramatiq.errors import ConnectionClosed, DecodeError
 from dramatiq.middleware import AsyncIO, Middleware, Retries, TimeLimit
 from msgspec import UNSET, Meta, UnsetType
@@ -40,6 +40,10 @@ REQUEUE_PAUSE_S = 1.0
 #: Milliseconds that Redis keeps dead messages of its own; only those that could not be stored get there. Ten years.
 REDIS_DEAD_TTL_MS = 10 * 365 * 86_400_000
 REDIS_TIMEOUT_S = 5.0
+#: Milliseconds after which RabbitMQ takes an unfinished message back, unless it is configured otherwise.
+RABBIT_PATIENCE_MS = 1_800_000
+#: Messages of one queue that wait in a process for another try.
+MAX_WAITING = 1_000
 #: Ours are a few kilobytes; a larger one would not fit beside its reason in a document.
 MAX_MESSAGE_BYTES = 1_048_576
 
@@ -140,6 +144,15 @@ class RabbitBroker(RabbitmqBroker):
     @property
     def consumer_class(self) -> type[_RabbitConsumer]:
         return _RabbitConsumer
+
+    def consume(self, queue_name: str, prefetch: int = 1, timeout: int = 5000) -> Any:
+        """Take ahead from each queue as many messages as the process has threads: Dramatiq asks for twice as many.
+
+        All queues share the threads, so the last message taken waits for one run a queue, which `RABBIT_PATIENCE_MS`
+        must outlast. Messages that wait for another try are held, too, and have a bound of their own.
+        """
+        most = MAX_WAITING if queue_name == dq_name(queue_name) else max(1, prefetch // 2)
+        return super().consume(queue_name, min(prefetch, most), timeout)
 
     def _build_queue_arguments(self, queue_name: str) -> dict[str, Any]:
         return queue_arguments(queue_name, quorum=self.quorum)

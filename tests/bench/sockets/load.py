@@ -31,9 +31,11 @@ from kelmah.kit.ids import new_id
 from kelmah.services.messaging.service import live
 
 #: Handshakes that are under way at once.
-OPENING = 100
+OPENING = 50
 #: Seconds that what is under way has to arrive when nothing is sent any more.
 LATE_S = 10.0
+#: Seconds between two heartbeats of a socket, and parts that all sockets are split into for it.
+BEAT_S, BEATS = 20.0, 200
 WORDS = "The tiles for the kitchen have come; shall I bring them on Monday, or is the floor not dry yet?"
 
 
@@ -240,17 +242,19 @@ class Load:
             await socket.ready
         self._sockets.setdefault(user_id, []).append(socket)
 
-    async def idle(self, seconds: float, beat_s: float) -> dict[str, Any]:
-        """Only heartbeats, spread evenly."""
-        sockets = [one for several in self._sockets.values() for one in several]
-        ends = time.perf_counter() + seconds
-        while (now := time.perf_counter()) < ends:
-            for one in sockets[: max(1, int(len(sockets) * 0.1 / beat_s))]:
-                self._way.beat(one)
-            sockets = sockets[int(len(sockets) * 0.1 / beat_s) :] + sockets[: int(len(sockets) * 0.1 / beat_s)]
-            await asyncio.sleep(max(0.0, now + 0.1 - time.perf_counter()))
-        lost = sum(one.transport.is_closing() for one in sockets)
-        return {"lost": lost}
+    async def beat(self) -> None:
+        """Heartbeats, spread evenly, for as long as this process lives."""
+        while True:
+            sockets = [one for several in self._sockets.values() for one in several]
+            for start in range(BEATS):
+                for one in sockets[start::BEATS]:
+                    self._way.beat(one)
+                await asyncio.sleep(BEAT_S / BEATS)
+
+    async def idle(self, seconds: float) -> dict[str, Any]:
+        """Only heartbeats."""
+        await asyncio.sleep(seconds)
+        return {"lost": sum(one.transport.is_closing() for several in self._sockets.values() for one in several)}
 
     async def deliver(self, way: str, pairs: list[Any], seconds: float, rate: float, window: int) -> dict[str, Any]:
         """Messages in turn to all conversations, at a rate or with so many under way; each comes once a socket."""
@@ -304,10 +308,12 @@ async def main() -> None:
     await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(commands), sys.stdin)
     load = Load(json.loads(await commands.readline()))
     print("{}", flush=True)
+    beating = asyncio.create_task(load.beat())
     while line := await commands.readline():
         command = json.loads(line)
         answer = await getattr(load, command.pop("do"))(**command)
         print(json.dumps(answer), flush=True)
+    beating.cancel()
 
 
 if __name__ == "__main__":

@@ -1,7 +1,9 @@
 """Registering, proving the address, and being asked about."""
 
 import asyncio
+import hashlib
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +13,7 @@ from kelmah.contracts.common import Role
 from kelmah.kit import clock
 from kelmah.kit.ids import new_id
 from kelmah.services.auth import service as rules
+from kelmah.services.auth.service import open_breaches
 from tests.fixtures.mailbox import Mailbox
 from tests.fixtures.service import Service, person
 from tests.integration.auth.conftest import PASSWORD, Visitor, events_of, mailed_token, run_timers
@@ -66,6 +69,11 @@ async def test_nothing_personal_is_stored_in_the_clear(auth: Service, visitor: V
         ("firstName", "1234"),
         ("lastName", "Owu\u202esu"),
         ("lastName", "x" * 81),
+        ("lastName", "Owusu\u2067"),
+        ("lastName", "Owu\x7fsu"),
+        ("lastName", "Owusu\u2028admin"),
+        ("firstName", "<b>Esi</b>"),
+        ("firstName", "Esi<script>alert(1)</script>"),
         ("role", "admin"),
         ("role", "moderator"),
         ("role", ["worker"]),
@@ -93,6 +101,18 @@ async def test_a_guessable_password_is_refused_with_the_reason(auth: Service, vi
 async def test_a_password_made_of_the_address_is_refused(visitor: Visitor) -> None:
     reply = await visitor.register(password=visitor.email.partition("@")[0])
     assert (reply.status, reply.data["code"]) == (400, "auth.password_refused")
+
+
+async def test_a_leaked_password_is_refused(auth: Service, visitor: Visitor, tmp_path: Path) -> None:
+    path = tmp_path / "leaked.txt"
+    path.write_text(hashlib.sha1(PASSWORD.encode()).hexdigest().upper() + ":3\n")  # noqa: S324
+    with open_breaches(path) as breaches:
+        auth.replace(breaches=breaches)
+        reply = await visitor.register()
+        auth.replace(breaches=None)
+    assert (reply.status, reply.data["code"]) == (400, "auth.password_refused")
+    assert reply.data["errors"] == [{"field": "password", "message": "This password is on a list of leaked ones"}]
+    assert await accounts_with(auth, visitor.email) == 0
 
 
 @pytest.mark.parametrize("size", [100_000, 10_000_000])

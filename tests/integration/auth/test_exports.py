@@ -49,6 +49,7 @@ async def others(auth: Service) -> AsyncIterator[dict[str, FakeExports]]:
     auth.replace(exports=fakes)
     yield fakes
     auth.replace(exports=real)
+    await auth.context.mongo.collection("timers").delete_many({"actor": "auth.gather_export"})
 
 
 async def ask(auth: Service, member: Visitor) -> Reply:

@@ -77,7 +77,9 @@ async def test_setting_up_asks_for_nothing_until_it_is_proven(auth: Service, mem
         assert (await call(auth, member, "mfa/verify", {"code": bad})).status == 400
 
 
-async def test_a_code_is_asked_for_and_taken_once(auth: Service, mailbox: Mailbox, moved_clock: Any) -> None:
+@pytest.mark.usefixtures("moved_clock")
+async def test_a_code_is_asked_for_and_taken_once(auth: Service, mailbox: Mailbox) -> None:
+    clock.stop(clock.now())  # the code's half minute must not end in between; `moved_clock` lets it go on
     member = await new_member(auth)
     elsewhere = member.tokens
     await member.login()
@@ -92,7 +94,7 @@ async def test_a_code_is_asked_for_and_taken_once(auth: Service, mailbox: Mailbo
 
     replayed = await answer(member, await challenge_of(member), code_of(secret))
     assert (replayed.status, replayed.data["code"]) == (401, "auth.mfa_refused")  # it served when it was switched on
-    moved_clock(timedelta(seconds=60))
+    clock.stop(clock.now() + timedelta(seconds=60))
     challenge, code = await challenge_of(member), code_of(secret)
     good = await answer(member, challenge, code)
     assert good.status == 200
@@ -114,6 +116,44 @@ async def test_a_challenge_ends_and_dies_with_the_password(auth: Service, mailbo
     assert (await answer(member, challenge, codes[0])).data["code"] == "auth.challenge_refused"
     login = await member.post("login", {"email": member.email, "password": reset["newPassword"]})
     assert login.data["mfaRequired"] is True  # a reset is no way around it
+
+
+async def test_a_reset_password_leaves_the_second_factor(auth: Service, mailbox: Mailbox, moved_clock: Any) -> None:
+    member = await new_member(auth)
+    secret, _ = await switch_on(auth, member)
+    await member.post("forgot-password", {"email": member.email})
+    reset = {"token": await mailed_token(auth, mailbox, member.email), "newPassword": "green gonja by the Volta"}
+    assert (await member.post("reset-password", reset)).status == 204
+    moved_clock(timedelta(seconds=60))
+    asked = await member.post("login", {"email": member.email, "password": reset["newPassword"]})
+    assert (asked.status, asked.data["mfaRequired"]) == (200, True)
+    assert (await answer(member, asked.data["challenge"], code_of(secret))).status == 200
+
+
+@pytest.mark.parametrize("is_younger", [True, False])
+async def test_not_me_takes_a_strangers_second_factor_and_leaves_an_older_one(
+    auth: Service, mailbox: Mailbox, moved_clock: Any, is_younger: bool
+) -> None:
+    owner = await new_member(auth, device=True)
+    codes: list[str] = []
+    if not is_younger:
+        codes = (await switch_on(auth, owner))[1]
+    moved_clock(timedelta(minutes=5))
+    owner.headers |= {"kelmah-device": new_id()}  # from here on it is the stranger, who knows the password
+    if codes:
+        assert (await answer(owner, await challenge_of(owner), codes[0])).status == 200
+    else:
+        assert (await owner.login()).status == 200
+    token = await mailed_token(auth, mailbox, owner.email)
+    if is_younger:
+        await switch_on(auth, owner)
+    assert (await owner.post("not-me", {"token": token})).status == 204
+    reset = {"token": await mailed_token(auth, mailbox, owner.email), "newPassword": "green gonja by the Volta"}
+    assert (await owner.post("reset-password", reset)).status == 204
+    back = await owner.post("login", {"email": owner.email, "password": reset["newPassword"]})
+    assert (back.status, "accessToken" in back.data, "challenge" in back.data) == (200, is_younger, not is_younger)
+    told = await events_of(auth, f"user:{owner.principal.user_id}")
+    assert ("auth.mfa_disabled.v1" in told) is is_younger
 
 
 async def test_a_recovery_code_serves_once(auth: Service, member: Visitor) -> None:

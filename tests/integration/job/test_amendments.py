@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from tests.integration.job.steps import Desk, hirer, milestone, worker
+from tests.integration.job.test_terms import window
 
 MORE = {"reason": "The wall is longer.", "milestones": [{"title": "More wall", "amount": 7_000}]}
 
@@ -65,6 +66,13 @@ async def test_an_amendment_that_is_dropped_changes_nothing(desk: Desk, who: str
         ({"milestones": [{"title": "x", "amount": 0}]}, "milestones[0].amount"),
         ({"milestones": [{"title": "x", "amount": {"amount": 1, "currency": "USD"}}]}, "milestones[0].amount.currency"),
         ({"milestones": [{"title": "x", "amount": 2**53 - 1}]}, "milestones"),
+        ({"milestones": [{"title": "x", "amount": 1}] * 21}, "milestones"),
+        ({"work": window(start=-1)}, "work.startsAt"),
+        ({"work": window(start=366)}, "work.startsAt"),
+        ({"work": window(days=-1)}, "work.endsAt"),
+        ({"work": window() | {"endsAt": "2031-01-01T00:00:00"}}, "work.endsAt"),
+        ({"autoApproveAfterDays": 31}, "autoApproveAfterDays"),
+        ({"status": "completed"}, "status"),
     ],
 )
 async def test_an_amendment_that_does_not_fit_is_refused(desk: Desk, changes: dict[str, Any], field: str) -> None:

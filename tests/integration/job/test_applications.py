@@ -20,7 +20,7 @@ async def test_an_application_without_milestones_has_one_with_the_whole_rate(des
     anna, kofi = hirer(), worker()
     job = await desk.open_job(anna)
     made = await desk.application(job["id"], kofi)
-    assert made["milestones"] == [{"title": job["title"], "amount": OFFER["proposedRate"]}]
+    assert made["milestones"] == [{"title": job["title"], "amount": OFFER["proposedRate"], "dueAt": None}]
     assert (made["status"], made["workerId"], made["hirerId"]) == ("submitted", kofi.user_id, anna.user_id)
     assert (await desk.ok("GET", f"/applications/{made['id']}", by=anna)) == made
     assert (await desk.ok("GET", "/applications/me", by=kofi))["items"] == [made]

@@ -165,6 +165,21 @@ async def test_a_contract_with_money_cannot_be_cancelled(desk: Desk, state: str)
     assert (await desk.ok("GET", f"/jobs/{contract['jobId']}"))["status"] == "in_progress"
 
 
+async def test_money_that_comes_for_a_cancelled_contract_is_sent_back(desk: Desk) -> None:
+    """Payment looked while it was active and held the money after it was cancelled."""
+    anna, kofi = hirer(), worker()
+    contract = await desk.active(anna, kofi)
+    part = contract["milestones"][0]["id"]
+    await desk.ok("POST", f"/contracts/{contract['id']}/cancel", by=kofi)
+    for _ in range(2):
+        await desk.money(contract["id"], part, "funded")
+    told = await desk.events(f"contract:{contract['id']}")
+    assert told[-2:] == ["contract_cancelled", "cancelled_contract_funded"]
+    await desk.money(contract["id"], part, "refunded")
+    seen = await desk.ok("GET", f"/contracts/{contract['id']}", by=anna)
+    assert (seen["status"], seen["milestones"][0]["status"]) == ("cancelled", "refunded")
+
+
 async def test_a_contract_whose_money_went_back_can_be_cancelled(desk: Desk) -> None:
     anna, kofi = hirer(), worker()
     contract = await desk.active(anna, kofi)

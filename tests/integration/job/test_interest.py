@@ -2,12 +2,14 @@
 
 import asyncio
 import json
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from kelmah.contracts.common import Location
 from kelmah.contracts.user import WorkerFacts
+from kelmah.kit import clock
 from kelmah.kit.context import Principal
 from kelmah.services.job import service
 from tests.fakes.user import FakeUserClient
@@ -131,14 +133,16 @@ async def test_nobody_keeps_more_than_twenty_searches(desk: Desk) -> None:
 
 async def test_an_urgent_job_is_told_to_those_near_and_free_of_the_trade(desk: Desk, users: FakeUserClient) -> None:
     anna = hirer()
-    near, far, other, away, close = (worker() for _ in range(5))
+    near, far, other, away, close, booked = (worker() for _ in range(6))
+    today = clock.now().date()
     trades = ["plumber", "pump-technician"]
     facts = [
-        _facts(near, trades, ACCRA),
-        _facts(close, ["plumber"], TEMA),
-        _facts(far, trades, KUMASI),
-        _facts(other, ["barber"], ACCRA),
-        _facts(away, trades, ACCRA, is_available=False),
+        _facts(near, trades, ACCRA, free_on=[today]),
+        _facts(close, ["plumber"], TEMA, free_on=[today, today + timedelta(days=1)]),
+        _facts(far, trades, KUMASI, free_on=[today]),
+        _facts(other, ["barber"], ACCRA, free_on=[today]),
+        _facts(away, trades, ACCRA, is_available=False, free_on=[today]),
+        _facts(booked, trades, ACCRA, free_on=[today + timedelta(days=1)]),
     ]
     users.workers = {one.user_id: one for one in facts}
     calm, urgent = await desk.open_job(anna), await desk.open_job(anna, urgent=True)

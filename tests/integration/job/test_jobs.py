@@ -27,6 +27,7 @@ async def test_a_new_job_is_a_draft_that_only_its_hirer_sees(desk: Desk) -> None
     [
         ({"title": ""}, "title"),
         ({"title": " \t "}, "title"),
+        ({"title": "\u200b\u2060"}, "title"),
         ({"title": "x" * 121}, "title"),
         ({"title": "<b>bold</b>"}, "title"),
         ({"title": "evil\u202egnp.exe"}, "title"),
@@ -52,6 +53,8 @@ async def test_a_new_job_is_a_draft_that_only_its_hirer_sees(desk: Desk) -> None
             "location.coordinates[0]",
         ),
         ({"location": JOB["location"] | {"region": "?"}}, "location.region"),
+        ({"location": JOB["location"] | {"region": "Atlantis"}}, "location.region"),
+        ({"location": {"city": "x", "region": "Ashnti", "coordinates": [-20, -20]}}, "location.region"),
         ({"hirerId": "somebody"}, "hirerId"),
         ({"status": "open"}, "status"),
     ],
@@ -64,6 +67,12 @@ async def test_a_job_that_does_not_fit_is_refused_by_field_and_not_kept(
     assert (reply.status, reply.data["code"]) == (400, "bad_input")
     assert [one["field"] for one in reply.data["errors"]] == [field]
     assert (await desk.ok("GET", "/jobs?mine=true", by=anna))["items"] == []
+
+    job = await desk.open_job(anna)
+    edit = await desk.call("PATCH", f"/jobs/{job['id']}", changes, by=anna, headers={"If-Match": '"2"'})
+    assert (edit.status, [one["field"] for one in edit.data["errors"]]) == (400, [field])
+    assert (await desk.ok("GET", f"/jobs/{job['id']}", by=anna)) == job
+    assert (await desk.ok("GET", f"/jobs/{job['id']}/versions", by=anna))["items"] == []
 
 
 async def test_only_hirers_write_jobs(desk: Desk) -> None:

@@ -17,7 +17,7 @@ def _facts(user_id: str, skills: list[str], place: list[float] | None = None, **
 
 
 def _at(place: list[float]) -> dict[str, Any]:
-    return {"city": "X", "region": "Y", "coordinates": place}
+    return {"city": "X", "region": "Ashanti", "coordinates": place}
 
 
 async def test_a_worker_is_recommended_open_jobs_of_the_trade_the_best_first(desk: Desk, users: FakeUserClient) -> None:

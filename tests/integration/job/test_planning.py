@@ -50,7 +50,7 @@ async def test_templates_are_kept_changed_and_forgotten(desk: Desk) -> None:
     assert (await desk.call("PUT", path, whole, by=anna)).status == 428
     changed = await desk.ok("PUT", path, whole | {"name": "Tap"}, by=anna, headers={"If-Match": '"1"'})
     assert (changed["version"], changed["name"], changed["autoApproveAfterDays"]) == (2, "Tap", 14)
-    assert changed["milestones"] == [{"title": JOB["title"], "amount": JOB["budget"]}]
+    assert changed["milestones"] == [{"title": JOB["title"], "amount": JOB["budget"], "dueAt": None}]
     assert (await desk.call("PUT", path, TEMPLATE, by=anna, headers={"If-Match": '"1"'})).status == 412
     assert await desk.ok("GET", path, by=anna) == changed
 

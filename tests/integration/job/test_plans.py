@@ -104,12 +104,17 @@ async def _a_days_work(desk: Desk, users: FakeUserClient) -> None:
     await desk.ok("DELETE", path, by=anna)
     for side in (anna, kofi):
         await desk.ok("GET", "/calendar", by=side)
+        feed = await desk.ok("POST", "/calendar/feed", by=side)
+        assert (await desk.call("GET", feed["path"].removeprefix("/api/v1"))).status == 200
+        await desk.ok("DELETE", "/calendar/feed", by=side)
+    await service.expire_offer(desk.service.context, offer["id"])
     jobs = [await desk.open_job(anna, urgent=True) for _ in range(3)]
     job = jobs[0]["id"]
     await service.alert_workers(desk.service.context, job)
     await service.expire_job(desk.service.context, job)
     await desk.ok("DELETE", f"/jobs/searches/{saved['id']}", by=ama)
     await desk.ok("PATCH", f"/jobs/{job}", {"title": "Sink"}, by=anna, headers={"If-Match": '"2"'})
+    await desk.ok("POST", f"/jobs/{job}/versions/2/restore", by=anna, headers={"If-Match": '"3"'})
     for search in SEARCHES:
         page = await desk.ok("GET", f"/jobs?limit=1&{search}")
         if page["nextCursor"]:

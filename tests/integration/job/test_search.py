@@ -4,9 +4,11 @@ from typing import Any
 
 import pytest
 
+from kelmah.kit import clock
 from kelmah.kit.context import Principal
 from kelmah.kit.ids import new_id
 from kelmah.services.job.documents import search as documents
+from kelmah.services.job.service import lexicon
 from tests.integration.job.steps import ACCRA, KUMASI, TEMA, Desk, hirer
 
 
@@ -166,6 +168,13 @@ async def test_only_open_jobs_are_found(desk: Desk) -> None:
         ("urgent=perhaps", "urgent"),
         ("sort=budget&cursor=WyJhIiwiYiJd", "cursor"),
         ("region=%21", "region"),
+        ("region=Atlantis", "region"),
+        ("region=Ashnti", "region"),
+        ("region=.*", "region"),
+        ("q=.*", "q"),
+        ("q=%24", "q"),
+        (f"minBudget={2**53}", "minBudget"),
+        ("near=0,0&radiusKm=500.1", "radiusKm"),
         ("status=draft", "status"),
         ("status=nothing", "status"),
     ],
@@ -279,3 +288,41 @@ async def test_suggestions_complete_and_correct(desk: Desk) -> None:
     assert (await desk.ok("GET", "/jobs/suggestions?q=elektrician"))["items"] == ["Electrician", "Car electrician"]
     assert (await desk.ok("GET", "/jobs/suggestions?q=%21"))["items"] == []
     assert (await desk.call("GET", "/jobs/suggestions?q=")).status == 400
+
+
+async def test_a_word_of_many_jobs_is_remembered_and_one_of_few_is_not(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    anna, many, few = hirer(), _word(), _word()
+    jobs = [await desk.open_job(anna, title=word) for word in (many, many, few)]
+    monkeypatch.setattr(lexicon, "FREQUENT", 2)
+    for job in jobs:
+        await desk.ok("GET", f"/jobs?q={many}")
+        await desk.ok("GET", f"/jobs?q={few}")
+        await desk.ok("POST", f"/jobs/{job['id']}/close", by=anna)
+    assert await lexicon._open_with(many) == 2
+    assert await lexicon._open_with(few) == 0
+    later = clock.monotonic() + lexicon.FREQUENT_S
+    monkeypatch.setattr(clock, "monotonic", lambda: later)
+    assert await lexicon._open_with(many) == 0
+
+
+async def test_a_rare_word_with_a_budget_reads_only_what_is_shown(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    anna, word = hirer(), _word()
+    jobs = [
+        await desk.open_job(anna, title=word, budget={"amount": amount, "currency": "GHS"})
+        for amount in (900, 1_000, 1_001, 900, 1_000)
+    ]
+    query = f"q={word}&minBudget=1000&maxBudget=1000"
+    asked: list[str | None] = []
+    ordered: Any = documents._ordered
+
+    async def noted(*arguments: Any, hint: str | None) -> Any:
+        asked.append(hint)
+        return await ordered(*arguments, hint=hint)
+
+    monkeypatch.setattr(documents, "_ordered", noted)
+    assert await _ids(desk, query) == [jobs[4]["id"], jobs[1]["id"]]
+    monkeypatch.setattr(documents, "MAX_RARE", 4)
+    assert await _ids(desk, query) == [jobs[4]["id"], jobs[1]["id"]]
+    assert asked == ["terms", None]

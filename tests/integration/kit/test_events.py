@@ -1,12 +1,13 @@
 """The event store: written with the change, in order, once consumed."""
 
 import asyncio
+from datetime import timedelta
 
 import pytest
 
 from kelmah.contracts.events import decode
 from kelmah.contracts.job import JobCreated, JobPublished
-from kelmah.kit import events
+from kelmah.kit import clock, events
 from kelmah.kit.events import EventStore, from_document
 from kelmah.kit.ids import new_id
 from kelmah.kit.mongo import session
@@ -60,6 +61,11 @@ async def test_an_event_is_consumed_once_however_often_it_arrives(things: Servic
     assert sorted(ran) == [False] * 9 + [True]
     assert await effects.count_documents({"event": event_id}) == 1
     assert await store.consume("test.other", event_id, effect) is True
+    clock.shift(timedelta(days=8))
+    try:
+        assert await store.consume("test.consumer", event_id, effect) is False
+    finally:
+        clock.reset()
 
 
 async def test_a_failed_effect_can_be_tried_again(things: Service) -> None:

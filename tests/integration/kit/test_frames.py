@@ -4,7 +4,7 @@ import asyncio
 import socket as sockets
 from collections.abc import AsyncIterator
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import uvicorn
@@ -109,13 +109,14 @@ async def test_pongs_do_not_pile_up_for_somebody_who_reads_nothing(server: Any) 
     pings = client_frame(9, b"p" * 125) * 1000
     async with connected(server) as wire:
         await wire.handshake(*lines({}))
-        wire.writer.transport.pause_reading()
+        transport = cast("asyncio.Transport", wire.writer.transport)
+        transport.pause_reading()
         for _ in range(60):  # 8 MB
             wire.writer.write(pings)
             await wire.writer.drain()
         wire.writer.write(close(1000))
         await wire.writer.drain()
-        wire.writer.transport.resume_reading()
+        transport.resume_reading()
         count = 0
         while (found := await wire.receive()) is not None and found.opcode != CLOSE:
             count += 1

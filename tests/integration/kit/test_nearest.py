@@ -12,7 +12,12 @@ from kelmah.kit.ids import new_id
 from kelmah.kit.nearest import Circle, Near, Places, nearest
 from tests.fixtures.service import Service
 
-PLACES = Places(field="at.point", indexes={"kind_at": frozenset({"open", "kind"}), "at": frozenset({"open"})})
+PLACES = Places(
+    field="at.point",
+    indexes={"kind_at": frozenset({"open", "kind"}), "at": frozenset({"open"})},
+    lists={"kind_at": "kind_list"},
+    held=frozenset({"n"}),
+)
 CENTRE = (-0.187, 5.604)
 Rows = AsyncCollection[dict[str, Any]]
 
@@ -22,6 +27,7 @@ async def rows(things: Service) -> Rows:
     collection: Rows = things.context.mongo.collection(f"places{new_id()}")
     await collection.create_index([("open", ASCENDING), ("at.point", GEOSPHERE)], name="at")
     await collection.create_index([("open", ASCENDING), ("kind", ASCENDING), ("at.point", GEOSPHERE)], name="kind_at")
+    await collection.create_index([("open", ASCENDING), ("kind", ASCENDING), ("n", ASCENDING)], name="kind_list")
     return collection
 
 
@@ -54,9 +60,15 @@ def expected(made: list[dict[str, Any]], circle: Circle) -> list[Near]:
     return sorted(Near(int(metres + 0.5), row_id) for metres, row_id in far if metres <= circle.reach_m)
 
 
+async def near(rows: Rows, circle: Circle, match: dict[str, Any], **more: Any) -> list[Near]:
+    found = await nearest(rows, PLACES, circle, match, {"_id": 1}, **more)
+    assert all(row.keys() == {"_id", "distance_m"} for row in found)
+    return [Near(row["distance_m"], row["_id"]) for row in found]
+
+
 async def pages(rows: Rows, circle: Circle, match: dict[str, Any], *, limit: int) -> list[Near]:
     seen: list[Near] = []
-    while page := await nearest(rows, PLACES, circle, match, after=seen[-1] if seen else None, limit=limit):
+    while page := await near(rows, circle, match, after=seen[-1] if seen else None, limit=limit):
         assert len(page) <= limit
         seen += page
     return seen
@@ -98,9 +110,30 @@ async def test_few_that_fit_are_found_without_looking_at_the_whole_land(
 
     monkeypatch.setattr(type(rows), "aggregate", counted)
     circle = Circle(*CENTRE)
-    assert await nearest(rows, PLACES, circle, {"open": True, "rare": True}, limit=20) == expected(made, circle)
+    assert await near(rows, circle, {"open": True, "rare": True}, limit=20) == expected(made, circle)
     assert [ring["maxDistance"] for ring in rings] == [1_000.5, 5_000.5]
     rings.clear()
-    assert len(await nearest(rows, PLACES, circle, {"open": True}, limit=20)) == 20
+    assert len(await near(rows, circle, {"open": True}, limit=20)) == 20
     assert all(ring["maxDistance"] < 50_000 for ring in rings)
     assert len(made) < kit.FEW
+
+
+@pytest.mark.parametrize("count", [kit.VERY_FEW, kit.VERY_FEW + 1])
+async def test_very_few_are_counted_and_read_without_a_ring(
+    rows: Rows, monkeypatch: pytest.MonkeyPatch, count: int
+) -> None:
+    made = await fill(rows, count, spread=3.0, grid=2, kind=["rare"])
+    await fill(rows, 200, spread=0.1, grid=4)
+    rings = 0
+    ring = kit._ring
+
+    async def counted(*arguments: Any, **more: Any) -> Any:
+        nonlocal rings
+        rings += 1
+        return await ring(*arguments, **more)
+
+    monkeypatch.setattr(kit, "_ring", counted)
+    circle = Circle(*CENTRE, 250_000.0)
+    match = {"open": True, "kind": "rare", "n": {"$gte": 0}}
+    assert await pages(rows, circle, match, limit=40) == expected(made, circle)
+    assert (rings == 0) == (count == kit.VERY_FEW)

@@ -1,5 +1,6 @@
 """The drill: both sides are backed up, restored into empty databases, and checked."""
 
+import asyncio
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -10,13 +11,16 @@ import pytest
 
 from kelmah import services
 from kelmah.cli import backup
+from kelmah.cli.backends import mongo, open_home, postgres
 from kelmah.cli.legacy import backups
 from kelmah.cli.legacy.plan import LegacyError, open_work
 from kelmah.cli.legacy.verifying import verify
+from kelmah.cli.processes import Supervisor
 from kelmah.kit.snapshots import SnapshotError
 from kelmah.legacy.entities import ENTITIES
 from kelmah.services.payment import service as payment
 from tests.integration.legacy.conftest import Environ, MakeDatabase, World
+from tests.integration.legacy.test_command import kelmah
 
 
 @pytest.fixture(scope="module")
@@ -108,3 +112,28 @@ async def test_the_old_database_comes_back(generated: str, make_database: MakeDa
     (tmp_path / "none.dump").write_bytes(b"nothing")
     with pytest.raises(LegacyError, match="pg_restore failed"):
         await backups.restore(make_database(), tmp_path / "none.dump")
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+async def test_both_come_back_on_servers_that_were_just_started(world: World, tmp_path: Path) -> None:
+    """The whole drill, by the commands that an operator types."""
+    for command in (("backup", "platform"), ("legacy", "backup", "old.dump")):
+        status, output = await kelmah(world.environ, tmp_path, *command)
+        assert status == 0, output
+    async with (
+        open_home(None) as home,
+        Supervisor(on_progress=lambda _: None, pass_fds=(home.lock_fd,)) as supervisor,
+    ):
+        fresh, old = await asyncio.gather(mongo.start(supervisor, home), postgres.start(supervisor, home))
+        environ = world.environ | {"KELMAH_MONGO_URL": fresh.url, "KELMAH_LEGACY_POSTGRES_URL": old.url}
+        started = time.monotonic()
+        for command in (("restore", "platform"), ("legacy", "restore", "old.dump")):
+            status, output = await kelmah(environ, tmp_path, *command)
+            assert status == 0, output
+            print(output)
+        print(f"both restored in {time.monotonic() - started:.1f} s")
+        for command in (("legacy", "verify"), ("ledger", "verify")):
+            status, output = await kelmah(environ, tmp_path, *command)
+            assert status == 0, output
+            assert "the sides differ" not in output

@@ -11,7 +11,7 @@ import pytest
 from pymongo import AsyncMongoClient
 
 from kelmah.cli import legacy
-from kelmah.cli.legacy.plan import URL
+from kelmah.cli.legacy.plan import URL, url_of
 
 KELMAH = str(Path(sys.executable).with_name("kelmah"))
 
@@ -85,7 +85,11 @@ def test_without_a_database_it_says_what_to_do(monkeypatch: pytest.MonkeyPatch, 
             command()
     with pytest.raises(SystemExit, match="there is no ghosts"):
         legacy.migrate(only="people,ghosts")
-    monkeypatch.setenv(URL, "postgresql://kelmah@127.0.0.1:1/none")
+    monkeypatch.setenv(f"{URL}_FILE", str(tmp_path / "url"))
+    with pytest.raises(SystemExit, match=f"{URL}_FILE: cannot read .*: No such file"):
+        legacy.migrate()
+    (tmp_path / "url").write_text("postgresql://kelmah@127.0.0.1:1/none\n")
+    assert url_of({f"{URL}_FILE": str(tmp_path / "url")}) == "postgresql://kelmah@127.0.0.1:1/none"
     monkeypatch.setenv("KELMAH_ENVIRONMENT", "production")
     with pytest.raises(SystemExit, match="this is production"):
         legacy.generate()

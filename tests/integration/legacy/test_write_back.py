@@ -12,10 +12,12 @@ from kelmah.cli.legacy.moving import Mover
 from kelmah.cli.legacy.plan import LegacyError, Work, open_work
 from kelmah.cli.legacy.verifying import verify
 from kelmah.cli.legacy.writing_back import confirm, write_back
-from kelmah.contracts.common import Role
+from kelmah.contracts import taxonomy
+from kelmah.contracts.common import Location, Role
+from kelmah.contracts.messaging import EditMessage, NewMessage
 from kelmah.contracts.payment import EscrowStatus, ReleaseEscrow
-from kelmah.contracts.review import Decision, NewDecision
-from kelmah.contracts.user import UpdateProfile
+from kelmah.contracts.review import Decision, NewDecision, NewReply
+from kelmah.contracts.user import PortfolioInput, SetSkills, SkillChoice, UpdateProfile
 from kelmah.kit import clock
 from kelmah.kit.context import Principal
 from kelmah.kit.ids import new_id
@@ -24,9 +26,10 @@ from kelmah.legacy.entities import ENTITIES
 from kelmah.legacy.reading import old_uuid
 from kelmah.services.auth.service import staff
 from kelmah.services.job.service import jobs
+from kelmah.services.messaging.service import changes, messages
 from kelmah.services.payment.service import escrows
 from kelmah.services.review import service as reviews
-from kelmah.services.user.service import profiles
+from kelmah.services.user.service import entries, profiles
 from tests.integration.legacy.conftest import Environ, MakeDatabase
 
 HOUR = timedelta(hours=1)
@@ -118,6 +121,100 @@ async def test_what_happened_is_written_back_once(place: tuple[str, Environ]) ->
     # Both sides were changed alike, so what verification finds is changes there, and none that is lost here.
     kinds = {kind for line in report.lines for kind in line.differences}
     assert kinds <= {"changed there", "not moved", "sum"}
+
+
+async def test_what_belongs_to_a_profile_is_written_back(place: tuple[str, Environ]) -> None:
+    url, environ = place
+    async with open_work(environ) as work:
+        context = work.contexts["user"]
+        profile = await first(work, "user", "profiles", **{"portfolio.0": {"$exists": True}, "place": {"$ne": None}})
+        kept, gone = profile["skills"]
+        key, by = profile["_id"], principal(profile["_id"], Role.WORKER)
+        await profiles.update_me(
+            context,
+            UpdateProfile(
+                address="House 7, Ring Road",
+                location=Location(city="Tamale", region="northern", coordinates=(-0.84, 9.4)),
+            ),
+            by=by,
+        )
+        known_ids = [key for key, one in taxonomy.skills().items() if one.parent]
+        new = next(one for one in known_ids if one not in (kept["id"], gone["id"]))
+        skills: list[str | SkillChoice] = [SkillChoice(skill=kept["id"], years=33), SkillChoice(skill=new, years=2)]
+        await entries.set_skills(context, SetSkills(skills=skills), by=by)
+        await entries.remove(context, "portfolio", profile["portfolio"][0]["id"], by=by)
+        item = await entries.put_portfolio_item(context, PortfolioInput(title="A wall"), by=by)
+        with psycopg.connect(url) as connection:  # what was never looked at stays there
+            star = connection.execute("INSERT INTO skills (name) VALUES ('Star gazer') RETURNING id").fetchone()
+            assert star is not None
+            connection.execute("INSERT INTO user_skills (user_id, skill_id) VALUES (%s, %s)", (key, star[0]))
+        written = await write_back(work)
+        again = await write_back(work)
+    assert written.faults == []
+    assert all(set(counted) == {"kept"} for counted in again.tables.values()), again.tables
+
+    place_query = """SELECT line1, line2, city, region, latitude::text, longitude::text FROM addresses
+    WHERE user_id = %s AND is_primary AND deleted_at IS NULL"""
+    assert row(url, place_query, key) == (*("House 7, Ring Road", None, "Tamale", "Northern", "9.400000", "-0.840000"),)
+    with psycopg.connect(url) as connection:
+        known = connection.execute(
+            "SELECT name, years_experience FROM user_skills u JOIN skills s ON s.id = skill_id WHERE user_id = %s",
+            (key,),
+        ).fetchall()
+        works = connection.execute(
+            "SELECT id::text, title, deleted_at IS NULL FROM portfolio_items WHERE user_id = %s", (key,)
+        ).fetchall()
+    names = taxonomy.skills()
+    assert sorted(known) == sorted([(names[kept["id"]].name, 33), (names[new].name, 2), ("Star gazer", None)])
+    assert [one[1:] for one in works if one[0] == old_uuid(item.id)] == [("A wall", True)]
+    assert [one[2] for one in works if one[0] == old_uuid(profile["portfolio"][0]["id"])] == [False]
+
+
+async def test_talk_and_replies_are_written_back(place: tuple[str, Environ]) -> None:
+    url, environ = place
+    async with open_work(environ) as work:
+        context = work.contexts["messaging"]
+        conversation = await first(work, "messaging", "conversations")
+        writer = principal(conversation["participants"][0]["user_id"], Role.HIRER)
+        sent = []
+        for text in ("I come at nine.", "Bring the ladder.", "Wrong window."):
+            message, _ = await messages.send_message(
+                context, conversation["_id"], NewMessage(client_id=new_id(), text=text), by=writer
+            )
+            sent.append(message.id)
+        await changes.edit_message(context, conversation["_id"], sent[1], EditMessage(text="Bring it."), by=writer)
+        await write_back(work)
+        await changes.delete_message(context, conversation["_id"], sent[2], by=writer)
+        moved = await first(work, "messaging", "notifications", read_at=None)
+        notifications = context.mongo.collection("notifications")
+        await notifications.update_one({"_id": moved["_id"]}, {"$set": {"read_at": clock.now()}})
+        told = moved | {"_id": new_id(), "event_id": new_id(), "kind": "escrow_released", "at": clock.now()}
+        told |= {"data": {"escrowId": sent[0]}, "params": {"amount": "12345 GHS"}}
+        await notifications.insert_one(told)
+        await notifications.insert_one(told | {"_id": new_id(), "event_id": new_id(), "kind": "job_alert"})
+        review = await first(work, "review", "reviews", status="revealed", reply=None)
+        subject = principal(review["subject_id"], Role.WORKER)
+        await reviews.reply(work.contexts["review"], review["_id"], NewReply(text="With pleasure."), by=subject)
+        written = await write_back(work)
+        again = await write_back(work)
+        report = await verify(work, [one for one in ENTITIES if one.name == "messages"])
+    assert written.faults == []
+    assert written.tables["notifications"]["inserted"] == 1
+    assert all(set(counted) == {"kept"} for counted in again.tables.values()), again.tables
+    query = """SELECT body, edited_at IS NOT NULL, deleted_at IS NOT NULL, replace(sender_id::text, '-', '')
+    FROM messages WHERE id = %s"""
+    assert [row(url, query, one) for one in sent] == [
+        ("I come at nine.", False, False, writer.user_id),
+        ("Bring it.", True, False, writer.user_id),
+        ("Wrong window.", False, True, writer.user_id),
+    ]
+    assert row(url, "SELECT read_at IS NOT NULL FROM notifications WHERE id = %s", moved["_id"]) == (True,)
+    assert row(url, "SELECT type, data FROM notifications WHERE id = %s", told["_id"]) == (
+        "escrow.released",
+        {"amount": "123.45", "currency": "GHS", "escrowId": old_uuid(sent[0])},
+    )
+    assert row(url, "SELECT reply FROM reviews WHERE id = %s", review["_id"]) == ("With pleasure.",)
+    assert {kind for line in report.lines for kind in line.differences} <= {"not moved"}
 
 
 async def test_who_left_is_forgotten_there_too(place: tuple[str, Environ]) -> None:

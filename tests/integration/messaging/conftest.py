@@ -192,13 +192,11 @@ class Instance:
 
 
 @asynccontextmanager
-async def listening(service: Service) -> AsyncIterator[Instance]:
+async def listening(service: Service, *, ws: Any = FramesServer) -> AsyncIterator[Instance]:
     """Serve an app that was started on a free port, as `kelmah serve messaging` does."""
     with sockets.socket() as listener:
         listener.bind(("127.0.0.1", 0))
-        config = uvicorn.Config(
-            service.app, lifespan="off", ws=FramesServer, log_config=None, timeout_graceful_shutdown=2
-        )
+        config = uvicorn.Config(service.app, lifespan="off", ws=ws, log_config=None, timeout_graceful_shutdown=2)
         server = uvicorn.Server(config)
         task = asyncio.create_task(server.serve(sockets=[listener]))
         while not server.started:  # noqa: ASYNC110  # it tells nobody

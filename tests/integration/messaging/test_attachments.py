@@ -2,7 +2,6 @@
 
 import asyncio
 import io
-import zipfile
 from datetime import timedelta
 from typing import Any
 from urllib.parse import quote
@@ -16,6 +15,8 @@ from kelmah.kit.context import Principal
 from kelmah.kit.ids import new_id
 from kelmah.services.messaging import service as rules
 from kelmah.services.messaging.settings import MessagingSettings
+from tests.fixtures.archives import docx, zipped
+from tests.fixtures.audio import m4a, mp3, ogg
 from tests.fixtures.service import KEY, Reply, Service, request
 from tests.integration.messaging.conftest import say
 
@@ -96,13 +97,7 @@ async def test_every_byte_comes_back(service: Service, hirer: Principal, convers
     assert (await service.call("GET", f"/api/v1/attachments/{reply.data['id']}", by=hirer)).body == content
 
 
-def archive() -> bytes:
-    out = io.BytesIO()
-    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as file:
-        file.writestr("zeros", bytes(1_000_000))
-    return out.getvalue()
-
-
+BOMB = docx({f"word/media/{number}.png": bytes(2**24) for number in range(7)})
 EICAR = rb"X5O!P%@AP[4\PZX54(P^)7CC)7}$EICAR-STANDARD-ANTIVIRUS-TEST-FILE!$H+H*"
 
 
@@ -114,8 +109,15 @@ EICAR = rb"X5O!P%@AP[4\PZX54(P^)7CC)7}$EICAR-STANDARD-ANTIVIRUS-TEST-FILE!$H+H*"
         ("photo.png.exe", png(), 415, "messaging.file_type_refused"),
         ("page.html", b"<script>alert(1)</script>", 415, "messaging.file_type_refused"),
         ("drawing.svg", b"<svg xmlns='http://www.w3.org/2000/svg'/>", 415, "messaging.file_type_refused"),
-        ("files.zip", archive(), 415, "messaging.file_type_refused"),
-        ("letter.docx", archive(), 415, "messaging.file_type_refused"),
+        ("files.zip", zipped({"zeros": bytes(1_000_000)}), 415, "messaging.file_type_refused"),
+        ("letter.docx", zipped({"zeros": bytes(1_000_000)}), 415, "messaging.file_type_refused"),
+        ("note.ogg", ogg(901), 413, "messaging.file_too_large"),
+        ("note.m4a", m4a(901), 413, "messaging.file_too_large"),
+        ("note.mp3", mp3(901), 413, "messaging.file_too_large"),
+        ("note.ogg", b"OggS" + bytes(100), 415, "messaging.file_type_refused"),
+        ("bomb.docx", BOMB, 415, "messaging.file_type_refused"),
+        ("letter.docx", docx() + b"%PDF-1.7", 415, "messaging.file_type_refused"),
+        ("letter.docx", docx({"word/vbaProject.bin": b""}), 415, "messaging.file_type_refused"),
         ("eicar.pdf", EICAR, 415, "messaging.file_type_refused"),
         ("empty.pdf", b"", 415, "messaging.file_type_refused"),
         ("plan", PDF, 400, "bad_input"),
@@ -319,3 +321,47 @@ def test_production_scans_or_says_that_it_does_not(
         return
     with pytest.raises(ValidationError, match="production needs a scanner"):
         MessagingSettings.model_validate(given)
+
+
+@pytest.mark.parametrize(("name", "content"), [("a.ogg", ogg(900)), ("a.m4a", m4a(900)), ("a.mp3", mp3(890))])
+async def test_a_voice_note_of_a_quarter_of_an_hour_is_taken(
+    service: Service, hirer: Principal, conversation_id: str, name: str, content: bytes
+) -> None:
+    reply = await upload(service, conversation_id, hirer, name, content)
+    assert reply.status == 201, reply.data
+    assert (await service.call("GET", f"/api/v1/attachments/{reply.data['id']}", by=hirer)).body == content
+
+
+async def test_a_link_gives_a_file_for_five_minutes(
+    service: Service, hirer: Principal, worker: Principal, stranger: Principal, conversation_id: str
+) -> None:
+    file, other = [(await upload(service, conversation_id, hirer, "a.pdf", PDF)).data for _ in range(2)]
+    path = f"/api/v1/attachments/{file['id']}"
+    for who in (worker, stranger):  # it is not sent yet
+        refused = await service.call("POST", f"{path}/links", by=who)
+        assert (refused.status, refused.data["code"]) == (404, "messaging.attachment_not_found")
+    message = await say(service, conversation_id, "", hirer, attachmentIds=[file["id"]])
+    made = await service.call("POST", f"{path}/links", by=worker)
+    assert made.status == 201
+    target = made.data["url"].removeprefix("https://api.kelmah.example")
+    assert target.startswith(f"{path}/file?token=")
+    assert worker.user_id not in target
+    found = await service.call("GET", target)  # by nobody
+    assert (found.status, found.body, found.headers["content-disposition"][:10]) == (200, PDF, "attachment")
+    assert found.headers["cache-control"] == "private, no-store"
+
+    elsewhere = target.replace(file["id"], other["id"], 1)
+    for bad in (elsewhere, f"{path}/file", f"{path}/file?token=k1.AAAA", target[:-1]):
+        refused = await service.call("GET", bad)
+        assert (refused.status, refused.data["code"]) == (400, "messaging.link_not_good")
+    clock.set_shift(timedelta(minutes=5))
+    try:
+        refused = await service.call("GET", target)
+    finally:
+        clock.reset()
+    assert (refused.status, refused.data["code"]) == (400, "messaging.link_not_good")
+
+    assert (await service.call("GET", target)).status == 200
+    gone = await service.call("DELETE", f"/api/v1/conversations/{conversation_id}/messages/{message['id']}", by=hirer)
+    assert gone.status in (200, 204)
+    assert (await service.call("GET", target)).status == 404

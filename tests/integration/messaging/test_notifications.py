@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from kelmah.contracts import auth, job, messaging, payment, review
+from kelmah.contracts import auth, job, messaging, payment, review, user
 from kelmah.contracts.common import Event, Money
 from kelmah.contracts.events import Envelope, decode
 from kelmah.kit.context import Principal
@@ -113,6 +113,11 @@ CASES: list[tuple[type[Event], dict[str, Any], dict[str, str]]] = [
         {"worker": "withdrawal_processed"},
     ),
     (
+        payment.WithdrawalFailed,
+        {"withdrawal_id": "w1", "amount": AMOUNT, "user_id": "worker", "failure_code": "refused"},
+        {"worker": "withdrawal_failed"},
+    ),
+    (
         review.ReviewRevealed,
         {"review_id": "r1", "contract_id": "c1", "reviewer_id": "hirer", "subject_id": "worker", "rating": 5},
         {"worker": "review_revealed"},
@@ -169,6 +174,23 @@ CASES: list[tuple[type[Event], dict[str, Any], dict[str, str]]] = [
         job.AmendmentClosed, {"contract_id": "c1", "closed_by": "worker", "signed": False, "terms_hash": "0"},
         {"hirer": "amendment_dropped"},
     ),
+    (job.ContractOfferExpired, CONTRACT, {"hirer": "contract_offer_expired", "worker": "contract_offer_expired"}),
+    (job.MilestoneDue, MILESTONE | {"late": False}, {"hirer": "milestone_due", "worker": "milestone_due"}),
+    (job.MilestoneDue, MILESTONE | {"late": True}, {"hirer": "milestone_late", "worker": "milestone_late"}),
+    (
+        user.CertificateExpiring, {"certificate_id": "z1", "user_id": "worker", "days_left": 30},
+        {"worker": "certificate_expiring"},
+    ),
+    (
+        user.CertificateDecided,
+        {"certificate_id": "z1", "user_id": "worker", "moderator_id": "mod", "verification": "verified"},
+        {"worker": "certificate_verified"},
+    ),
+    (
+        user.CertificateDecided,
+        {"certificate_id": "z1", "user_id": "worker", "moderator_id": "mod", "verification": "rejected"},
+        {"worker": "certificate_rejected"},
+    ),
 ]  # fmt: skip
 
 
@@ -196,7 +218,7 @@ async def test_each_event_tells_whom_it_matters_to_once(
             # What it is about, and nobody's id.
             assert set(one["data"]) <= {
                 "applicationId", "jobId", "contractId", "milestoneId", "escrowId", "disputeId", "transactionId",
-                "reviewId", "invitationId", "exportId",
+                "reviewId", "invitationId", "certificateId", "exportId", "withdrawalId",
             }  # fmt: skip
             assert one["data"]
             rows = service.context.mongo.collection("timers").find({"args": {"$regex": f"^{one['id']}"}})

@@ -126,6 +126,49 @@ async def test_support_joins_and_everybody_sees_who(
     assert sorted(row["actor"] for row in rows) == sorted([helper.user_id, moderator.user_id])
 
 
+async def test_support_settles_and_leaves(
+    service: Service, hirer: Principal, worker: Principal, conversation_id: str, platform: Any
+) -> None:
+    support = (await opened(service, hirer, kind="support")).data["id"]
+    await say(service, support, "my money?", hirer)
+    helper, other = person(Role.SUPPORT), person(Role.SUPPORT)
+    platform.know(helper, "Support")
+
+    async def act(what: str, by: Principal, which: str = support) -> tuple[int, str | None]:
+        reply = await service.call("POST", f"{SUPPORT}/{which}/{what}", by=by)
+        return reply.status, reply.data["code"] if reply.status >= 400 else None
+
+    async def is_waiting() -> bool:
+        reply = await service.call("GET", f"{SUPPORT}?limit=100", by=helper)
+        return support in [one["conversationId"] for one in reply.data["items"]]
+
+    not_found = (404, "messaging.conversation_not_found")
+    for what in ("leave", "close"):  # strangers to it change nothing
+        for by in (hirer, worker, person(Role.ADMIN)):
+            assert await act(what, by) == (403, "forbidden")
+        for which in (conversation_id, "not-there"):
+            assert await act(what, helper, which) == not_found
+    assert (await act("close", other), await act("leave", other)) == (not_found, (204, None))
+    assert await is_waiting()
+
+    await act("join", helper)
+    assert [await act("close", helper) for _ in range(2)] == [(200, None)] * 2
+    assert not await is_waiting()
+    await say(service, support, "and the rest?", hirer)  # opens it anew
+    assert await is_waiting()
+
+    assert [await act("leave", helper) for _ in range(2)] == [(204, None)] * 2
+    assert await act("close", helper) == not_found
+    assert (await service.call("GET", f"{API}/{support}/messages", by=helper)).status == 404
+    row = await service.context.mongo.collection("conversations").find_one({"_id": support})
+    assert [one["user_id"] for one in row["participants"]] == [hirer.user_id]
+    rows = service.context.mongo.collection("events").find(
+        {"subject": f"conversation:{support}", "actor": helper.user_id}
+    )
+    types = [one["type"] for one in await rows.sort("sequence", 1).to_list()]
+    assert types == [f"messaging.support_{what}.v1" for what in ("joined", "closed", "left")]
+
+
 async def test_support_joins_nothing_else(service: Service, conversation_id: str) -> None:
     helper = person(Role.SUPPORT)
     for each in (conversation_id, "not-there"):

@@ -240,17 +240,30 @@ async def test_reports_that_are_not_taken(
     assert (missing.status, missing.data["code"]) == (404, "messaging.report_not_found")
 
 
-async def test_a_deleted_person_leaves_no_settings_browsers_notifications_or_blocks(
-    service: Service, hirer: Principal, worker: Principal, stranger: Principal
+async def test_a_deleted_person_leaves_no_settings_blocks_presence_or_half_uploads(
+    service: Service, hirer: Principal, worker: Principal, stranger: Principal, conversation_id: str
 ) -> None:
     mongo = service.context.mongo
+    before = await mongo.collection("attachments.files").count_documents({})
     for who in (hirer, worker):
+        file = {"content-type": "application/octet-stream", "x-filename": "plan.pdf"}
+        path = f"/api/v1/conversations/{conversation_id}"
+        whole = await service.call("POST", f"{path}/attachments", raw=b"%PDF-1.7", by=who, headers=file)
+        assert whole.status == 201
+        begun = await service.call("POST", f"{path}/uploads", by=who, headers=file | {"upload-length": "1000"})
+        part = file | {"upload-offset": "0"}
+        reply = await service.call("PATCH", f"/api/v1/uploads/{begun.data['id']}", raw=b"%PDF", by=who, headers=part)
+        assert reply.status in (200, 204)
+        assert (await service.call("PUT", "/api/v1/presence/me", {"hidden": True}, by=who)).status == 200
         assert (await service.call("PUT", f"/api/v1/blocks/{stranger.user_id}", by=who)).status in (200, 201, 204)
         settings = {"quietHours": None, "digest": "off", "digestHour": 9}
         assert (await service.call("PUT", "/api/v1/notifications/settings", settings, by=who)).status == 200
     event = AccountDeleted(user_id=worker.user_id)
     for _ in range(2):
         await rules.on_account_deleted(service.context, envelope(event), event)
-    for collection, field in (("blocks", "user_id"), ("delivery_settings", "_id")):
+    # What was sent stays with whom it was sent to; the part that nobody will end is gone.
+    assert await mongo.collection("attachments.files").count_documents({}) == before + 3
+    places = [("blocks", "user_id"), ("delivery_settings", "_id"), ("presence_choices", "_id")]
+    for collection, field in [*places, ("file_usage", "_id"), ("uploads", "uploader_id")]:
         counts = [await mongo.collection(collection).count_documents({field: who.user_id}) for who in (hirer, worker)]
         assert counts == [1, 0], collection

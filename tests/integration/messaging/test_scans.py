@@ -1,5 +1,6 @@
 """Files are looked through before anybody reads them, and stay closed while nobody can look."""
 
+import itertools
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -8,6 +9,7 @@ import pytest
 from kelmah.kit.context import Principal
 from kelmah.kit.scanner import Clamd, ScanFailed
 from kelmah.services.messaging import service as rules
+from tests.fixtures.archives import docx, zipped
 from tests.fixtures.clamd import EICAR, FakeClamd, clamd_server
 from tests.fixtures.service import Reply, Service
 from tests.integration.messaging.conftest import Instances, say
@@ -23,10 +25,12 @@ async def clamd(service: Service) -> AsyncIterator[FakeClamd]:
         service.replace(scanner=None)
 
 
-async def upload(service: Service, conversation_id: str, by: Principal, content: bytes) -> dict[str, Any]:
+async def upload(
+    service: Service, conversation_id: str, by: Principal, content: bytes, name: str = "plan.pdf"
+) -> dict[str, Any]:
     reply = await service.call(
         "POST", f"/api/v1/conversations/{conversation_id}/attachments", raw=content, by=by,
-        headers={"content-type": "application/octet-stream", "x-filename": "plan.pdf"},
+        headers={"content-type": "application/octet-stream", "x-filename": name},
     )  # fmt: skip
     assert reply.status == 201, reply.data
     found: dict[str, Any] = reply.data
@@ -74,6 +78,42 @@ async def test_malware_is_thrown_away(
     page = await service.call("GET", f"/api/v1/conversations/{conversation_id}/messages", by=worker)
     (now,) = page.data["items"]
     assert (now["id"], now["attachments"][0]["state"], now["change"]) == (sent["id"], "infected", 1)
+
+
+@pytest.mark.parametrize("inside", [EICAR, zipped({"in.zip": zipped({"readme.txt": EICAR})})])
+async def test_malware_inside_a_document_is_thrown_away(
+    service: Service, clamd: FakeClamd, hirer: Principal, conversation_id: str, inside: bytes
+) -> None:
+    """Packed, and in an archive within; the scanner is given the file as it came."""
+    letter = docx({"word/media/image1.png": inside})
+    assert EICAR not in letter
+    file = await upload(service, conversation_id, hirer, letter, "letter.docx")
+    await rules.scan_attachment(service.context, file["id"])
+    assert clamd.scanned == [letter]
+    assert (await download(service, file, hirer)).status == 403
+    assert not await service.context.blobs.exists(file["id"])
+
+
+async def test_malware_across_the_parts_of_an_upload_is_thrown_away(
+    service: Service, clamd: FakeClamd, hirer: Principal, worker: Principal, conversation_id: str
+) -> None:
+    content = PDF[:1000] + EICAR
+    headers = {"content-type": "application/octet-stream", "x-filename": "plan.pdf", "upload-length": str(len(content))}
+    begun = await service.call("POST", f"/api/v1/conversations/{conversation_id}/uploads", by=hirer, headers=headers)
+    path, ends = f"/api/v1/uploads/{begun.data['id']}", [0, 500, 1010, 1040, len(content)]  # twice in the middle of it
+    replies = [
+        await service.call(
+            "PATCH", path, raw=content[offset:end], by=hirer, headers=headers | {"upload-offset": str(offset)}
+        )
+        for offset, end in itertools.pairwise(ends)
+    ]
+    file = replies[-1].data
+    assert file["state"] == "scanning"
+    await rules.scan_attachment(service.context, file["id"])
+    assert clamd.scanned == [content]
+    for who in (hirer, worker):
+        assert (await download(service, file, who)).status in (403, 404)
+    assert not await service.context.blobs.exists(file["id"])
 
 
 @pytest.mark.parametrize("answer", [b"INSTREAM size limit exceeded. ERROR", b"", b"stream: OK?", b"UNKNOWN COMMAND"])

@@ -23,7 +23,7 @@ from kelmah.services.messaging import service as rules
 from kelmah.services.messaging.service import live
 from tests.fixtures.events import envelope
 from tests.fixtures.service import Service
-from tests.integration.messaging.conftest import Client, Instance, Instances, say
+from tests.integration.messaging.conftest import Client, Instance, Instances, listening, say
 
 API = "/api/v1/conversations"
 
@@ -328,6 +328,31 @@ async def test_a_slow_reader_loses_its_socket_and_nobody_waits_for_it(
         assert (await quick.until("message"))["message"]["text"] == "quick"
         slow.connection.transport.resume_reading()
         assert await slow.close_code() == 1013
+
+
+async def test_any_other_asgi_server_will_do(
+    service: Service, hirer: Principal, worker: Principal, conversation_id: str
+) -> None:
+    """As in one process, where no server leaves sockets to the app."""
+    async with listening(service, ws="websockets-sansio") as here:
+        async with here.talk(worker) as theirs:
+            async with here.talk(hirer) as mine:
+                for number in range(1, 21):
+                    await mine.send(type="send", conversationId=conversation_id, clientId=f"c{number}", text="Akwaaba")
+                seen = [(await theirs.until("message"))["message"]["sequence"] for _ in range(20)]
+                assert seen == list(range(1, 21))
+                await mine.connection.send(b"\x00")
+                assert await mine.close_code() == 1003
+            async with here.talk(hirer) as mine:
+                await mine.connection.send("x" * 131_073)
+                assert await mine.close_code() == 1009
+            epoch = await rules.epoch(service.context)
+            await theirs.send(type="resume", epoch=epoch, conversations={conversation_id: 15})
+            assert [(await theirs.until("message"))["message"]["sequence"] for _ in range(5)] == seen[15:]
+            event = SessionRevoked(user_id=worker.user_id, session_id=worker.session_id, reason="logout")
+            await rules.on_session_revoked(service.context, envelope(event), event)
+            assert await theirs.close_code() == 4401
+        await _none_left(here, worker)
 
 
 async def _count(client: Client, kind: str, count: int) -> int:

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from typing import Any
 
+import msgspec
 import pytest
 
 from kelmah.contracts.common import Role
@@ -13,6 +14,7 @@ from kelmah.contracts.job import ContractFacts
 from kelmah.contracts.payment import Provider
 from kelmah.kit import clock
 from kelmah.kit.context import Principal
+from kelmah.kit.idempotency import Answer, IdempotencyKeys, Reservation
 from kelmah.kit.ids import new_id
 from kelmah.services.payment.app import create_app
 from kelmah.services.payment.documents import DOCUMENTS
@@ -24,6 +26,18 @@ from tests.fixtures.service import Reply, Service, person, running, settings_for
 
 API = "/api/v1/payments"
 WEBHOOK_SECRETS = ["whsec_new", "whsec_old"]
+
+
+@pytest.fixture(autouse=True)
+def _all_is_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever is answered with success was kept in the transaction of its effect: no crash can have it done twice."""
+    keep = IdempotencyKeys.keep
+
+    async def checked(self: IdempotencyKeys, reservation: Reservation, answer: Answer) -> None:
+        assert reservation.remembered == answer
+        await keep(self, reservation, answer)
+
+    monkeypatch.setattr(IdempotencyKeys, "keep", checked)
 
 
 class Payments:
@@ -42,6 +56,8 @@ class Payments:
         self, path: str, body: Any = None, *, by: Principal, key: str | None = None, caller: str = "gateway"
     ) -> Reply:
         headers = {"Idempotency-Key": key or new_id()}
+        if path == "/methods":  # no test that calls this is about how long ago one signed in
+            by = msgspec.structs.replace(by, authenticated_at=int(clock.now().timestamp()))
         return await self.service.call("POST", API + path, body, by=by, headers=headers, caller=caller)
 
     async def get(self, path: str, *, by: Principal) -> Reply:
@@ -102,6 +118,13 @@ class Payments:
         rows = self.context.mongo.collection("events").find({"type": f"payment.{kind}.v1"}).sort("_id")
         found = [json.loads(row["data"]) async for row in rows]
         return [one for one in found if facts.items() <= one.items()]
+
+    async def brought(self, worker: Principal) -> Principal:
+        """Somebody who brought this worker, as the worker said."""
+        referrer = person(Role.WORKER)
+        code = (await self.get("/referral-code", by=referrer)).data["code"]
+        assert (await self.post("/referrer", {"code": code}, by=worker)).status == 201
+        return referrer
 
     async def disputed(self, amount: int = 1_000, *, raised_by: int = 0) -> tuple[Principal, Principal, str]:
         """A hirer and a worker with a dispute over `amount` between them, and its id."""

@@ -11,7 +11,7 @@ from kelmah.kit.ids import new_id
 from kelmah.kit.mongo import session
 from kelmah.services.payment import service
 from kelmah.services.payment.documents import ledger
-from kelmah.services.payment.documents.ledger import Entry, Posting
+from kelmah.services.payment.documents.entries import Entry, Posting, wallet
 from kelmah.services.payment.errors import AlreadyPosted, InsufficientFunds, LedgerError
 from kelmah.services.payment.service import verify_ledger
 from tests.fixtures.service import person
@@ -101,7 +101,7 @@ async def test_balances_of_the_past_are_replayed(payments: Payments) -> None:
         await payments.deposit(hirer, amount)
         instants.append(clock.now())
         clock.shift(timedelta(hours=1))
-    account = ledger.wallet(hirer.user_id, "GHS")
+    account = wallet(hirer.user_id, "GHS")
     at = [await service.balance_at(payments.context, account, instant) for instant in instants]
     assert at == [100, 300, 600]
     assert await service.balance_at(payments.context, account, instants[0] - timedelta(minutes=1)) == 0

@@ -16,6 +16,7 @@ from kelmah.kit import clock
 from kelmah.kit.ids import new_id
 from kelmah.services.payment import service
 from kelmah.services.payment.documents import ledger
+from kelmah.services.payment.documents.entries import wallet
 from tests.fakes.bank import ACCOUNT, FakeBank
 from tests.fixtures.service import person
 from tests.integration.payment.conftest import Payments
@@ -57,7 +58,7 @@ CHANGES = [
 @pytest.mark.parametrize(("update", "check"), CHANGES)
 async def test_a_changed_entry_shows(payments: Payments, update: Any, check: str) -> None:
     hirer = await payments.hirer_with(5_000)
-    account = ledger.wallet(hirer.user_id, "GHS")
+    account = wallet(hirer.user_id, "GHS")
     async with tampered(payments, "ledger_entries", {"postings.account": account}, update):
         report = await service.verify_ledger(payments.context)
         assert check in {fault.check for fault in report.faults}
@@ -66,7 +67,7 @@ async def test_a_changed_entry_shows(payments: Payments, update: Any, check: str
 
 async def test_a_changed_balance_stops_money_and_not_the_site(payments: Payments) -> None:
     hirer, worker, escrow_id = await payments.funded(5_000)
-    account = {"_id": ledger.wallet(hirer.user_id, "GHS")}
+    account = {"_id": wallet(hirer.user_id, "GHS")}
     async with tampered(payments, "ledger_accounts", account, {"$inc": {"balance": 1_000}}):
         assert not (await service.check_ledger(payments.context)).is_sound
         taken = dict(payments.cards.taken)
@@ -115,7 +116,7 @@ async def test_the_command_line_shows_the_ledger(payments: Payments) -> None:
     async def run(*arguments: str) -> tuple[int | None, str]:
         return await command("ledger", *arguments)
 
-    account = ledger.wallet(hirer.user_id, "GHS")
+    account = wallet(hirer.user_id, "GHS")
     code, out = await run("verify")
     assert (code, ", 0 faults" in out) == (0, True), out
     code, out = await run("show", account)
@@ -163,6 +164,7 @@ class Command:
         return process.returncode, out.decode()
 
 
+@pytest.mark.slow  # starts a process for each command; test_reconciliation.py and test_bank.py hold the rules
 async def test_the_command_line_reads_files_and_shows_differences(
     payments: Payments, bank: FakeBank, tmp_path: Path
 ) -> None:

@@ -1,6 +1,7 @@
 """Saved payment methods: tokens only, one's own only."""
 
 from kelmah.contracts.common import Role
+from kelmah.kit import clock
 from kelmah.services.payment import service
 from tests.fakes.cards import MISSING
 from tests.fixtures.service import person
@@ -17,6 +18,14 @@ async def test_a_saved_method_pays_later(payments: Payments) -> None:
     assert (await payments.post("/wallet/deposits", body, by=hirer)).status == 201
     assert list(payments.cards.methods.values()) == ["pm_card_visa_kept"]
     assert await payments.available(hirer) == 500
+
+
+async def test_who_signed_in_long_ago_adds_no_place_for_money_to_go(payments: Payments) -> None:
+    stale = person(authenticated_at=int(clock.now().timestamp()) - 601)
+    refused = await payments.service.call("POST", "/api/v1/payments/methods", {"token": "acct_mine"}, by=stale)
+    assert (refused.status, refused.data["code"]) == (403, "payment.step_up_needed")
+    assert payments.cards.methods == {}
+    assert (await payments.get("/methods", by=stale)).data["items"] == []
 
 
 async def test_tokens_are_stored_encrypted(payments: Payments) -> None:

@@ -103,16 +103,14 @@ async def test_a_dispute_is_about_the_rest(payments: Payments) -> None:
     assert (await payments.available(hirer), await payments.available(worker)) == (295, 705 - 70)
 
 
-@pytest.mark.parametrize("referrer", [None, "somebody"])
-async def test_fee_tax_and_referral_leave_in_one_entry(payments: Payments, referrer: str | None) -> None:
+@pytest.mark.parametrize("is_brought", [False, True])
+async def test_fee_tax_and_referral_leave_in_one_entry(payments: Payments, is_brought: bool) -> None:
     terms = FeeTerms(fee=1_250, tax=750, referral=2_000)
     settings = payments.context.settings.model_copy(update={"fee_terms": {ContractKind.MILESTONES: terms}})
     payments.service.replace(settings=settings)
     hirer, worker = await payments.hirer_with(20_000), person(Role.WORKER)
-    brought = f"{referrer}{worker.user_id}" if referrer else None
-    contract = payments.jobs.make_contract(
-        hirer.user_id, worker.user_id, 9_999, 1, kind=ContractKind.MILESTONES, referrer_id=brought
-    )
+    referrer = (await payments.brought(worker)).user_id if is_brought else None
+    contract = payments.jobs.make_contract(hirer.user_id, worker.user_id, 9_999, 1, kind=ContractKind.MILESTONES)
     escrow = (await payments.fund(contract, by=hirer)).data
     tax = await ledger.balance("tax:GHS")
     reply = await payments.post(f"/escrows/{escrow['id']}/release", by=hirer)
@@ -126,7 +124,7 @@ async def test_fee_tax_and_referral_leave_in_one_entry(payments: Payments, refer
     assert entry is not None
     shared = {row.account: row.amount for row in entry.postings}
     assert shared["fees:GHS"] == (1_000 if referrer else 1_249)
-    assert shared.get(f"wallet:{brought}:GHS") == (249 if referrer else None)
+    assert shared.get(f"wallet:{referrer}:GHS") == (249 if referrer else None)
     assert await ledger.balance("tax:GHS") == tax + 656
     single = payments.jobs.make_contract(hirer.user_id, worker.user_id, 1_000)
     other = (await payments.fund(single, by=hirer)).data

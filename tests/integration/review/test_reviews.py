@@ -166,6 +166,10 @@ async def test_strangers_and_the_nameless_write_nothing(reviews: Service, contra
         ({"text": "x" * 4001}, "text"),
         ({"text": "a\u202eb"}, "text"),
         ({"text": "a\x00b"}, "text"),
+        ({"text": "Good.<script>alert(1)</script>"}, "text"),
+        ({"text": "<img src=x onerror=alert(1)"}, "text"),
+        ({"text": "see JavaScript:alert(1)"}, "text"),
+        ({"privateNote": "</p>"}, "privateNote"),
         ({"criteria": {"quality": 5}}, "criteria.communication"),
         ({"privateNote": "x" * 2001}, "privateNote"),
         ({"contractId": {"$ne": ""}}, "contractId"),
@@ -177,6 +181,18 @@ async def test_bad_input_names_its_field(
     reply = await reviews.call("POST", REVIEWS, body(contract, **change), by=hirer)
     assert (reply.status, reply.data["errors"][0]["field"]) == (400, field)
     assert await ReviewDocument.find({"contract_id": contract.id}).count() == 0
+
+
+async def test_nobody_reviews_themselves(reviews: Service, contracts: Contracts, worker: Principal) -> None:
+    own = contracts.make(worker, worker)
+    reply = await reviews.call("POST", REVIEWS, body(own), by=worker)
+    assert (reply.status, reply.data["code"]) == (403, "review.contract_not_yours")
+    assert await ReviewDocument.find({"contract_id": own.id}).count() == 0
+
+
+async def test_signs_that_are_no_markup_are_taken(reviews: Service, contract: ContractFacts, hirer: Principal) -> None:
+    text = "I <3 his work: 3 < 4 days > expected."
+    assert (await reviews.call("POST", REVIEWS, body(contract, text=text), by=hirer)).data["text"] == text
 
 
 async def test_the_longest_text_is_taken(reviews: Service, contract: ContractFacts, hirer: Principal) -> None:

@@ -11,6 +11,7 @@ from kelmah.contracts.common import Role
 from kelmah.contracts.review import ReviewSubmitted
 from kelmah.kit.context import Principal
 from kelmah.services.messaging.service.audience import NOTICES
+from kelmah.services.review.service.exports import PARTS
 from tests.fixtures.service import Service, person
 from tests.integration.review.conftest import Contracts
 
@@ -55,7 +56,7 @@ async def seen_of(reviews: Service, contracts: Contracts, said: dict[str, Any]) 
     assert (written.status, written.data["status"]) == (201, "sealed")
     review_id = written.data["id"]
     callers = {"nobody": None, "its subject": worker, **{role.value: person(role) for role in Role}}
-    seen = {}
+    seen: dict[tuple[Any, ...], str] = {}
     for number, (method, path, body) in enumerate(operations(reviews, review_id, [hirer, worker])):
         for name, by in callers.items():
             reply = await reviews.call(method, path, body, by=by)
@@ -65,10 +66,15 @@ async def seen_of(reviews: Service, contracts: Contracts, said: dict[str, Any]) 
                 answer.pop("requestId", None)
                 answer.get("byStatus", {}).pop("sealed", None)  # how many are sealed is no secret
             seen[number, method, ANY.sub("…", path), name] = f"{reply.status} {ANY.sub('…', json.dumps(answer))}"
+    for part in PARTS:  # the archive of what the platform keeps of its subject
+        exported = await reviews.call("GET", f"/internal/exports/{worker.user_id}/{part}", caller="auth")
+        assert exported.status == 200
+        assert b"Quartzwillow" not in exported.body
+        seen[0, "export", part, ""] = ANY.sub("…", exported.body.decode())
     still = await reviews.call("GET", f"/api/v1/reviews/{review_id}", by=hirer)
     assert (still.data["status"], still.data["text"]) == ("sealed", said["text"])
     rows = await reviews.context.mongo.collection("events").find({"subject": f"review:{review_id}"}).to_list()
-    seen["events",] = json.dumps([(row["type"], ANY.sub("…", str(row["data"]))) for row in rows])
+    seen[0, "events", "", ""] = json.dumps([(row["type"], ANY.sub("…", str(row["data"]))) for row in rows])
     assert "Quartzwillow" not in str(rows)
     return seen
 

@@ -81,6 +81,13 @@ async def test_people_who_hire_each_other_in_a_circle(reviews: Service, contract
     for number, hirer in enumerate(people):
         found.append((await exchange(reviews, contracts, hirer, people[(number + 1) % length]))["suspicions"])
     assert found == [[]] * (length - 1) + [["ring"]]
+    # What began the ring is marked when it is closed, from both sides, and shown in everybody's reputation.
+    ids = [one.user_id for one in people]
+    stored = await ReviewDocument.find({"reviewer_id": {"$in": ids}}).to_list()
+    assert [one.suspicions for one in stored] == [["ring"]] * 2 * length
+    for user_id in ids:
+        reputation = (await reviews.call("GET", f"/api/v1/users/{user_id}/reputation")).data
+        assert [(one["suspicion"], one["count"]) for one in reputation["flagged"]] == [("ring", 2)]
 
 
 async def test_a_chain_of_hirings_is_no_ring(reviews: Service, contracts: Contracts) -> None:

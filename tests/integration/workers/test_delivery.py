@@ -1,7 +1,6 @@
 """From an appended event to its effect, on real brokers."""
 
 from typing import Any
-from urllib.parse import urlsplit
 
 import aio_pika
 import msgspec
@@ -16,7 +15,7 @@ from kelmah.kit.mongo import session
 from kelmah.workers.deadletters import discard, replay
 from kelmah.workers.publisher import EXCHANGE, RabbitPublisher, message_for
 from kelmah.workers.runtime import make_publisher
-from tests.fixtures.workers import ShopSettings, Stage, Wire, on_stage, until
+from tests.fixtures.workers import ShopSettings, Stage, on_stage, until, wire_to
 
 pytestmark = pytest.mark.rabbitmq
 
@@ -98,12 +97,7 @@ async def test_events_of_a_stopped_worker_wait_for_the_next(stage: Stage) -> Non
 async def test_a_broker_that_goes_and_comes_loses_and_doubles_nothing(
     shop_settings: ShopSettings, amqp_url: str, redis_url: str
 ) -> None:
-    target = urlsplit(amqp_url)
-    assert target.hostname is not None
-    assert target.port is not None
-    wire = Wire(target.hostname, target.port)
-    await wire.mend()
-    through = target._replace(netloc=f"{target.username}:{target.password}@127.0.0.1:{wire.port}").geturl()
+    wire, through = await wire_to(amqp_url)
     async with on_stage(shop_settings, amqp_url=through, redis_url=redis_url) as stage:
         note_effects(stage)
         async with stage.working():

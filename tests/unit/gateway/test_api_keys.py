@@ -1,7 +1,9 @@
 """API keys at the edge: what is asked, what is remembered, and what is refused."""
 
+import tomllib
 from collections.abc import Iterator
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
@@ -139,6 +141,25 @@ def test_no_key_reaches_identity_keys_contracts_sockets_or_money_that_moves() ->
     for (method, path), route in open_to_keys.items():
         reads = route.scopes[method].value.endswith(":read")
         assert reads == (method == "GET"), f"{method} {path}"
+
+
+def test_every_operation_has_a_scope_or_a_reason_for_none() -> None:
+    stated = tomllib.loads(Path(__file__).with_name("unscoped.toml").read_text(encoding="utf-8"))
+    named = [
+        (method, path)
+        for names in stated.values()
+        for name in names
+        for *methods, path in [name.split()]
+        for method in methods
+    ]
+    assert ("auth", "*") in named  # all of that service
+    without = [
+        (method, route.path)
+        for route in routes.load().routes
+        for method in route.methods
+        if method not in route.scopes and route.service != "auth"
+    ]
+    assert sorted(named) == sorted([*without, ("auth", "*")])
 
 
 @pytest.mark.parametrize(

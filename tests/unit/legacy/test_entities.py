@@ -9,7 +9,7 @@ import pytest
 from kelmah.cli import legacy_docs
 from kelmah.cli.legacy.plan import SIDES
 from kelmah.legacy.entities import ENTITIES, LEFT_TABLES
-from kelmah.legacy.entities.jobs import CONTRACTS
+from kelmah.legacy.entities.contracts import CONTRACTS
 from kelmah.legacy.entities.money import ESCROWS, WALLETS
 from kelmah.legacy.entities.people import PEOPLE
 from kelmah.legacy.entity import Entity, Group
@@ -199,7 +199,7 @@ CONTRACT: dict[str, Any] = {
 def test_a_contract_and_its_money_agree(
     contract: dict[str, Any], status: str, escrow: str | None, reason: str | None
 ) -> None:
-    milestone = MILESTONE | {"status": status, "escrow": escrow, "approved_at": None}
+    milestone = MILESTONE | {"status": status, "escrow": escrow, "escrows": "1", "approved_at": None}
     made = group(CONTRACTS, CONTRACT | contract, milestones=[milestone])
     if reason is None:
         assert [one.amount for one in CONTRACTS.make(made).milestones] == [5_000]

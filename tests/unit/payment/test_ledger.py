@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from kelmah.contracts.payment import EscrowStatus
 from kelmah.services.payment.documents import EscrowDocument
-from kelmah.services.payment.documents.ledger import Entry, Posting
+from kelmah.services.payment.documents.entries import Entry, Posting
 from kelmah.services.payment.errors import LedgerError
 from kelmah.services.payment.service import ledger
 from kelmah.services.payment.service.ledger import Split, Terms

@@ -178,9 +178,7 @@ def migrate(*, only: str | None = None, dry_run: bool = False, report: Path = Pa
         said = ", ".join(f"{number} {fate}" for fate, number in sorted(counted.items())) or "nothing"
         say(f"{report}: {said}" + (" (dry run: nothing was moved)" if dry_run else ""))
 
-    if not dry_run:
-        act("legacy migrate", *services.NAMES, target=only)
-    _run(run)
+    _run(run, acts=None if dry_run else "legacy migrate", target=only, first=lambda: chosen(only))
 
 
 def verify(*, only: str | None = None, sample: float = 1.0) -> None:
@@ -241,14 +239,12 @@ def write_back(*, dry_run: bool = False) -> None:
         async with open_work() as work:
             return await writing_back.write_back(work, dry_run=dry_run)
 
-    if not dry_run:
-        act("legacy write-back", *services.NAMES)
-    written = _run(run)
+    written = _run(run, acts=None if dry_run else "legacy write-back")
     rows = [
-        (table, *(counted[how] for how in ("inserted", "updated", "kept")))
+        (table, *(counted[how] for how in ("inserted", "updated", "removed", "kept")))
         for table, counted in sorted(written.tables.items())
     ]
-    show_table(("table", "inserted", "updated", "kept"), rows)
+    show_table(("table", "inserted", "updated", "removed", "kept"), rows)
     for fault in written.faults:
         say(f"refused by the old database: {fault}")
     if dry_run:
@@ -266,8 +262,8 @@ def confirm() -> None:
         async with open_work() as work:
             return (await writing_back.confirm(work)).isoformat(timespec="seconds")
 
-    act("legacy confirm", *services.NAMES)
-    say(f"the cut-over is confirmed since {_run(run)}: the old database can be kept as an archive, or go")
+    since = _run(run, acts="legacy confirm")
+    say(f"the cut-over is confirmed since {since}: the old database can be kept as an archive, or go")
 
 
 def trace(key: str, /) -> None:
@@ -293,15 +289,32 @@ def trace(key: str, /) -> None:
     show_table(("service", "old row", "id here", "fate"), rows)
 
 
-def _run(work: Callable[[], Coroutine[Any, Any, ResultT]]) -> ResultT:
-    from kelmah.cli.legacy.plan import LegacyError
+def _run(
+    work: Callable[[], Coroutine[Any, Any, ResultT]],
+    *,
+    acts: str | None = None,
+    target: str | None = None,
+    first: Callable[[], object] = lambda: None,
+) -> ResultT:
+    """What `work` gives. A command that `acts` is noted before, once `first` and the address have been looked at."""
+    import psycopg
+    from pymongo.errors import PyMongoError
+
+    from kelmah.cli.legacy.plan import LegacyError, url_of
     from kelmah.legacy.layout import LayoutError
 
     logging.configure("legacy", level="WARNING", human=True)
     started = time.monotonic()
     try:
+        first()
+        if acts is not None:
+            url_of(found_environment())
+            act(acts, *services.NAMES, target=target)
         result = asyncio.run(work())
     except (LegacyError, LayoutError, SettingsError) as error:
         sys.exit(str(error))
+    except (psycopg.OperationalError, PyMongoError) as error:
+        # It is away, or its disk is full. Each step is a transaction, so nothing is half done.
+        sys.exit(f"a database failed ({type(error).__name__}): run this again, and it goes on from here")
     Console(stderr=True).print(f"took {time.monotonic() - started:.1f} s", style="dim")
     return result

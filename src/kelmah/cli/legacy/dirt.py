@@ -31,6 +31,15 @@ def _twin(row: Row, random: Random, before: Row | None) -> Row:
     return row if before is None else row | {"email": before["email"].upper()}
 
 
+def _as_before(*columns: str) -> Spoil:
+    """What the row before has, where no two may have it."""
+
+    def spoil(row: Row, random: Random, before: Row | None) -> Row:
+        return row if before is None else row | {name: before[name] for name in columns}
+
+    return spoil
+
+
 SPOILERS: Mapping[str, Sequence[Spoil]] = {
     "users": (
         _twin,
@@ -91,6 +100,7 @@ SPOILERS: Mapping[str, Sequence[Spoil]] = {
         sets("milestones", '[{"title": "All", "amount": "1.00"}]'),
         sets("milestones", '"none"'),
         sets("status", "ghosted"),
+        _as_before("job_id", "worker_id", "status"),
     ),
     "contracts": (
         sets("hirer_id", _nobody),
@@ -98,6 +108,7 @@ SPOILERS: Mapping[str, Sequence[Spoil]] = {
         sets("total", Decimal("NaN")),
         sets("created_at", "infinity"),
         sets("application_id", None),
+        _as_before("application_id"),
     ),
     "milestones": (sets("amount", Decimal(-1)), sets("amount", Decimal("NaN")), sets("status", "disputed")),
     "wallets": (
@@ -112,7 +123,7 @@ SPOILERS: Mapping[str, Sequence[Spoil]] = {
     ),
     "escrows": (sets("amount", Decimal("NaN")), sets("fee", Decimal("0.07")), sets("worker_id", _nobody)),
     "disputes": (sets("reason", None), sets("worker_amount", Decimal(-1)), sets("status", "resolved")),
-    "conversations": (sets("kind", "group"), sets("contract_id", None)),
+    "conversations": (sets("kind", "group"), sets("contract_id", None), _as_before("contract_id")),
     "conversation_participants": (sets("last_read_at", "infinity"),),
     "messages": (
         sets("sender_id", _nobody),

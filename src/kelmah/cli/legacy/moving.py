@@ -7,7 +7,7 @@ refused is looked at anew each time: whoever mends old rows runs it again.
 import asyncio
 import json
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import aclosing
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from kelmah.legacy.database import connect
 from kelmah.legacy.entity import Entity, Group, Outcome, Record, count, orphans, walk
 from kelmah.legacy.journal import TRIAL, Journal
 from kelmah.legacy.reading import LeftBehind, Unmappable
+from kelmah.legacy.twins import Claims, refusal
 
 log = structlog.get_logger(__name__)
 
@@ -50,7 +51,10 @@ class Mover:
             LegacyError: the old database is gone for good.
         """
         for service in SERVICES:
-            await self.journal(service, trial=True).drop()
+            trial = self.journal(service, trial=True)
+            await trial.drop()
+            if self._dry_run:
+                await trial.prepare()
             await self.journal(service).prepare()
         for entity in entities:
             self.tally[entity.name] = Counter()
@@ -142,14 +146,37 @@ class Mover:
         async def move(old: Sequence[Any]) -> dict[str, str]:
             return {} if self._dry_run and side.is_plain else await side.move(context, old)
 
+        claims = {}
+        if self._dry_run and side.claims is not None:
+            claims = {group.key: side.claims(context, record) for group, record in records}
+            records, twins = await self._without_twins(entity, records, claims)
+            outcomes = [*outcomes, *twins]
         final = await commit(context.mongo, records, outcomes, move, is_trial=self._dry_run)
         if self._dry_run:
-            await self.journal(entity.service, trial=True).write(final, {})
+            trial = self.journal(entity.service, trial=True)
+            await trial.write(final, {})
+            moved = {one.key for one in final if one.table == entity.root.table and one.fate == "moved"}
+            await trial.claim(entity.root.table, {key: several for key, several in claims.items() if key in moved})
         roots = [one for one in final if one.table == entity.root.table]
         self.tally[entity.name].update(one.fate for one in roots)
         if side.after is not None and not self._dry_run:
             moved = {one.key for one in roots if one.fate == "moved"}
             await side.after(context, [record for group, record in records if group.key in moved])
+
+    async def _without_twins(
+        self, entity: Entity[Any], records: Sequence[tuple[Group, Record]], claims: Mapping[str, Claims]
+    ) -> tuple[list[tuple[Group, Record]], list[Outcome]]:
+        """In a dry run nothing of the batches before is there: leaves out what the real run would have found so."""
+        trial = self.journal(entity.service, trial=True)
+        taken = await trial.claimed([key for several in claims.values() for key in several])
+        fresh: list[tuple[Group, Record]] = []
+        refused: list[Outcome] = []
+        for group, record in records:
+            if reason := refusal(claims[group.key], taken):
+                refused += group.outcomes("refused", reason)
+            else:
+                fresh.append((group, record))
+        return fresh, refused
 
     async def _note_orphans(self, connection: Any, entity: Entity[Any]) -> None:
         journal = self.journal(entity.service, trial=self._dry_run)
@@ -162,15 +189,23 @@ class Mover:
         await journal.write(batch, {})
 
     async def report(self, path: Path) -> Counter[str]:
-        """Write what was refused, left behind, or moved with something missing, one JSON object a line."""
+        """Write what was refused, left behind, or moved with something missing, one JSON object a line.
+
+        Raises:
+            LegacyError: the file cannot be written.
+        """
         counted: Counter[str] = Counter()
-        with path.open("w", encoding="utf-8") as file:
-            for service in SERVICES:
-                async for row in self.journal(service, trial=self._dry_run).refused():
-                    fate = row["fate"] if row["fate"] != "moved" else "remarks"
-                    counted[fate] += 1
-                    said = {"service": service, "row": row["_id"], "fate": row["fate"], "reason": row["reason"]}
-                    file.write(json.dumps(said | {"remarks": row["remarks"]}, ensure_ascii=False) + "\n")
+        try:
+            with path.open("w", encoding="utf-8") as file:
+                for service in SERVICES:
+                    async for row in self.journal(service, trial=self._dry_run).refused():
+                        counted[row["fate"] if row["fate"] != "moved" else "remarks"] += 1
+                        said = {"service": service, "row": row["_id"], "fate": row["fate"], "reason": row["reason"]}
+                        file.write(json.dumps(said | {"remarks": row["remarks"]}, ensure_ascii=False) + "\n")
+        except OSError as error:
+            raise LegacyError(
+                f"{path}: {error.strerror}. What was moved stays moved: run this again with another --report"
+            ) from error
         return counted
 
 

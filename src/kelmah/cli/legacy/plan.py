@@ -15,6 +15,7 @@ from kelmah.legacy import layout as layouts
 from kelmah.legacy.entities import ENTITIES
 from kelmah.legacy.entity import Entity
 from kelmah.legacy.layout import Layout
+from kelmah.legacy.twins import Claims
 from kelmah.services.auth.service import importing as auth
 from kelmah.services.job.service import importing as job
 from kelmah.services.messaging.service import importing as messaging
@@ -27,31 +28,35 @@ URL, MAPPING = "KELMAH_LEGACY_POSTGRES_URL", "KELMAH_LEGACY_MAPPING"
 Move = Callable[[Any, Sequence[Any]], Awaitable[dict[str, str]]]
 AsOld = Callable[[Any, Sequence[str]], Awaitable[dict[str, Any]]]
 After = Callable[[Any, Sequence[Any]], Awaitable[None]]
+ClaimsOf = Callable[[Any, Any], Claims]
 
 
 class Side(NamedTuple):
-    """How a service takes records of an entity, gives them back, and what it does after the commit."""
+    """How a service takes records of an entity, gives them back, what it does after the commit, and what is unique."""
 
     move: Move
     as_old: AsOld
     after: After | None = None
+    claims: ClaimsOf | None = None
     #: Refuses nothing and builds on what was moved before, so that a dry run passes over it.
     is_plain: bool = False
 
 
 SIDES: Mapping[str, Side] = {
-    "people": Side(auth.move_people, auth.people_as_old),
+    "people": Side(auth.move_people, auth.people_as_old, claims=auth.people_claims),
     "profiles": Side(user.move_profiles, user.profiles_as_old, user.after_profiles),
     "jobs": Side(job.move_jobs, job.jobs_as_old, job.after_jobs),
-    "applications": Side(job.move_applications, job.applications_as_old),
-    "contracts": Side(job.move_contracts, job.contracts_as_old),
-    "wallets": Side(payment.move_wallets, payment.wallets_as_old),
+    "applications": Side(job.move_applications, job.applications_as_old, claims=job.application_claims),
+    "contracts": Side(job.move_contracts, job.contracts_as_old, claims=job.contract_claims),
+    "wallets": Side(payment.move_wallets, payment.wallets_as_old, claims=payment.wallet_claims),
     "transactions": Side(payment.move_transactions, payment.transactions_as_old),
-    "escrows": Side(payment.move_escrows, payment.escrows_as_old),
-    "conversations": Side(messaging.move_conversations, messaging.conversations_as_old),
+    "escrows": Side(payment.move_escrows, payment.escrows_as_old, claims=payment.escrow_claims),
+    "conversations": Side(
+        messaging.move_conversations, messaging.conversations_as_old, claims=messaging.conversation_claims
+    ),
     "messages": Side(messaging.move_messages, messaging.messages_as_old, is_plain=True),
     "notifications": Side(messaging.move_notifications, messaging.notifications_as_old),
-    "reviews": Side(review.move_reviews, review.reviews_as_old),
+    "reviews": Side(review.move_reviews, review.reviews_as_old, claims=review.review_claims),
 }
 
 
@@ -74,9 +79,14 @@ def url_of(environ: Mapping[str, str]) -> str:
     Raises:
         LegacyError: none is set.
     """
-    if not environ.get(URL):
+    file = environ.get(f"{URL}_FILE")
+    try:
+        url = Path(file).read_text(encoding="utf-8").strip() if file else environ.get(URL)
+    except OSError as error:
+        raise LegacyError(f"{URL}_FILE: cannot read {file}: {error.strerror}") from error
+    if not url:
         raise LegacyError(f"set {URL} to the old database, as in postgresql://user@host/name")
-    return environ[URL]
+    return url
 
 
 def layout_of(environ: Mapping[str, str]) -> Layout:

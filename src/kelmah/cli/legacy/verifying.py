@@ -16,6 +16,7 @@ from kelmah.kit.events import EVENTS
 from kelmah.legacy.commit import digest
 from kelmah.legacy.database import connect
 from kelmah.legacy.entities import LEFT_TABLES
+from kelmah.legacy.entities.messages import OldMessage
 from kelmah.legacy.entities.money import OldEscrow, OldTransaction, OldWallet
 from kelmah.legacy.entity import Entity, Group, count, walk
 from kelmah.legacy.journal import Journal
@@ -150,7 +151,9 @@ def _add(line: Line, old: Any, new: Any) -> None:
 
 
 async def _was_changed(context: Any, entity: Entity[Any], record: Any) -> bool:
-    """Whether events tell of a change on the platform."""
+    """Whether events tell of a change on the platform, or the thing itself does."""
+    if isinstance(record, OldMessage) and (record.edited_at or record.deleted_at):
+        return True
     kind = _SUBJECTS.get(entity.name)
     if kind is None:
         return False

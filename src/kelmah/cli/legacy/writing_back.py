@@ -1,13 +1,15 @@
 """Writes what happened on the platform since the move back to the old database, until the cut-over is confirmed.
 
-Events tell which things changed; each is then written as it is now. So a run that was cut short, or one more run, ends
-in the same rows, and what is so already is not written again. Money follows the ledger: every movement of a wallet
-becomes a transaction there, and the balance is that of the ledger.
+Events tell which things changed, or the things themselves where no event does; each is then written as it is now. So a
+run that was cut short, or one more run, ends in the same rows, and what is so already is not written again. Money
+follows the ledger: every movement of a wallet becomes a transaction there, and the balance is that of the ledger.
 """
 
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any, NamedTuple
 
 import psycopg
@@ -16,12 +18,17 @@ from psycopg import AsyncConnection
 from kelmah.cli.legacy.plan import SIDES, LegacyError, Work
 from kelmah.kit import clock
 from kelmah.kit.events import EVENTS
+from kelmah.legacy.belongings import Belongings
 from kelmah.legacy.database import Row, connect
 from kelmah.legacy.entities import ENTITIES
 from kelmah.legacy.entities.money import transaction_rows, wallet_rows
+from kelmah.legacy.entities.profiles import OldProfile
+from kelmah.legacy.journal import Journal
 from kelmah.legacy.reading import old_uuid
 from kelmah.legacy.writing import put
+from kelmah.services.messaging.documents import legacy as messaging
 from kelmah.services.payment.service import importing as payment
+from kelmah.services.review.documents import legacy as review
 
 STATE = "legacy_state"
 #: Events and entries that committed late are seen by the next run: it begins that long before the last one ended.
@@ -36,6 +43,14 @@ _SUBJECTS = {
     ("job", "contract"): "contracts",
     ("payment", "escrow"): "escrows",
     ("review", "review"): "reviews",
+}
+Since = Callable[[datetime], AsyncIterator[str]]
+#: Of what no event tells: who knows which of these changed since.
+_SINCE: Mapping[str, Since] = {
+    "conversations": messaging.conversations_since,
+    "messages": messaging.messages_since,
+    "notifications": messaging.notifications_since,
+    "reviews": review.replied_since,
 }
 
 
@@ -76,8 +91,12 @@ async def write_back(work: Work, *, dry_run: bool = False) -> Written:
         connection = await connect(work.url)
         async with connection:
             for (service, kind), entity in _SUBJECTS.items():
-                await _write_entity(work, connection, written, (service, kind), entity, dry_run=dry_run)
+                told = partial(_told_of, work.contexts[service], kind)
+                await _write_entity(work, connection, written, entity, told, mark=entity, dry_run=dry_run)
             await _write_money(work, connection, written, dry_run=dry_run)
+            for entity, changed in _SINCE.items():
+                mark = f"{entity} by themselves"
+                await _write_entity(work, connection, written, entity, changed, mark=mark, dry_run=dry_run)
     except psycopg.OperationalError as error:
         raise LegacyError(f"the old database does not answer ({type(error).__name__}): run this again") from error
     return written
@@ -87,31 +106,38 @@ async def _write_entity(
     work: Work,
     connection: AsyncConnection[Row],
     written: Written,
-    place: tuple[str, str],
     name: str,
+    changed: Since,
     *,
+    mark: str,
     dry_run: bool,
 ) -> None:
-    service, kind = place
-    context = work.contexts[service]
     entity = next(one for one in ENTITIES if one.name == name)
-    started = clock.now()
-    since = await _since(context, name)
-    async for ids in _changed(context, kind, since):
+    context = work.contexts[entity.service]
+    started, since = clock.now(), await _since(context, mark)
+    belongings = Belongings(connection, work.layout, Journal(context.mongo))
+    async for ids in _batches(changed(since)):
         found = await SIDES[name].as_old(context, ids)
         rows = [row for one in found.values() for row in (entity.rows(one) if entity.rows else ())]
         rows += [row for one in ids if one not in found for row in _gone(name, one)]
-        await _write(work, connection, written, rows, dry_run=dry_run)
+        profiles = list(found.values()) if name == "profiles" else []
+        await _write(work, connection, written, rows, [(one, belongings) for one in profiles], dry_run=dry_run)
     if not dry_run:
-        await _remember(context, name, started)
+        await _remember(context, mark, started)
 
 
-async def _changed(context: Any, kind: str, since: datetime) -> AsyncIterator[list[str]]:
-    """Ids of things that events tell of, in batches, each once a batch."""
+async def _told_of(context: Any, kind: str, since: datetime) -> AsyncIterator[str]:
+    """Ids of things that events tell of."""
     query = {"time": {"$gte": since}, "subject": {"$gte": f"{kind}:", "$lt": f"{kind};"}}
-    batch: dict[str, None] = {}
     async for row in context.mongo.collection(EVENTS).find(query, {"subject": 1}).sort("_id"):
-        batch[row["subject"].partition(":")[2]] = None
+        yield row["subject"].partition(":")[2]
+
+
+async def _batches(ids: AsyncIterator[str]) -> AsyncIterator[list[str]]:
+    """Each id once a batch."""
+    batch: dict[str, None] = {}
+    async for one in ids:
+        batch[one] = None
         if len(batch) == _BATCH:
             yield list(batch)
             batch = {}
@@ -143,23 +169,45 @@ async def _write_money(work: Work, connection: AsyncConnection[Row], written: Wr
 
 
 async def _write(
-    work: Work, connection: AsyncConnection[Row], written: Written, rows: Sequence[tuple[str, Row]], *, dry_run: bool
+    work: Work,
+    connection: AsyncConnection[Row],
+    written: Written,
+    rows: Sequence[tuple[str, Row]],
+    profiles: Sequence[tuple[OldProfile, Belongings]] = (),
+    *,
+    dry_run: bool,
 ) -> None:
     """Write rows in one transaction; one that is refused is told of, and the others are written."""
+
+    def note(table: str, how: str) -> None:
+        written.tables.setdefault(table, Counter())[how] += 1
+
     try:
         async with connection.transaction():
             for table, row in rows:
-                try:
+                with _refused(written, f"{table}/{row.get('id') or row.get('user_id')}"):
                     async with connection.transaction():
                         how = await put(connection, work.layout, table, row)
-                    written.tables.setdefault(table, Counter())[how] += 1
-                except (psycopg.IntegrityError, psycopg.DataError, psycopg.ProgrammingError) as error:
-                    key = row.get("id") or row.get("user_id")
-                    written.faults.append(f"{table}/{key}: {type(error).__name__}")
+                    note(table, how)
+            for profile, belongings in profiles:
+                with _refused(written, f"profiles/{old_uuid(profile.id)}"):
+                    async with connection.transaction():
+                        done = [one async for one in belongings.write(profile)]
+                    for table, how in done:
+                        note(table, how)
             if dry_run:
                 raise _Undo
     except _Undo:
         return
+
+
+@contextmanager
+def _refused(written: Written, name: str) -> Iterator[None]:
+    """Tell of what the old database does not take."""
+    try:
+        yield
+    except (psycopg.IntegrityError, psycopg.DataError, psycopg.ProgrammingError) as error:
+        written.faults.append(f"{name}: {type(error).__name__}")
 
 
 async def _since(context: Any, name: str) -> datetime:

@@ -243,6 +243,37 @@ class ContractOfferAnswered(Event, frozen=True, kw_only=True):
     taken: bool
 
 
+class ContractOfferExpired(Event, frozen=True, kw_only=True):
+    """The worker did not answer a direct offer in time; its job is paused."""
+
+    TYPE: ClassVar[str] = "job.contract_offer_expired.v1"
+    contract_id: str
+    job_id: str
+    hirer_id: str
+    worker_id: str
+
+
+class MilestoneDue(Event, frozen=True, kw_only=True):
+    """A milestone is to be handed in within a day, or should have been (`late`), and is not."""
+
+    TYPE: ClassVar[str] = "job.milestone_due.v1"
+    contract_id: str
+    milestone_id: str
+    hirer_id: str
+    worker_id: str
+    late: bool
+
+
+class CancelledContractFunded(Event, frozen=True, kw_only=True):
+    """Money came into escrow for a contract that was cancelled at the same moment; it is to go back."""
+
+    TYPE: ClassVar[str] = "job.cancelled_contract_funded.v1"
+    contract_id: str
+    milestone_id: str
+    hirer_id: str
+    worker_id: str
+
+
 class BookingRefused(Event, frozen=True, kw_only=True):
     """The worker's time could not be taken for an active contract: `code` says why. Other dates are needed."""
 

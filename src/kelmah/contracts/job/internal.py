@@ -34,8 +34,6 @@ class ContractFacts(Response, frozen=True, kw_only=True):
     trade: str | None = None
     region: str | None = None
     kind: ContractKind = ContractKind.SINGLE
-    #: Who brought the worker and is paid for it out of the platform's fee.
-    referrer_id: str | None = None
 
 
 class MilestoneMoneyState(StrEnum):

@@ -70,12 +70,13 @@ class CalendarKind(StrEnum):
     """What an entry of the calendar is."""
 
     WORK = "work"
+    MILESTONE_DUE = "milestone_due"
     ANSWER_DUE = "answer_due"
     APPLICATIONS_CLOSE = "applications_close"
 
 
 class CalendarEntry(Response, frozen=True, kw_only=True):
-    """The time of a contract's work, or an instant: the hirer's silence approves, or a job closes for applications.
+    """The time of a contract's work, or an instant: a milestone is due, silence approves, or applications close.
 
     `isFirm` is false while the worker is not booked for the work.
     """
@@ -97,3 +98,13 @@ class Calendar(Response, frozen=True, kw_only=True):
 
     items: list[CalendarEntry]
     next_cursor: None = None
+
+
+class CalendarFeed(Response, frozen=True, kw_only=True):
+    """A private address of one's calendar, for programs that cannot sign in. Whoever knows it can read the calendar.
+
+    `path` holds the token and is shown this once; opening another one ends it.
+    """
+
+    path: str
+    created_at: datetime

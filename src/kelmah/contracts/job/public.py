@@ -10,6 +10,7 @@ from kelmah.contracts.common import (
     DEFAULT_CURRENCY,
     MAX_SAFE_INTEGER,
     Currency,
+    FieldChange,
     Id,
     Latitude,
     Location,
@@ -117,11 +118,12 @@ class JobView(Response, frozen=True, kw_only=True):
 
 
 class JobVersion(Response, frozen=True, kw_only=True):
-    """A job as it read before it was changed at `replacedAt`."""
+    """A job as it read before it was changed at `replacedAt`, and what that edit made of it."""
 
     version: int
     replaced_at: datetime
     changed: list[str]
+    diff: list[FieldChange]
     job: JobView
 
 
@@ -151,11 +153,22 @@ class JobSuggestions(Response, frozen=True, kw_only=True):
     items: list[str]
 
 
+class PopularJobSearch(Response, frozen=True, kw_only=True):
+    """Words that several people looked for in jobs in the last 7 days, and how many people did."""
+
+    q: str
+    people: int
+
+
 class ProposedMilestone(Request, frozen=True, kw_only=True):
-    """A part of the work with its price: minor units of the rate's currency, or the same with the currency."""
+    """A part of the work with its price: minor units of the rate's currency, or the same with the currency.
+
+    `dueAt`, if there is one, is when it is to be handed in: in the future, at most a year ahead.
+    """
 
     title: Title
     amount: MinorUnits | Money
+    due_at: Instant | None = None
 
 
 class Apply(Request, frozen=True, kw_only=True):
@@ -191,6 +204,7 @@ class MilestoneOffer(Response, frozen=True, kw_only=True):
 
     title: str
     amount: Money
+    due_at: datetime | None = None
 
 
 class CounterOfferView(Response, frozen=True, kw_only=True):
@@ -228,6 +242,7 @@ class MilestoneView(Response, frozen=True, kw_only=True):
     title: str
     amount: Money
     status: MilestoneStatus
+    due_at: datetime | None = None
     submission_count: int = 0
     note: str | None = None
     submitted_at: datetime | None = None
@@ -308,7 +323,8 @@ class AmendmentView(Response, frozen=True, kw_only=True):
 
 
 class ContractView(Response, frozen=True, kw_only=True):
-    """A contract, for its two sides. One that was offered directly has no application.
+    """A contract, for its two sides. One that was offered directly has no application; it may be taken until
+    `offerExpiresAt`.
 
     `termsHash` is the SHA-256 of `terms`, which is JSON with sorted keys and no white space.
     """
@@ -330,6 +346,7 @@ class ContractView(Response, frozen=True, kw_only=True):
     terms_hash: str
     signatures: list[SignatureView]
     amendment: AmendmentView | None = None
+    offer_expires_at: datetime | None = None
     created_at: datetime
     updated_at: datetime
     signed_at: datetime | None = None
@@ -364,7 +381,10 @@ class RequestChanges(Request, frozen=True, kw_only=True):
 
 
 class NextStep(Response, frozen=True, kw_only=True):
-    """What one side is to do now, or what happens by itself at `at`. `by` is `hirer`, `worker` or `nobody`."""
+    """What one side is to do now, until `at` if that is set, or what happens by itself then.
+
+    `by` is `hirer`, `worker` or `nobody`.
+    """
 
     by: str
     action: str

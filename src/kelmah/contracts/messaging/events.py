@@ -43,6 +43,24 @@ class SupportJoined(Event, frozen=True, kw_only=True):
     staff_id: str
 
 
+class SupportLeft(Event, frozen=True, kw_only=True):
+    """One of the staff left a person's conversation with support, and cannot read it any more."""
+
+    TYPE: ClassVar[str] = "messaging.support_left.v1"
+    conversation_id: str
+    user_id: str
+    staff_id: str
+
+
+class SupportClosed(Event, frozen=True, kw_only=True):
+    """What a person asked support is settled; the next message opens it anew."""
+
+    TYPE: ClassVar[str] = "messaging.support_closed.v1"
+    conversation_id: str
+    user_id: str
+    staff_id: str
+
+
 class MessageFlagged(Event, frozen=True, kw_only=True):
     """A message between people without a contract seems to hold what leads away from the platform."""
 

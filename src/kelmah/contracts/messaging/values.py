@@ -76,6 +76,13 @@ class AttachmentView(Response, frozen=True, kw_only=True):
     thumbnail: bool = False
 
 
+class FileLink(Response, frozen=True, kw_only=True):
+    """An address that gives a file to whoever holds it, until it runs out: for a program that cannot sign in."""
+
+    url: str
+    expires_at: datetime
+
+
 class UploadView(Response, frozen=True, kw_only=True):
     """A file that comes in parts: how many bytes are there, of how many, and until when it may take."""
 
@@ -164,6 +171,8 @@ class SupportCase(Response, frozen=True, kw_only=True):
     last_sequence: int
     created_at: datetime
     active_at: datetime
+    #: When staff settled it; a message opens it anew.
+    closed_at: datetime | None = None
 
 
 class ReadMark(Request, frozen=True, kw_only=True):

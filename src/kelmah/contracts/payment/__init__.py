@@ -37,6 +37,7 @@ from kelmah.contracts.payment.events import (
     ExceptionResolved,
     PastMoneyViewed,
     PaymentProcessed,
+    ReferrerNamed,
     WithdrawalFailed,
 )
 from kelmah.contracts.payment.internal import (
@@ -48,6 +49,7 @@ from kelmah.contracts.payment.methods import (
     SaveMethod,
 )
 from kelmah.contracts.payment.operations import ExceptionKind, ExceptionView, ResolveException, WebhookReceived
+from kelmah.contracts.payment.referrals import NameReferrer, ReferralCode, ReferralView
 from kelmah.contracts.payment.wallets import (
     BankAccount,
     CreateDeposit,
@@ -101,6 +103,7 @@ __all__ = [
     "FundEscrow",
     "MethodKind",
     "MethodView",
+    "NameReferrer",
     "OfferSettlement",
     "OutcomeKind",
     "PastMoneyViewed",
@@ -108,6 +111,9 @@ __all__ = [
     "PaymentProcessed",
     "Provider",
     "RaiseDispute",
+    "ReferralCode",
+    "ReferralView",
+    "ReferrerNamed",
     "RefundDeposit",
     "ReleaseEscrow",
     "ResolveDispute",

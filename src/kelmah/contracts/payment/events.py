@@ -211,3 +211,11 @@ class PastMoneyViewed(Event, frozen=True, kw_only=True):
     viewer_id: str
     viewed: str
     at: str
+
+
+class ReferrerNamed(Event, frozen=True, kw_only=True):
+    """A worker said who brought them."""
+
+    TYPE: ClassVar[str] = "payment.referrer_named.v1"
+    worker_id: str
+    referrer_id: str

@@ -3,7 +3,7 @@
 from datetime import datetime
 from enum import StrEnum
 
-from kelmah.contracts.common import Request, Response
+from kelmah.contracts.common import FieldChange, Request, Response
 from kelmah.contracts.user.analytics import UserAnalytics
 from kelmah.contracts.user.bookings import Booking
 from kelmah.contracts.user.profiles import (
@@ -76,6 +76,14 @@ class ProfileChange(Response, frozen=True, kw_only=True):
     changed: list[str]
 
 
+class ProfileVersion(Response, frozen=True, kw_only=True):
+    """What an edit of the profile's own fields made of this version; those of the last 500 versions are kept."""
+
+    version: int
+    replaced_at: datetime
+    diff: list[FieldChange]
+
+
 class ProfileExport(Response, frozen=True, kw_only=True):
     """Everything that the user service keeps of the caller; the newest 1,000 changes."""
 
@@ -91,4 +99,5 @@ class ProfileExport(Response, frozen=True, kw_only=True):
     visibility: VisibilityChoice
     bookmarks: list[Bookmark]
     changes: list[ProfileChange]
+    versions: list[ProfileVersion]
     analytics: UserAnalytics

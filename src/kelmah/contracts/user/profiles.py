@@ -61,6 +61,7 @@ class NotificationKind(StrEnum):
     PAYMENTS = "payments"
     DISPUTES = "disputes"
     REVIEWS = "reviews"
+    CERTIFICATES = "certificates"
     RECOMMENDATIONS = "recommendations"
     SECURITY = "security"
     NEWS = "news"

@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from kelmah.legacy.entities.jobs import APPLICATIONS, CONTRACTS, JOBS
+from kelmah.legacy.entities.contracts import CONTRACTS
+from kelmah.legacy.entities.jobs import APPLICATIONS, JOBS
 from kelmah.legacy.entities.messages import CONVERSATIONS, MESSAGES, NOTIFICATIONS
 from kelmah.legacy.entities.money import ESCROWS, TRANSACTIONS, WALLETS
 from kelmah.legacy.entities.people import PEOPLE

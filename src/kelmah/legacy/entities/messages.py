@@ -2,13 +2,15 @@
 
 import re
 import uuid
+from collections.abc import Iterator
 from datetime import datetime
 
 import msgspec
 
 from kelmah.contracts.messaging import ConversationKind, NotificationKind
+from kelmah.legacy.database import Row
 from kelmah.legacy.entity import Entity, Group, Part, Reference, To
-from kelmah.legacy.reading import LeftBehind, Old, Unmappable
+from kelmah.legacy.reading import LeftBehind, Old, Unmappable, major, old_uuid
 
 #: As the old code called them → what they tell here. Those with an amount need one in their data.
 NOTIFICATION_TYPES = {
@@ -41,7 +43,10 @@ _WITH_AMOUNT = frozenset(
     }
 )
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\Z")
+_ID = re.compile(r"[0-9a-f]{32}\Z")
+_OLD_TYPES = {kind: word for word, kind in NOTIFICATION_TYPES.items()}
 _KINDS = {"direct": ConversationKind.DIRECT, "contract": ConversationKind.CONTRACT}
+_OLD_KINDS = {kind: word for word, kind in _KINDS.items()}
 
 
 class OldParticipant(msgspec.Struct, frozen=True, kw_only=True):
@@ -65,7 +70,7 @@ class OldConversation(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class OldMessage(msgspec.Struct, frozen=True, kw_only=True):
-    """What one of them wrote. `read_by` are those whose read mark is at it or after."""
+    """What one of them wrote. `read_by` are those whose read mark is at it or after; the last two are of here."""
 
     id: str
     conversation_id: str
@@ -73,13 +78,15 @@ class OldMessage(msgspec.Struct, frozen=True, kw_only=True):
     text: str
     sent_at: datetime
     read_by: tuple[str, ...] = ()
+    edited_at: datetime | None = None
+    deleted_at: datetime | None = None
 
     def compared(self) -> "OldMessage":
-        return msgspec.structs.replace(self, read_by=())
+        return msgspec.structs.replace(self, read_by=(), edited_at=None, deleted_at=None)
 
 
 class OldNotification(msgspec.Struct, frozen=True, kw_only=True):
-    """What a person was told."""
+    """What a person was told. `is_new` if that was here."""
 
     id: str
     user_id: str
@@ -88,6 +95,7 @@ class OldNotification(msgspec.Struct, frozen=True, kw_only=True):
     params: dict[str, str]
     at: datetime
     read_at: datetime | None
+    is_new: bool = False
 
     def compared(self) -> "OldNotification":
         return msgspec.structs.replace(self, read_at=None)
@@ -160,6 +168,73 @@ def make_notification(group: Group) -> OldNotification:
     )
 
 
+def conversation_rows(conversation: OldConversation) -> Iterator[tuple[str, Row]]:
+    """As the old tables have it; they know no conversation with the support."""
+    if conversation.kind not in _OLD_KINDS:
+        return
+    key = old_uuid(conversation.id)
+    yield (
+        "conversations",
+        {
+            "id": key,
+            "kind": _OLD_KINDS[conversation.kind],
+            "contract_id": conversation.contract_id and old_uuid(conversation.contract_id),
+            "created_at": conversation.created_at,
+            "last_message_at": conversation.active_at,
+        },
+    )
+    for one in conversation.participants:
+        yield (
+            "conversation_participants",
+            {
+                "conversation_id": key,
+                "user_id": old_uuid(one.user_id),
+                "is_muted": one.is_muted,
+                "is_archived": one.is_archived,
+            },
+        )
+
+
+def message_rows(message: OldMessage) -> Iterator[tuple[str, Row]]:
+    """As the old table has it. What was deleted keeps the text that is there."""
+    text = {} if message.deleted_at else {"body": message.text}
+    changed = {name: at for name in ("edited_at", "deleted_at") if (at := getattr(message, name))}
+    yield (
+        "messages",
+        {
+            "id": old_uuid(message.id),
+            "conversation_id": old_uuid(message.conversation_id),
+            "sender_id": old_uuid(message.sender_id),
+            "sent_at": message.sent_at,
+        }
+        | text
+        | changed,
+    )
+
+
+def notification_rows(notification: OldNotification) -> Iterator[tuple[str, Row]]:
+    """As the old table has it; of one that came from there only whether it was read. Kinds that it lacks stay here."""
+    key = {"id": old_uuid(notification.id)}
+    if not notification.is_new:
+        yield "notifications", key | {"read_at": notification.read_at}
+    elif notification.kind in _OLD_TYPES:
+        data = {name: old_uuid(value) if _ID.match(value) else value for name, value in notification.data.items()}
+        amount, _, currency = notification.params.get("amount", "").partition(" ")
+        if currency:
+            data |= {"amount": str(major(int(amount), currency)), "currency": currency}
+        yield (
+            "notifications",
+            {
+                "user_id": old_uuid(notification.user_id),
+                "type": _OLD_TYPES[notification.kind],
+                "data": msgspec.json.encode(data).decode(),
+                "created_at": notification.at,
+                "read_at": notification.read_at,
+            }
+            | key,
+        )
+
+
 _READ_BY = """SELECT string_agg(p.user_id::text, ',' ORDER BY p.user_id) FROM {conversation_participants} p
 WHERE p.conversation_id = t.conversation_id AND p.last_read_at >= t.sent_at"""
 _TAKES_PART = """SELECT p.user_id FROM {conversation_participants} p
@@ -169,6 +244,7 @@ CONVERSATIONS = Entity(
     name="conversations",
     service="messaging",
     make=make_conversation,
+    rows=conversation_rows,
     root=Part(
         table="conversations",
         columns={
@@ -199,6 +275,7 @@ MESSAGES = Entity(
     name="messages",
     service="messaging",
     make=make_message,
+    rows=message_rows,
     order='t."conversation_id", t."sent_at", t."id"',
     references=(Reference("conversation_id", "conversations", "messaging", strict=True),),
     root=Part(
@@ -221,6 +298,7 @@ NOTIFICATIONS = Entity(
     name="notifications",
     service="messaging",
     make=make_notification,
+    rows=notification_rows,
     references=(Reference("user_id", "users", "auth", strict=True),),
     root=Part(
         table="notifications",

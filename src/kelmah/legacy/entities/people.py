@@ -85,7 +85,7 @@ def make(group: Group) -> OldPerson:
         password_hash=password,
         password_changed_at=changed_at or created_at,
         totp_secret=totp_secret,
-        identities=tuple(group.rows("social_logins", _identity)),
+        identities=_identities(group),
     )
 
 
@@ -117,6 +117,19 @@ def _changed_at(group: Group) -> datetime | None:
         return None
     login = Old("credentials", rows[0], group.remarks)
     return login.soft(lambda: login.optional_instant("changed_at"), None)
+
+
+def _identities(group: Group) -> tuple[OldIdentity, ...]:
+    seen: set[str] = set()
+
+    def read(row: Old) -> OldIdentity:
+        identity = _identity(row)
+        if identity.provider in seen:
+            raise Unmappable("social_logins.provider: the person has another login by it")
+        seen.add(identity.provider)
+        return identity
+
+    return tuple(group.rows("social_logins", read))
 
 
 def _identity(row: Old) -> OldIdentity:
@@ -206,7 +219,7 @@ PEOPLE = Entity(
             columns={
                 "id": stays("identities are known by issuer and subject"),
                 "user_id": To("identities.account_id"),
-                "provider": To("identities.provider", "google, linkedin; others are refused"),
+                "provider": To("identities.provider", "google, linkedin, one of each; others are refused"),
                 "subject": To("identities._id", "SHA-256 of issuer and subject"),
                 "access_token": stays("Kelmah keeps none"),
                 "created_at": To("identities.linked_at"),

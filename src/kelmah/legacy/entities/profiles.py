@@ -181,7 +181,7 @@ def _work(row: Old) -> OldWork:
 
 
 def rows(profile: OldProfile) -> Iterator[tuple[str, Row]]:
-    """As the old tables have it. Addresses and skills are not written back."""
+    """As the old tables have it, without what has rows of its own: see `kelmah.legacy.belongings`."""
     key = old_uuid(profile.id)
     yield "users", {"id": key, "phone": profile.phone}
     amount, currency = profile.hourly_rate or (None, DEFAULT_CURRENCY)
@@ -199,6 +199,18 @@ def rows(profile: OldProfile) -> Iterator[tuple[str, Row]]:
             "is_public": profile.is_discoverable,
             "updated_at": profile.updated_at,
         },
+    )
+    ways = profile.preferences
+    yield (
+        "settings",
+        {
+            "user_id": key,
+            "locale": profile.locale,
+            "time_zone": profile.time_zone,
+            "currency": profile.currency,
+            "updated_at": profile.updated_at,
+        }
+        | ({"notifications": msgspec.json.encode(ways).decode()} if ways else {}),
     )
 
 

@@ -17,7 +17,7 @@ from kelmah.kit.resources import Apps, Resources, open_resources
 from kelmah.legacy.bridge import open_bridge
 from kelmah.services.auth.controllers import CONTROLLERS, POLICY
 from kelmah.services.auth.documents import DOCUMENTS
-from kelmah.services.auth.service import Context, Signer, open_hasher, open_providers
+from kelmah.services.auth.service import Context, Signer, open_breaches, open_hasher, open_providers
 from kelmah.services.auth.settings import AuthSettings
 
 
@@ -30,7 +30,7 @@ async def open_context(settings: AuthSettings, *, apps: Apps | None = None) -> A
         bucket="exports",
         max_bytes=settings.export_max_bytes,  # of what is compressed, and so far less
     )
-    with closing(archives):
+    with closing(archives), open_breaches(settings.breached_passwords) as breaches:
         async with (
             open_resources(settings, DOCUMENTS, apps=apps) as resources,
             open_hasher(settings) as hasher,
@@ -50,6 +50,7 @@ async def open_context(settings: AuthSettings, *, apps: Apps | None = None) -> A
                 blobs=archives,
                 exports={name: ExportClient(caller) for name, caller in resources.callers.items()},
                 bridge=bridge,
+                breaches=breaches,
             )
 
 

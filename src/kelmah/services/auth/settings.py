@@ -1,5 +1,6 @@
 """What the auth service is told."""
 
+from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 from urllib.parse import urlsplit
 
@@ -99,6 +100,12 @@ class AuthSettings(BridgeSettings, ServiceSettings):
     hash_lanes: int = Field(1, ge=1, le=16, description="Argon2id lanes.")
     hash_threads: int = Field(2, ge=1, le=64, description="Passwords hashed at once by one process.")
     max_waiting_hashes: int = Field(64, ge=0, le=4096, description="Passwords in line to be hashed; more get 503.")
+
+    breached_passwords: Path | None = Field(
+        None,
+        description="A file of SHA-1 hashes of leaked passwords, sorted, one a line, as haveibeenpwned.com gives it: "
+        "none of them is taken.",
+    )
 
     bcrypt_cost: int = Field(
         0,

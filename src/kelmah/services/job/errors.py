@@ -121,6 +121,22 @@ class TooManySaved(Conflict):
     code, title = "job.too_many_saved", "You keep as many as one may"
 
 
+class TooManyOffers(Conflict):
+    code, title = "job.too_many_offers", "As many direct offers as one may make wait for an answer"
+
+
+class OfferExpired(Conflict):
+    code, title = "job.offer_expired", "The time to answer this offer is over"
+
+
+class FeedNotFound(NotFound):
+    code, title = "job.feed_not_found", "There is no such calendar feed"
+
+
+class VersionNotFound(NotFound):
+    code, title = "job.version_not_found", "The job has no such version"
+
+
 class CounterOfferNotFound(NotFound):
     code, title = "job.counter_offer_not_found", "There is no such counter-offer, or it was answered"
 

@@ -1,6 +1,10 @@
 """Turns documents into what clients and other services see."""
 
-from kelmah.contracts.common import Location, Money
+from collections.abc import Sequence
+
+import msgspec
+
+from kelmah.contracts.common import FieldChange, Location, Money
 from kelmah.contracts.job import (
     AmendmentView,
     ApplicationView,
@@ -20,7 +24,7 @@ from kelmah.contracts.job import (
     Why,
     WorkPeriod,
 )
-from kelmah.services.job.documents.applications import ApplicationDocument, Counter
+from kelmah.services.job.documents.applications import ApplicationDocument, Counter, Offer
 from kelmah.services.job.documents.base import MoneyValue
 from kelmah.services.job.documents.contracts import Amendment, ContractDocument, Milestone, Window
 from kelmah.services.job.documents.interest import InvitationDocument
@@ -60,12 +64,20 @@ def job_view(job: JobDocument | JobRow, *, distance_m: float | None = None, why:
 
 
 def job_version(version: JobVersionDocument) -> JobVersion:
-    """A job as it read before an edit."""
+    """A job as it read before an edit, and what the edit made of it."""
+    before, after = (
+        job_view(JobDocument.model_validate(version.job | {"terms": []} | later)) for later in ({}, version.after)
+    )
+    names = {one.name: one.encode_name for one in msgspec.structs.fields(JobView)}
     return JobVersion(
         version=version.version,
         replaced_at=version.replaced_at,
         changed=version.changed,
-        job=job_view(JobDocument.model_validate(version.job | {"terms": []})),
+        diff=[
+            FieldChange(field=names[name], before=getattr(before, name), after=getattr(after, name))
+            for name in version.after
+        ],
+        job=before,
     )
 
 
@@ -86,10 +98,7 @@ def template_view(template: TemplateDocument) -> TemplateView:
         skills=template.skills,
         budget=money(template.budget),
         location=location(template),
-        milestones=[
-            MilestoneOffer(title=one.title, amount=Money(amount=one.amount, currency=template.budget.currency))
-            for one in template.milestones
-        ],
+        milestones=_offers(template.milestones, template.budget.currency),
         auto_approve_after_days=template.auto_approve_after_days,
         created_at=template.created_at,
         updated_at=template.updated_at,
@@ -107,10 +116,7 @@ def application_view(application: ApplicationDocument) -> ApplicationView:
         status=application.status,
         proposed_rate=money(application.proposed_rate),
         cover_letter=application.cover_letter,
-        milestones=[
-            MilestoneOffer(title=one.title, amount=Money(amount=one.amount, currency=currency))
-            for one in application.milestones
-        ],
+        milestones=_offers(application.milestones, currency),
         created_at=application.created_at,
         updated_at=application.updated_at,
         reason=application.reason,
@@ -124,10 +130,7 @@ def _counter_offer(counter: Counter) -> CounterOfferView:
     return CounterOfferView(
         id=counter.id,
         proposed_rate=money(counter.proposed_rate),
-        milestones=[
-            MilestoneOffer(title=one.title, amount=Money(amount=one.amount, currency=currency))
-            for one in counter.milestones
-        ],
+        milestones=_offers(counter.milestones, currency),
         offered_at=counter.offered_at,
         note=counter.note,
     )
@@ -172,6 +175,7 @@ def contract_view(contract: ContractDocument) -> ContractView:
             SignatureView(user_id=one.user_id, terms_hash=one.terms_hash, signed_at=one.signed_at) for one in signatures
         ],
         amendment=None if contract.amendment is None else amendment_view(contract.amendment, contract.currency),
+        offer_expires_at=contract.offer_expires_at,
         created_at=contract.created_at,
         updated_at=contract.updated_at,
         signed_at=contract.signed_at,
@@ -188,15 +192,19 @@ def amendment_view(amendment: Amendment, currency: str) -> AmendmentView:
         proposed_by=amendment.proposed_by,
         proposed_at=amendment.proposed_at,
         reason=amendment.reason,
-        milestones=[
-            MilestoneOffer(title=one.title, amount=Money(amount=one.amount, currency=currency))
-            for one in amendment.milestones
-        ],
+        milestones=_offers(amendment.milestones, currency),
         auto_approve_after_days=amendment.auto_approve_after_days,
         work=_work(amendment.work),
         terms=amendment.terms,
         terms_hash=amendment.terms_hash,
     )
+
+
+def _offers(offers: Sequence[Offer | Milestone], currency: str) -> list[MilestoneOffer]:
+    return [
+        MilestoneOffer(title=one.title, amount=Money(amount=one.amount, currency=currency), due_at=one.due_at)
+        for one in offers
+    ]
 
 
 def _work(window: Window | None) -> WorkPeriod | None:
@@ -211,6 +219,7 @@ def milestone_view(milestone: Milestone, *, currency: str) -> MilestoneView:
         title=milestone.title,
         amount=Money(amount=milestone.amount, currency=currency),
         status=milestone.status,
+        due_at=milestone.due_at,
         submission_count=len(milestone.submissions),
         note=last.note if last else None,
         submitted_at=last.submitted_at if last else None,

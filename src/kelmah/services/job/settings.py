@@ -25,6 +25,8 @@ class JobSettings(ServiceSettings):
     max_applications_per_job: int = Field(
         500, ge=1, le=1000, description="Applications that one job takes; accepting one settles all in one transaction."
     )
+    max_open_offers: int = Field(20, ge=1, le=200, description="Direct offers of one hirer that wait for an answer.")
+    offer_open_days: int = Field(7, ge=1, le=30, description="Days after which a direct offer expires unanswered.")
     job_open_days: int = Field(
         60, ge=1, le=365, description="Days after which an open job without an application deadline expires."
     )

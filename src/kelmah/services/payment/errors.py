@@ -67,6 +67,10 @@ class PartyGone(Conflict):
     code, title = "payment.party_gone", "The account of one side is at rest or deleted; nothing new is begun"
 
 
+class ReferralClosed(Conflict):
+    code, title = "payment.referral_closed", "Who brought one is said once, before the first escrow"
+
+
 class MilestoneNotFundable(Conflict):
     code, title = "payment.milestone_not_fundable", "This milestone cannot be funded now"
 

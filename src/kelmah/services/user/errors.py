@@ -1,6 +1,6 @@
 """Failures that the user service tells of."""
 
-from kelmah.kit.errors import Conflict, PayloadTooLarge, UnsupportedMediaType
+from kelmah.kit.errors import Conflict, NotFound, PayloadTooLarge, UnsupportedMediaType
 
 
 class TooManyEntries(Conflict):
@@ -29,6 +29,10 @@ class WorkerNotAvailable(Conflict):
 
 class BookingIdTaken(Conflict):
     code, title = "user.booking_id_taken", "This id stands for another booking"
+
+
+class VersionNotFound(NotFound):
+    code, title = "user.version_not_found", "There is no such version of the profile"
 
 
 class IllegalCertificateStep(Conflict):

@@ -56,6 +56,7 @@ DEFAULT_CHANNELS = {
     NotificationKind.PAYMENTS: _URGENT,
     NotificationKind.DISPUTES: _URGENT,
     NotificationKind.REVIEWS: _TOLD,
+    NotificationKind.CERTIFICATES: _TOLD,
     NotificationKind.RECOMMENDATIONS: _IN_APP,
     NotificationKind.SECURITY: _TOLD,
     NotificationKind.NEWS: Channels(in_app=True, email=False, sms=False, push=False),
@@ -272,7 +273,7 @@ def _skill(skill_id: str, years: int | None) -> ProfileSkill:
     return ProfileSkill(id=skill_id, name=skill_name(skill_id), years=years)
 
 
-def _rating(rated: ProfileDocument | Row) -> int | None:
+def _rating(rated: ProfileDocument | Row | FactsRow) -> int | None:
     """Nobody has rated yet: that is not the same as a low rating."""
     return rated.rating_milli if rated.review_count else None
 

@@ -1,12 +1,13 @@
 """Actors of the payment service."""
 
 from kelmah.contracts.auth import AccountDeactivated, AccountDeleted, AccountReactivated
-from kelmah.contracts.job import ContractCancelled, MilestoneApproved
+from kelmah.contracts.job import CancelledContractFunded, ContractCancelled, MilestoneApproved
 from kelmah.services.payment import service
 from kelmah.workers import metrics
 from kelmah.workers.registry import on_event, on_timer
 
 on_event("payment.refund_contract", ContractCancelled, service.on_contract_cancelled)
+on_event("payment.refund_contract", CancelledContractFunded, service.on_contract_cancelled)
 on_event("payment.release_escrow", MilestoneApproved, service.on_milestone_approved)
 on_event("payment.rest_party", AccountDeactivated, service.on_account_deactivated)
 on_event("payment.wake_party", AccountReactivated, service.on_account_reactivated)

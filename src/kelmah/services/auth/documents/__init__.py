@@ -2,7 +2,7 @@
 
 from beanie import Document
 
-from kelmah.services.auth.documents.accounts import AccountDocument
+from kelmah.services.auth.documents.accounts import AccountDocument, DecoyDocument
 from kelmah.services.auth.documents.api_keys import ApiKeyDocument
 from kelmah.services.auth.documents.devices import DeviceDocument
 from kelmah.services.auth.documents.email_changes import EmailChangeDocument
@@ -18,6 +18,7 @@ from kelmah.services.auth.documents.sessions import SessionDocument
 DOCUMENTS: tuple[type[Document], ...] = (
     AccountDocument,
     ApiKeyDocument,
+    DecoyDocument,
     DeviceDocument,
     EmailChangeDocument,
     ExportDocument,

@@ -9,6 +9,7 @@ from pymongo import ASCENDING, IndexModel
 from pymongo.errors import DuplicateKeyError
 
 from kelmah.contracts.common import Role
+from kelmah.kit.ids import new_id
 from kelmah.kit.mongo import session
 from kelmah.services.auth.errors import EmailTaken
 
@@ -44,6 +45,26 @@ class AccountDocument(Document):
     class Settings:
         name = "accounts"
         indexes: ClassVar = [IndexModel([("email_index", ASCENDING)], unique=True, name=EMAIL_INDEX)]
+
+
+class DecoyDocument(AccountDocument):
+    """What a refused registration writes in the place of an account, so that it takes as long; gone in a minute.
+
+    Found by nobody: its `email_index` is of no address.
+    """
+
+    class Settings:
+        name = "decoys"
+        indexes: ClassVar = [
+            IndexModel([("email_index", ASCENDING)], unique=True, name=EMAIL_INDEX),
+            IndexModel([("created_at", ASCENDING)], name="expiry", expireAfterSeconds=60),
+        ]
+
+
+async def insert_decoy(account: AccountDocument) -> None:
+    """Write what would be this account, where there is one with its address."""
+    decoy = DecoyDocument.model_validate(account.model_dump() | {"email_index": new_id()})
+    await decoy.insert(session=session())
 
 
 async def insert(account: AccountDocument) -> None:

@@ -79,8 +79,10 @@ async def erase(account_id: str) -> None:
     await FactorDocument.get_pymongo_collection().delete_one({"_id": account_id}, session=session())
 
 
-async def remove(account_id: str) -> bool:
+async def remove(account_id: str, *, since: datetime | None = None) -> bool:
+    """Take the proven factor away, or only one that was proven at `since` or later. Whether there was one."""
+    proven = {"$ne": None} if since is None else {"$gte": since}
     result = await FactorDocument.get_pymongo_collection().delete_one(
-        {"_id": account_id, "confirmed_at": {"$ne": None}}, session=session()
+        {"_id": account_id, "confirmed_at": proven}, session=session()
     )
     return result.deleted_count == 1

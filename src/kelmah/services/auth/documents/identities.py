@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, ClassVar
 
@@ -34,6 +35,14 @@ def identity_id(issuer: str, subject: str) -> str:
 
 async def by_id(identity: str) -> IdentityDocument | None:
     return await IdentityDocument.find_one({"_id": identity}, session=session())
+
+
+async def taken(wanted: Sequence[str]) -> set[str]:
+    """Those of these identities that are linked."""
+    found = IdentityDocument.get_pymongo_collection().find(
+        {"_id": {"$in": list(wanted)}}, {"_id": 1}, session=session()
+    )
+    return {row["_id"] async for row in found}
 
 
 async def insert(identity: IdentityDocument) -> None:

@@ -13,6 +13,7 @@ from kelmah.services.auth.service.api_keys import create as create_api_key
 from kelmah.services.auth.service.api_keys import list_own as list_api_keys
 from kelmah.services.auth.service.api_keys import revoke as revoke_api_key
 from kelmah.services.auth.service.api_keys import rotate as rotate_api_key
+from kelmah.services.auth.service.breaches import open_breaches
 from kelmah.services.auth.service.bridging import reset_by_bridge
 from kelmah.services.auth.service.context import Client, Context, client_of
 from kelmah.services.auth.service.email_changes import confirm as confirm_email_change
@@ -103,6 +104,7 @@ __all__ = [
     "make_export_link",
     "me",
     "not_me",
+    "open_breaches",
     "open_hasher",
     "open_providers",
     "public_keys",

@@ -18,7 +18,7 @@ from kelmah.kit.context import Principal
 from kelmah.kit.crypto import digest_token
 from kelmah.kit.errors import BadInput, Unauthenticated
 from kelmah.kit.ids import new_id
-from kelmah.kit.text import clean_line
+from kelmah.kit.text import clean_name
 from kelmah.services.auth import mapping
 from kelmah.services.auth.documents import accounts as documents
 from kelmah.services.auth.documents import proofs
@@ -48,8 +48,9 @@ async def notify(context: Context, account_id: str, notice: str, cause_id: str) 
 async def register(context: Context, request: RegisterRequest, *, client: Client) -> AccountView:
     """Make a worker's or a hirer's account and send the mail that proves its address.
 
-    Where the address has an account already, the answer is of the same form, its id is nobody's, and the owner is
-    written to: nobody learns who has an account. Both ways check and hash the password and write as much.
+    Where the address has an account already, or is of somebody who was not moved yet, the answer is of the same form,
+    its id is nobody's, and the owner is written to: nobody learns who has an account. Both ways do the same, step by
+    step: check and hash the password, seal the same fields, and write as many rows of the same kind.
 
     Raises:
         BadInput: a field that does not fit.
@@ -63,17 +64,20 @@ async def register(context: Context, request: RegisterRequest, *, client: Client
         names=(request.first_name, request.last_name),
         role=Role(request.role),
     )
-
-    is_waiting = await bridging.is_waiting(context, new.email)
+    waiting_id = await bridging.waiting(context, new.email)
 
     async def change() -> AccountView:
-        if is_waiting:  # somebody who was not moved yet: the mail that lets them in moves them
-            await bridging.ask_for_reset(context, new.email)
-            return _nobody(new)
         known = await documents.by_email(context.email_indexes(new.email))
-        if known is not None:
-            return await _refuse_known(context, known, new)
-        return mapping.account_view(await make_account(context, new, verified=False), context.ring)
+        account = _document(context, new, verified=False)
+        if known is None and waiting_id is None:
+            await _add(context, account)
+        elif known is not None:
+            await _refuse(context, account, known.id)
+            await context.timers.set(f"auth.send_known:{account.id}", "auth.send_known", [known.id])
+        elif waiting_id is not None:
+            await _refuse(context, account, waiting_id)
+            await bridging.ask_for_reset(context, new.email)  # the mail that lets them in moves them
+        return mapping.account_view(account, context.ring)
 
     try:
         return await context.mongo.transact(change)
@@ -81,27 +85,12 @@ async def register(context: Context, request: RegisterRequest, *, client: Client
         return await context.mongo.transact(change)
 
 
-async def _refuse_known(context: Context, known: AccountDocument, new: "NewAccount") -> AccountView:
-    """Tell the owner of the address, and nobody else, that somebody wanted to register with it."""
-    now = clock.now()
-    await documents.touch(known.id, at=now)
-    event = RegistrationRefused(user_id=known.id)
-    await context.events.append(event, subject=f"login:{new_id()}")
-    await context.timers.set(f"auth.send_known:{known.id}", "auth.send_known", [known.id])
-    return _nobody(new)
-
-
-def _nobody(new: "NewAccount") -> AccountView:
-    """What a registration is answered that makes no account: nobody can tell."""
-    return AccountView(
-        id=new_id(),
-        email=new.email,
-        first_name=new.names[0],
-        last_name=new.names[1],
-        role=new.role,
-        email_verified=False,
-        created_at=clock.now(),
-    )
+async def _refuse(context: Context, account: AccountDocument, owner_id: str) -> None:
+    """Write in the place of this account, whose address is the owner's already. Its id is nobody's ever after."""
+    await documents.insert_decoy(account)
+    # Whose address and device this was nobody knows: they are sealed under a key of their own, as a new account's are.
+    event = RegistrationRefused(user_id=owner_id)
+    await context.events.append(event, subject=f"login:{account.id}", person=account.id)
 
 
 class NewAccount(NamedTuple):
@@ -143,7 +132,7 @@ async def create_account(
         EmailTaken: there is an account with this address.
     """
     new = await _checked(context, email=email, password=password, names=(first_name, last_name), role=role)
-    if await bridging.is_waiting(context, new.email):
+    if await bridging.waiting(context, new.email) is not None:
         raise EmailTaken  # by somebody who was not moved yet
 
     async def change() -> AccountDocument:
@@ -167,16 +156,21 @@ async def make_account(context: Context, new: NewAccount, *, verified: bool) -> 
     Raises:
         EmailTaken: there is an account with this address.
     """
-    indexes = email_indexes(context, new.email)
+    account = _document(context, new, verified=verified)
+    await _add(context, account)
+    return account
+
+
+def _document(context: Context, new: NewAccount, *, verified: bool) -> AccountDocument:
     account_id, now = new_id(), clock.now()
 
     def sealed(field: str, text: str) -> str:
         return context.ring.seal(text, context=mapping.place("accounts", field, account_id))
 
-    account = AccountDocument(
+    return AccountDocument(
         id=account_id,
         email_sealed=sealed("email", new.email),
-        email_index=indexes[0],
+        email_index=email_indexes(context, new.email)[0],
         email_verified_at=now if verified else None,
         first_name_sealed=sealed("first_name", new.names[0]),
         last_name_sealed=sealed("last_name", new.names[1]),
@@ -185,13 +179,15 @@ async def make_account(context: Context, new: NewAccount, *, verified: bool) -> 
         password_changed_at=now,
         created_at=now,
     )
+
+
+async def _add(context: Context, account: AccountDocument) -> None:
     await documents.insert(account)
-    await context.events.append(UserRegistered(user_id=account.id, role=new.role), subject=subject(account.id))
-    if verified:
+    await context.events.append(UserRegistered(user_id=account.id, role=account.role), subject=subject(account.id))
+    if account.email_verified_at is not None:
         await context.events.append(EmailVerified(user_id=account.id), subject=subject(account.id))
     else:
         await context.timers.set(f"auth.send_verification:{account.id}", "auth.send_verification", [account.id])
-    return account
 
 
 def email_indexes(context: Context, email: str, *, field: str = "email") -> list[str]:
@@ -206,7 +202,7 @@ def email_indexes(context: Context, email: str, *, field: str = "email") -> list
 
 def _name(field: str, text: str) -> str:
     try:
-        name = clean_line(text, MAX_NAME_CHARS)
+        name = clean_name(text, MAX_NAME_CHARS)
     except ValueError as error:
         raise BadInput.of(field, str(error)) from None
     if not any(char.isalpha() for char in name):

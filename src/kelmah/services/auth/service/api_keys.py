@@ -22,7 +22,7 @@ from kelmah.kit.context import Principal, require_fresh
 from kelmah.kit.crypto import digest_token, random_token
 from kelmah.kit.errors import BadInput, NotFound, Unauthenticated
 from kelmah.kit.ids import new_id
-from kelmah.kit.text import clean_line
+from kelmah.kit.text import clean_name
 from kelmah.services.auth import mapping
 from kelmah.services.auth.documents import accounts
 from kelmah.services.auth.documents import api_keys as documents
@@ -50,7 +50,7 @@ async def create(context: Context, request: CreateApiKeyRequest, *, by: Principa
     """
     require_fresh(by, within_s=context.settings.step_up_s)
     try:
-        name = clean_line(request.name, MAX_NAME_CHARS)
+        name = clean_name(request.name, MAX_NAME_CHARS)
     except ValueError as error:
         raise BadInput.of("name", str(error)) from None
     if not name:

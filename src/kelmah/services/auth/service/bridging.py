@@ -44,17 +44,17 @@ async def look(context: Context, email: str, *, known: bool) -> Found | None:
         raise Unavailable(retry_after_s=5) from error
 
 
-async def is_waiting(context: Context, email: str) -> bool:
-    """Whether somebody with this address is still to be moved. Who was moved, and left since, is not.
+async def waiting(context: Context, email: str) -> str | None:
+    """Who has this address and is still to be moved. Who was moved, and left since, is not.
 
     Raises:
         Unavailable: the old database does not answer.
     """
     found = await look(context, email, known=False)
     if found is None:
-        return False
-    key = found[0].key
-    return (await Journal(context.mongo).fates("users", [key])).get(key) != "moved"
+        return None
+    group, person = found
+    return None if (await Journal(context.mongo).fates("users", [group.key])).get(group.key) == "moved" else person.id
 
 
 async def ask_for_reset(context: Context, email: str) -> None:

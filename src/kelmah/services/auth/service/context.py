@@ -12,6 +12,7 @@ from kelmah.kit.ratelimit import Limiter
 from kelmah.kit.resources import Resources
 from kelmah.kit.text import normalize_email
 from kelmah.legacy.bridge import Bridge
+from kelmah.services.auth.service.breaches import Breaches
 from kelmah.services.auth.service.hashing import PasswordHasher
 from kelmah.services.auth.service.oidc import Provider
 from kelmah.services.auth.service.signing import Signer
@@ -34,6 +35,7 @@ class Context(Resources):
     blobs: BlobStore
     exports: Mapping[str, ExportClient]
     bridge: Bridge | None = None
+    breaches: Breaches | None = None
 
     def email_indexes(self, email: str) -> list[str]:
         """The values by which an account with this address is found; the first is the one to store.

@@ -1,10 +1,12 @@
 """Accounts out of the old database, and back into its shape."""
 
 from collections.abc import Sequence
+from functools import partial
 
 from kelmah.kit import clock
 from kelmah.kit.mongo import add_all
 from kelmah.legacy.entities.people import OldIdentity, OldPerson
+from kelmah.legacy.twins import Claims, without_twins
 from kelmah.services.auth import mapping
 from kelmah.services.auth.documents import accounts, factors, identities
 from kelmah.services.auth.documents.accounts import AccountDocument
@@ -14,22 +16,28 @@ from kelmah.services.auth.service.context import Context
 from kelmah.services.auth.settings import known_issuer
 
 
+def people_claims(context: Context, person: OldPerson) -> Claims:
+    """What no two people may have."""
+    claims = {context.email_indexes(person.email)[0]: "users.email: there is an account with this address"}
+    for login in person.identities:
+        claims[_identity_id(context, login)] = "social_logins.subject: another account is logged in to by it"
+    return claims
+
+
 async def move_people(context: Context, people: Sequence[OldPerson]) -> dict[str, str]:
     """Make accounts in the open transaction, and tell of those that cannot be made: id → reason.
 
     No events: nothing happened to these people now, and nobody is to be greeted anew.
     """
-    indexes = {one.id: context.email_indexes(one.email) for one in people}
-    taken = await accounts.taken([index for several in indexes.values() for index in several])
-    refused: dict[str, str] = {}
-    made: list[OldPerson] = []
+    # An address may be known by the digest of a field key of before.
+    current: dict[str, str] = {}
     for one in people:
-        if taken.isdisjoint(indexes[one.id]):
-            made.append(one)
-            taken.add(indexes[one.id][0])
-        else:
-            refused[one.id] = "users.email: there is an account with this address"
-    await add_all([_account(context, one, indexes[one.id][0]) for one in made])
+        indexes = context.email_indexes(one.email)
+        current |= dict.fromkeys(indexes, indexes[0])
+    taken = {current[one] for one in await accounts.taken(list(current))}
+    taken |= await identities.taken([_identity_id(context, login) for one in people for login in one.identities])
+    made, refused = without_twins(people, partial(people_claims, context), taken)
+    await add_all([_account(context, one) for one in made])
     await add_all([_factor(context, one.id, one.totp_secret) for one in made if one.totp_secret is not None])
     await add_all([_identity(context, one.id, login) for one in made for login in one.identities])
     return refused
@@ -56,14 +64,14 @@ async def people_as_old(context: Context, ids: Sequence[str]) -> dict[str, OldPe
     return found
 
 
-def _account(context: Context, person: OldPerson, email_index: str) -> AccountDocument:
+def _account(context: Context, person: OldPerson) -> AccountDocument:
     def sealed(field: str, text: str) -> str:
         return context.ring.seal(text, context=mapping.place("accounts", field, person.id))
 
     return AccountDocument(
         id=person.id,
         email_sealed=sealed("email", person.email),
-        email_index=email_index,
+        email_index=context.email_indexes(person.email)[0],
         email_verified_at=person.email_verified_at,
         first_name_sealed=sealed("first_name", person.first_name),
         last_name_sealed=sealed("last_name", person.last_name),
@@ -83,11 +91,14 @@ def _factor(context: Context, account_id: str, secret: bytes) -> FactorDocument:
 
 
 def _identity(context: Context, account_id: str, login: OldIdentity) -> IdentityDocument:
-    configured = context.settings.oauth.get(login.provider)
-    issuer = configured.issuer if configured else known_issuer(login.provider)
     return identities.IdentityDocument(
-        id=identity_id(issuer, login.subject),
+        id=_identity_id(context, login),
         account_id=account_id,
         provider=login.provider,
         linked_at=login.linked_at,
     )
+
+
+def _identity_id(context: Context, login: OldIdentity) -> str:
+    configured = context.settings.oauth.get(login.provider)
+    return identity_id(configured.issuer if configured else known_issuer(login.provider), login.subject)

@@ -32,7 +32,7 @@ from kelmah.services.auth.documents import (
 from kelmah.services.auth.documents.proofs import Purpose
 from kelmah.services.auth.documents.role_changes import RoleChangeDocument
 from kelmah.services.auth.errors import RoleKept, TokenRefused
-from kelmah.services.auth.service import exports, revocations
+from kelmah.services.auth.service import exports, mfa, revocations
 from kelmah.services.auth.service.accounts import notify, subject
 from kelmah.services.auth.service.context import Context
 from kelmah.services.auth.service.sessions import end_everything
@@ -42,8 +42,9 @@ MAX_REASON_CHARS = 500
 
 async def not_me(context: Context, token: str) -> None:
     """The owner says that the log-in of a mail was somebody else's: end every session, make the password useless,
-    forget the devices, and send a mail to set a new password. Whatever else whoever was in may have made ends
-    as well: API keys, a change of the address that waits, an archive, and the passkeys and identities of the last days.
+    forget the devices, and send a mail to set a new password. Whatever else whoever was in may have made ends as
+    well: API keys, a change of the address that waits, an archive, the passkeys and identities of the last days, and
+    a second factor that is younger than the disowned session.
 
     Raises:
         TokenRefused: used, too old, or never made.
@@ -60,6 +61,10 @@ async def not_me(context: Context, token: str) -> None:
         await devices.forget(account.id)
         await email_changes.drop(account.id)
         lately = now - timedelta(seconds=context.settings.not_me_token_s)
+        begun = await sessions.by_id(proof.session_id) if proof.session_id else None
+        # One from before stays: whoever reads the mailbox alone must not get around it. One from after may be the
+        # stranger's, and would keep the owner out.
+        await mfa.remove(context, account.id, since=begun.created_at if begun else lately)
         await passkeys.remove_all(account.id, since=lately)
         await identities.remove_all(account.id, since=lately)
         await exports.discard(context, account.id)

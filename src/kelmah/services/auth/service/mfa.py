@@ -2,6 +2,7 @@
 
 import base64
 import secrets
+from datetime import datetime
 
 from cryptography.hazmat.primitives.hashes import SHA1
 from cryptography.hazmat.primitives.twofactor import InvalidToken
@@ -93,12 +94,19 @@ async def disable(context: Context, code: str, *, by: Principal, client: Client)
     await prove(context, by.user_id, code, client=client)
 
     async def change() -> None:
-        if not await factors.remove(by.user_id):
+        if not await remove(context, by.user_id):
             raise MfaNotOn
-        envelope = await context.events.append(MfaDisabled(user_id=by.user_id), subject=subject(by.user_id))
-        await notify(context, by.user_id, "mfa_disabled", envelope.id)
 
     await context.mongo.transact(change)
+
+
+async def remove(context: Context, account_id: str, *, since: datetime | None = None) -> bool:
+    """Take the factor away in the open transaction, or only one of `since` or later, and tell the owner."""
+    if not await factors.remove(account_id, since=since):
+        return False
+    envelope = await context.events.append(MfaDisabled(user_id=account_id), subject=subject(account_id))
+    await notify(context, account_id, "mfa_disabled", envelope.id)
+    return True
 
 
 async def prove(context: Context, account_id: str, code: str, *, client: Client) -> list[str]:

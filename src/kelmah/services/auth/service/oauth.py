@@ -23,7 +23,7 @@ from kelmah.kit import clock
 from kelmah.kit.context import Principal, require_fresh
 from kelmah.kit.crypto import constant_time_equal, digest_token, random_token
 from kelmah.kit.errors import NotFound
-from kelmah.kit.text import clean_line
+from kelmah.kit.text import clean_name
 from kelmah.services.auth.documents import accounts, identities, passkeys
 from kelmah.services.auth.documents.accounts import AccountDocument
 from kelmah.services.auth.documents.identities import IdentityDocument
@@ -214,7 +214,7 @@ async def _make(context: Context, proven: _Proven, role: Role) -> AccountDocumen
 def _name(given: str | None, otherwise: str) -> str:
     """What the provider calls the person, who may change it; some tell no family name."""
     try:
-        name = clean_line(given or "", MAX_NAME_CHARS)
+        name = clean_name(given or "", MAX_NAME_CHARS)
     except ValueError:
         name = ""
     return name if any(char.isalpha() for char in name) else otherwise.partition("@")[0][:MAX_NAME_CHARS]

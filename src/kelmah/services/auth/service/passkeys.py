@@ -36,7 +36,7 @@ from kelmah.kit import clock
 from kelmah.kit.context import Principal, require_fresh
 from kelmah.kit.crypto import digest_token, random_token
 from kelmah.kit.errors import BadInput, NotFound
-from kelmah.kit.text import clean_line
+from kelmah.kit.text import clean_name
 from kelmah.services.auth import mapping
 from kelmah.services.auth.documents import accounts, identities
 from kelmah.services.auth.documents import passkeys as documents
@@ -273,7 +273,7 @@ def _refused(reason: str) -> PasskeyRefused:
 
 def _name(text: str) -> str:
     try:
-        name = clean_line(text, MAX_NAME_CHARS)
+        name = clean_name(text, MAX_NAME_CHARS)
     except ValueError as error:
         raise BadInput.of("name", str(error)) from None
     if not name:

@@ -15,15 +15,23 @@ _JUDGED_CHARS = 40
 _SITE = "kelmah"
 _LEAST_WORD_CHARS = 3
 _COMMON = "This password is too common or follows a pattern that is guessed early"
+_BREACHED = "This password is on a list of leaked ones"
 _PERSONAL = "Without your name, your e-mail address and the name of this site, too little is left of this password"
 
 
 async def check(context: Context, password: str, *, field: str, email: str, names: tuple[str, str]) -> None:
     """Raises:
-    PasswordRefused: common, patterned, or made of what everybody knows of the person.
+    PasswordRefused: common, patterned, leaked, or made of what everybody knows of the person.
     Busy: too many passwords are being worked on.
     """
-    reason = await context.hasher.run(lambda: weakness(password, email=email, names=names))
+    leaked = context.breaches
+
+    def judge() -> str | None:
+        if leaked is not None and leaked.has(password):
+            return _BREACHED
+        return weakness(password, email=email, names=names)
+
+    reason = await context.hasher.run(judge)
     if reason is not None:
         raise PasswordRefused(reason, errors=[FieldError(field=field, message=reason)])
 

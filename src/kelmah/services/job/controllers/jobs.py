@@ -17,6 +17,7 @@ from kelmah.contracts.job import (
     JobVersion,
     JobView,
     Match,
+    PopularJobSearch,
     Recommendation,
     UpdateJob,
 )
@@ -25,7 +26,7 @@ from kelmah.kit.errors import BadInput, Forbidden, Unauthenticated
 from kelmah.kit.pagination import DEFAULT_LIMIT
 from kelmah.kit.past import At
 from kelmah.services.job.controllers.parameters import Cursor, IfMatch, Limit, expected_version, tagged
-from kelmah.services.job.service import Context, history, jobs, matching, search
+from kelmah.services.job.service import Context, history, jobs, matching, popular, search
 from kelmah.services.job.service.search import MAX_RADIUS_KM, JobSearch, Sort
 
 Text = Annotated[str | None, QueryParameter(max_length=200)]
@@ -84,7 +85,11 @@ async def list_jobs(
         sort=sort,
         explain=explain,
     )
-    return await search.search_jobs(context.settings, asked, cursor=cursor, limit=limit)
+    found = await search.search_jobs(context.settings, asked, cursor=cursor, limit=limit)
+    viewer = current_principal.get()
+    if q is not None and viewer is not None and cursor is None and found.items:
+        await popular.count(context, q, by=viewer.user_id)
+    return found
 
 
 @get(
@@ -124,6 +129,18 @@ async def count_jobs(
 @get("/api/v1/jobs/suggestions", operation_id="SuggestWords", summary="Complete a query", tags=["Jobs"])
 async def suggest_words(q: Annotated[str, QueryParameter(min_length=1, max_length=80)]) -> JobSuggestions:
     return await search.suggest(q)
+
+
+@get(
+    "/api/v1/jobs/popular",
+    operation_id="ListPopularJobSearches",
+    summary="What many people look for in jobs",
+    tags=["Jobs"],
+)
+async def list_popular_job_searches(
+    context: NamedDependency[Context], limit: Annotated[int, QueryParameter(ge=1, le=50)] = 10
+) -> Page[PopularJobSearch]:
+    return Page(items=await popular.get(context, limit=limit))
 
 
 @get("/api/v1/jobs/recommendations", operation_id="ListRecommendedJobs", summary="Jobs that fit me", tags=["Jobs"])
@@ -226,6 +243,23 @@ async def list_versions(
     return await jobs.list_versions(job_id, by=principal, cursor=cursor, limit=limit)
 
 
+@post(
+    "/api/v1/jobs/{job_id:str}/versions/{kept:int}/restore",
+    operation_id="RestoreJob",
+    status_code=200,
+    summary="Have a job say again what it said before an edit",
+    tags=["Jobs"],
+)
+async def restore_job(
+    job_id: FromPath[str],
+    kept: FromPath[int],
+    context: NamedDependency[Context],
+    principal: NamedDependency[Principal],
+    if_match: IfMatch = None,
+) -> Response[JobView]:
+    return tagged(await jobs.restore_job(context, job_id, kept, version=expected_version(if_match), by=principal))
+
+
 def _hirer() -> Principal:
     """The signed-in hirer; this operation's rule lets everybody in, because search is public."""
     principal = current_principal.get()
@@ -238,5 +272,5 @@ def _hirer() -> Principal:
 
 HANDLERS: list[BaseRouteHandler] = [
     create_job, list_jobs, recommend_jobs, get_job, update_job, delete_job, publish_job, pause_job, close_job,
-    match_workers, count_jobs, suggest_words, list_versions,
+    match_workers, count_jobs, suggest_words, list_popular_job_searches, list_versions, restore_job,
 ]  # fmt: skip

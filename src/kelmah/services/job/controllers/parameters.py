@@ -15,6 +15,7 @@ Cursor = Annotated[str | None, QueryParameter(max_length=1024, description="`nex
 IfMatch = Annotated[
     str | None, HeaderParameter(name="If-Match", max_length=64, description="The ETag of what is to change.")
 ]
+Token = Annotated[str, QueryParameter(max_length=64, description="Of a private address.")]
 ViewT = TypeVar("ViewT", JobView, TemplateView)
 _TAG = re.compile(r'"(\d{1,15})"\Z')
 

@@ -7,6 +7,7 @@ from litestar.params import FromPath, JSONBody
 
 from kelmah.contracts.job import (
     Calendar,
+    CalendarFeed,
     ContractView,
     GiveReason,
     OfferContract,
@@ -15,7 +16,7 @@ from kelmah.contracts.job import (
     WriteTemplate,
 )
 from kelmah.kit.context import Principal
-from kelmah.services.job.controllers.parameters import IfMatch, expected_version, tagged
+from kelmah.services.job.controllers.parameters import IfMatch, Token, expected_version, tagged
 from kelmah.services.job.service import Context, calendar, contracts, templates
 
 
@@ -114,7 +115,7 @@ async def decline_offer(
 
 @get("/api/v1/calendar", operation_id="GetCalendar", summary="What is agreed and what falls due", tags=["Calendar"])
 async def get_calendar(principal: NamedDependency[Principal]) -> Calendar:
-    return await calendar.calendar(by=principal)
+    return await calendar.calendar(principal.user_id)
 
 
 @get(
@@ -125,10 +126,37 @@ async def get_calendar(principal: NamedDependency[Principal]) -> Calendar:
     tags=["Calendar"],
 )
 async def get_calendar_feed(principal: NamedDependency[Principal]) -> bytes:
-    return calendar.icalendar((await calendar.calendar(by=principal)).items)
+    return calendar.icalendar((await calendar.calendar(principal.user_id)).items)
+
+
+@post(
+    "/api/v1/calendar/feed",
+    operation_id="OpenCalendarFeed",
+    summary="A private address of the calendar, in place of the one before",
+    opt={"idempotency": "off"},
+    tags=["Calendar"],
+)
+async def open_calendar_feed(principal: NamedDependency[Principal]) -> CalendarFeed:
+    return await calendar.open_feed(by=principal)
+
+
+@delete("/api/v1/calendar/feed", operation_id="CloseCalendarFeed", summary="End the private address", tags=["Calendar"])
+async def close_calendar_feed(principal: NamedDependency[Principal]) -> None:
+    await calendar.close_feed(by=principal)
+
+
+@get(
+    calendar.FEED_PATH,
+    operation_id="ReadCalendarFeed",
+    summary="The calendar as iCalendar, for whoever knows its private address",
+    media_type="text/calendar",
+    tags=["Calendar"],
+)
+async def read_calendar_feed(token: Token) -> bytes:
+    return await calendar.read_feed(token)
 
 
 HANDLERS: list[BaseRouteHandler] = [
     list_templates, create_template, get_template, replace_template, delete_template, offer_contract, take_offer,
-    decline_offer, get_calendar, get_calendar_feed,
+    decline_offer, get_calendar, get_calendar_feed, open_calendar_feed, close_calendar_feed, read_calendar_feed,
 ]  # fmt: skip

@@ -2,6 +2,7 @@
 
 from kelmah.services.job.documents.applications import ApplicationDocument
 from kelmah.services.job.documents.contracts import ContractDocument
+from kelmah.services.job.documents.feeds import CalendarFeedDocument
 from kelmah.services.job.documents.interest import (
     AlertDocument,
     InvitationDocument,
@@ -18,6 +19,7 @@ DOCUMENTS = (
     ApplicationDocument,
     ContractDocument,
     TemplateDocument,
+    CalendarFeedDocument,
     WordDocument,
     SavedJobDocument,
     SavedSearchDocument,

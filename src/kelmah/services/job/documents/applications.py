@@ -23,6 +23,7 @@ class Offer(BaseModel):
 
     title: str
     amount: int
+    due_at: datetime | None = None
 
 
 class Counter(BaseModel):

@@ -7,10 +7,15 @@ from typing import Any, ClassVar, NamedTuple
 from beanie import Document
 from pydantic import BaseModel, Field
 from pymongo import ASCENDING, DESCENDING, IndexModel
+from pymongo.errors import DuplicateKeyError
 
 from kelmah.contracts.job import BookingStatus, ContractStatus, MilestoneStatus
 from kelmah.kit.mongo import change, session
 from kelmah.services.job.documents.base import Position, newest, present
+
+
+class SlotTaken(Exception):
+    """Another direct offer of the hirer took the slot at the same moment."""
 
 
 class Signature(BaseModel):
@@ -36,6 +41,9 @@ class Milestone(BaseModel):
     title: str
     amount: int
     status: MilestoneStatus = MilestoneStatus.AGREED
+    due_at: datetime | None = None
+    #: Whether both sides heard of its time: False within a day of it, True when it was over.
+    reminded: bool | None = None
     submissions: list[Submission] = Field(default_factory=list)
     auto_approves_at: datetime | None = None
     changes_requested: str | None = None
@@ -76,7 +84,8 @@ class Amendment(BaseModel):
 class ContractDocument(Document):
     """A contract. Milestones live in it, so that each of their steps is one atomic change. Shard key: hashed `_id`.
 
-    `terms` is the exact text that both sides sign, `terms_hash` its SHA-256.
+    `terms` is the exact text that both sides sign, `terms_hash` its SHA-256. `offer_slot` bounds the direct offers of a
+    hirer that wait for an answer.
     """
 
     id: str  # type: ignore[assignment]  # ours, not an ObjectId
@@ -99,6 +108,8 @@ class ContractDocument(Document):
     hirer_signature: Signature | None = None
     worker_signature: Signature | None = None
     amendment: Amendment | None = None
+    offer_slot: int | None = None
+    offer_expires_at: datetime | None = None
     created_at: datetime
     updated_at: datetime
     signed_at: datetime | None = None
@@ -131,6 +142,12 @@ class ContractDocument(Document):
                 },
                 name="one_live_per_job",
             ),
+            IndexModel(
+                [("hirer_id", ASCENDING), ("offer_slot", ASCENDING)],
+                unique=True,
+                partialFilterExpression={"status": ContractStatus.OFFERED.value, "offer_slot": {"$exists": True}},
+                name="offers",
+            ),
             IndexModel([("worker_id", ASCENDING), ("status", ASCENDING)], name="worker"),
             IndexModel([("parties", ASCENDING), ("created_at", DESCENDING), ("_id", DESCENDING)], name="parties"),
         ]
@@ -141,8 +158,24 @@ class ContractDocument(Document):
 
 
 async def insert_contract(contract: ContractDocument) -> None:
-    """Store a new contract."""
-    await contract.insert(session=session())
+    """Store a new contract.
+
+    Raises:
+        SlotTaken: it is a direct offer, and its slot is taken.
+    """
+    try:
+        await contract.insert(session=session())
+    except DuplicateKeyError as error:
+        if contract.offer_slot is None:
+            raise
+        raise SlotTaken from error
+
+
+async def offer_slots_of(hirer_id: str) -> set[int]:
+    """The slots that a hirer's direct offers hold while they wait for an answer."""
+    query = {"hirer_id": hirer_id, "status": ContractStatus.OFFERED, "offer_slot": {"$exists": True}}
+    rows = ContractDocument.get_pymongo_collection().find(query, {"offer_slot": 1})
+    return {row["offer_slot"] async for row in rows}
 
 
 async def get_contract(contract_id: str, *, party: str | None = None) -> ContractDocument | None:
@@ -207,8 +240,35 @@ async def take_offer(contract_id: str, *, worker_id: str, at: datetime) -> Contr
     """Take a direct offer; the contract then awaits both signatures."""
     return await change(
         ContractDocument,
-        {"_id": contract_id, "worker_id": worker_id, "status": ContractStatus.OFFERED},
+        {
+            "_id": contract_id,
+            "worker_id": worker_id,
+            "status": ContractStatus.OFFERED,
+            "offer_expires_at": {"$not": {"$lte": at}},
+        },
         {"$set": {"status": ContractStatus.AWAITING_SIGNATURES, "updated_at": at}, "$inc": {"version": 1}},
+    )
+
+
+async def expire_offer(contract_id: str, *, at: datetime, reason: str) -> ContractDocument | None:
+    """Cancel a direct offer whose time is over."""
+    changes = {"status": ContractStatus.CANCELLED, "cancelled_at": at, "updated_at": at, "reason": reason}
+    return await change(
+        ContractDocument,
+        {"_id": contract_id, "status": ContractStatus.OFFERED, "offer_expires_at": {"$lte": at}},
+        {"$set": changes, "$inc": {"version": 1}},
+    )
+
+
+async def note_reminded(
+    contract_id: str, milestone_id: str, *, states: Collection[MilestoneStatus], late: bool
+) -> ContractDocument | None:
+    """Note that both sides of an active contract hear of a milestone's time, if they have not and it still matters."""
+    wanted = {"id": milestone_id, "status": {"$in": list(states)}, "reminded": None if not late else {"$ne": True}}
+    return await change(
+        ContractDocument,
+        {"_id": contract_id, "status": ContractStatus.ACTIVE, "milestones": {"$elemMatch": wanted}},
+        {"$set": {"milestones.$.reminded": late}},
     )
 
 

@@ -130,6 +130,7 @@ class JobVersionDocument(Document):
     replaced_at: datetime
     changed: list[str]
     job: dict[str, Any]
+    after: dict[str, Any] = Field(default_factory=dict, description="What the edit made of the changed fields.")
 
     class Settings:
         name = "job_versions"
@@ -178,8 +179,8 @@ async def update_job(
     )
 
 
-async def keep_version(job: JobDocument, *, changed: list[str], at: datetime) -> None:
-    """Keep a job as it reads before an edit."""
+async def keep_version(job: JobDocument, *, changed: list[str], after: dict[str, Any], at: datetime) -> None:
+    """Keep a job as it reads before an edit, and what that makes of the changed fields."""
     content = job.model_dump(exclude={"terms", "open_to", "counted_as"}, exclude_none=True)
     version = JobVersionDocument(
         id=f"{job.id}:{job.version}",
@@ -188,6 +189,7 @@ async def keep_version(job: JobDocument, *, changed: list[str], at: datetime) ->
         replaced_at=at,
         changed=changed,
         job=content,
+        after=after,
     )
     await version.insert(session=session())
 
@@ -195,6 +197,11 @@ async def keep_version(job: JobDocument, *, changed: list[str], at: datetime) ->
 async def versions_of(job_id: str, *, after: Position | None, limit: int) -> list[JobVersionDocument]:
     """How a job read before its edits, the last edit first."""
     return await newest(JobVersionDocument, {"job_id": job_id}, time_field="replaced_at", after=after, limit=limit)
+
+
+async def version_of(job_id: str, version: int) -> JobVersionDocument | None:
+    """How a job read at this version, which was edited since."""
+    return await JobVersionDocument.find_one({"_id": f"{job_id}:{version}"})
 
 
 async def expire(job_id: str, *, at: datetime) -> JobDocument | None:

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 import msgspec
 from pymongo import DESCENDING
@@ -20,6 +20,8 @@ from kelmah.services.job.documents.jobs import JobDocument
 MAX_COUNTED = 1_000
 #: Between the values of `counted_as`; no cleaned text has it.
 _APART = "\t"
+#: Open jobs with a word that are read through in its index when little of them fits.
+MAX_RARE = 4_000
 _PLACES = Places(
     field="location.point",
     indexes={
@@ -29,6 +31,8 @@ _PLACES = Places(
         "region_near": frozenset({"status", "location.region_key"}),
         "near": frozenset({"status"}),
     },
+    lists={"open_to_near": "open_to", "trade_near": "trades", "term_near": "terms"},
+    held=frozenset({"budget.currency", "budget.amount", "urgent", "location.region_key"}),
 )
 
 
@@ -61,36 +65,23 @@ class JobRow(msgspec.Struct, frozen=True, kw_only=True):
     urgent: bool = False
     application_deadline: datetime | None = None
     expires_at: datetime | None = None
-    distance_m: float | None = None
+    distance_m: int | None = None
 
 
-class RankedRow(msgspec.Struct, frozen=True, kw_only=True):
-    """What ranking reads of a job: hundreds are ranked for the few that are shown."""
-
-    class Place(msgspec.Struct, frozen=True):
-        point: JobRow.Point
-
-    id: str = msgspec.field(name="_id")
-    hirer_id: str
-    category: str
-    skills: list[str]
-    budget: Money
-    location: Place
-    published_at: datetime
-    urgent: bool = False
-
-
-RowT = TypeVar("RowT", JobRow, RankedRow)
+#: What is read of a job for a list.
+_SHOWN = {field.encode_name: 1 for field in msgspec.structs.fields(JobRow)}
 
 
 @dataclass(frozen=True, kw_only=True)
 class JobFilter:
     """What open jobs are searched for; amounts are minor units, the radius metres.
 
-    `stems` has a group for each word of the query: of each group a job has one. `category` and `skills` list ids.
+    `stems` has a group for each word of the query: of each group a job has one. With `is_rare` there is one stem, and
+    at most `MAX_RARE` open jobs have it. `category` and `skills` list ids.
     """
 
     stems: Sequence[Sequence[str]] = ()
+    is_rare: bool = False
     category: Sequence[str] = ()
     skills: Sequence[str] = ()
     region_key: str | None = None
@@ -117,21 +108,36 @@ class Facets(NamedTuple):
     urgent: int
 
 
-async def any_open_with(stem: str) -> bool:
-    """Whether an open job has this stem."""
-    query = {"status": JobStatus.OPEN.value, "terms": stem}
+async def has_region(region_key: str) -> bool:
+    """Whether an open job is there."""
+    query = {"status": JobStatus.OPEN.value, "location.region_key": region_key}
     return await JobDocument.get_pymongo_collection().find_one(query, {"_id": 1}) is not None
+
+
+def database_name() -> str:
+    """Whose jobs these are; a process of tests knows several."""
+    return JobDocument.get_pymongo_collection().database.name
+
+
+async def count_open_with(stem: str) -> int:
+    """How many open jobs have this stem; of more than `MAX_RARE`, one more than that."""
+    query = {"status": JobStatus.OPEN.value, "terms": stem}
+    jobs = JobDocument.get_pymongo_collection()
+    return await jobs.count_documents(query, hint="terms", limit=MAX_RARE + 1, maxTimeMS=MAX_TIME_MS)
 
 
 async def newest_open(wanted: JobFilter, *, after: Position | None, limit: int) -> list[JobRow]:
     """Open jobs that fit, the last published first."""
-    return await _ordered(JobRow, query_of(wanted), "published_at", after, limit)
+    # Left to itself MongoDB reads all jobs of the budget, because it counts keys and documents alike.
+    narrow = wanted.is_rare and (wanted.min_budget, wanted.max_budget) != (None, None) and wanted.near is None
+    hint = "terms" if narrow and not wanted.skills and not wanted.category else None
+    return await _ordered(query_of(wanted), "published_at", after, limit, hint=hint)
 
 
 async def best_paid_open(wanted: JobFilter, *, after: Amount | None, limit: int) -> list[JobRow]:
     """Open jobs that fit and whose budget is in the filter's currency, the largest budget first."""
     query = query_of(wanted) | {"budget.currency": wanted.currency}
-    return await _ordered(JobRow, query, "budget.amount", after, limit)
+    return await _ordered(query, "budget.amount", after, limit)
 
 
 async def nearest_open(
@@ -139,14 +145,8 @@ async def nearest_open(
 ) -> list[JobRow]:
     """Open jobs that fit, the nearest first."""
     collection = JobDocument.get_pymongo_collection()
-    found = await nearest(collection, _PLACES, circle, _conditions(wanted), after=after, limit=limit)
-    rows = await get_rows([one.id for one in found])
-    return [msgspec.structs.replace(rows[one.id], distance_m=one.metres) for one in found if one.id in rows]
-
-
-async def get_rows(ids: Sequence[str]) -> dict[str, JobRow]:
-    """Jobs by id, those that are there."""
-    return {row.id: row for row in await _by_ids(JobRow, ids)}
+    found = await nearest(collection, _PLACES, circle, _conditions(wanted), _SHOWN, after=after, limit=limit)
+    return msgspec.convert(found, list[JobRow])
 
 
 def counted_as(trades: Sequence[str], region: str) -> str:
@@ -177,14 +177,15 @@ async def count_facets(wanted: JobFilter) -> Facets:
     return Facets(counted=len(found["counted_as"]), trades=trades, regions=regions, urgent=found["urgent"])
 
 
-async def open_for_offer(offered: Collection[str], *, not_of: str, near: Circle | None, limit: int) -> list[RankedRow]:
+async def open_for_offer(offered: Collection[str], *, not_of: str, near: Circle | None, limit: int) -> list[JobRow]:
     """Open jobs that a worker of these trades may do: the nearest, or the newest when no place is given."""
     query: dict[str, Any] = {"status": JobStatus.OPEN.value, "open_to": _one_of(sorted(offered))}
     if near is None:
-        rows = await _ordered(RankedRow, query, "published_at", None, limit)
+        rows = await _ordered(query, "published_at", None, limit)
     else:
-        found = await nearest(JobDocument.get_pymongo_collection(), _PLACES, near, query, limit=limit)
-        rows = await _by_ids(RankedRow, [one.id for one in found])
+        jobs = JobDocument.get_pymongo_collection()
+        found = await nearest(jobs, _PLACES, near, query, _SHOWN, limit=limit)
+        rows = msgspec.convert(found, list[JobRow])
     return [row for row in rows if row.hirer_id != not_of]
 
 
@@ -222,18 +223,13 @@ def _one_of(values: Sequence[str]) -> Any:
 
 
 async def _ordered(
-    row: type[RowT], query: Mapping[str, Any], field: str, after: tuple[Any, str] | None, limit: int
-) -> list[RowT]:
+    query: Mapping[str, Any],
+    field: str,
+    after: tuple[Any, str] | None,
+    limit: int,
+    hint: str | None = None,
+) -> list[JobRow]:
     jobs = JobDocument.get_pymongo_collection()
     by = (field, DESCENDING)
-    found = await ordered(jobs, query, _projection(row), by=by, ids=DESCENDING, after=after, limit=limit)
-    return msgspec.convert(found, list[row])  # type: ignore[valid-type]  # a type of run time
-
-
-async def _by_ids(row: type[RowT], ids: Sequence[str]) -> list[RowT]:
-    rows = JobDocument.get_pymongo_collection().find({"_id": {"$in": list(ids)}}, _projection(row))
-    return msgspec.convert(await rows.to_list(), list[row])  # type: ignore[valid-type]  # a type of run time
-
-
-def _projection(row: type[RowT]) -> dict[str, int]:
-    return {field.encode_name: 1 for field in msgspec.structs.fields(row)}
+    found = await ordered(jobs, query, _SHOWN, by=by, ids=DESCENDING, after=after, limit=limit, hint=hint)
+    return msgspec.convert(found, list[JobRow])

@@ -10,10 +10,12 @@ from kelmah.services.job.service.consumers import (
     on_escrow_released,
 )
 from kelmah.services.job.service.context import Context
+from kelmah.services.job.service.contracts import expire_offer
 from kelmah.services.job.service.jobs import expire_job
 from kelmah.services.job.service.lifecycle import on_account_deactivated, on_account_deleted
 from kelmah.services.job.service.milestones import auto_approve_milestone
 from kelmah.services.job.service.projections import projections
+from kelmah.services.job.service.reminders import remind_milestone
 
 __all__ = [
     "Context",
@@ -21,6 +23,7 @@ __all__ = [
     "auto_approve_milestone",
     "book_worker",
     "expire_job",
+    "expire_offer",
     "on_account_deactivated",
     "on_account_deleted",
     "on_dispute_raised",
@@ -29,4 +32,5 @@ __all__ = [
     "on_escrow_refunded",
     "on_escrow_released",
     "projections",
+    "remind_milestone",
 ]

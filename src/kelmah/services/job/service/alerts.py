@@ -23,7 +23,7 @@ async def alert_workers(context: Context, job_id: str) -> None:
     if job is None or job.status is not JobStatus.OPEN:
         return
     if job.urgent:
-        near = [one.worker.user_id for one in await matching.candidates(context, job) if _is_near(job, one)]
+        near = [one.worker.user_id for one in await matching.candidates(context, job) if _is_near_and_free(job, one)]
         await _tell(context, job, near[:MAX_NEAR], because="urgent")
     after = ""
     while batch := await documents.searches_for(job.trades, after=after, limit=_BATCH):
@@ -63,8 +63,9 @@ async def _tell(context: Context, job: JobDocument, worker_ids: Sequence[str], *
         await context.mongo.transact(change)
 
 
-def _is_near(job: JobDocument, candidate: matching.Candidate) -> bool:
+def _is_near_and_free(job: JobDocument, candidate: matching.Candidate) -> bool:
+    """Whether the worker is near, and works today without a booking. Availability alone says neither."""
     place = candidate.worker.location
-    if place is None:
+    if place is None or clock.now().date() not in candidate.worker.free_on:
         return False
     return ranking.kilometres(place.coordinates, job.location.point.coordinates) <= ranking.URGENT_KM

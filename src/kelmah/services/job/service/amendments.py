@@ -30,7 +30,8 @@ from kelmah.services.job.service.applications import milestone_amount
 from kelmah.services.job.service.bookings import book_later, new_booking
 from kelmah.services.job.service.context import Context
 from kelmah.services.job.service.contracts import own_contract, subject
-from kelmah.services.job.service.drafting import checked_work, with_terms
+from kelmah.services.job.service.drafting import checked_due, checked_work, with_terms
+from kelmah.services.job.service.reminders import remind_later
 
 
 async def propose(context: Context, contract_id: str, data: ProposeAmendment, *, by: Principal) -> ContractView:
@@ -40,6 +41,7 @@ async def propose(context: Context, contract_id: str, data: ProposeAmendment, *,
     work = None if data.work is None else checked_work("work", data.work)
     reason = words.lines("reason", data.reason, 2_000)
     titles = [words.line(f"milestones[{at}].title", one.title, 120) for at, one in enumerate(data.milestones)]
+    due_dates = [checked_due(f"milestones[{at}].dueAt", one.due_at) for at, one in enumerate(data.milestones)]
 
     async def change() -> ContractView:
         seen = await own_contract(contract_id, by)
@@ -54,8 +56,9 @@ async def propose(context: Context, contract_id: str, data: ProposeAmendment, *,
                 id=new_id(),
                 title=title,
                 amount=milestone_amount(one, currency=seen.currency, field=f"milestones[{at}].amount"),
+                due_at=due_at,
             )
-            for at, (title, one) in enumerate(zip(titles, data.milestones, strict=True))
+            for at, (title, due_at, one) in enumerate(zip(titles, due_dates, data.milestones, strict=True))
         ]
         if sum(one.amount for one in [*seen.milestones, *added]) > MAX_SAFE_INTEGER:
             raise BadInput.of("milestones", "make the contract's value too large")
@@ -104,6 +107,7 @@ async def sign(context: Context, contract_id: str, *, terms_hash: str | None, by
         if contract is None:
             raise ContractNotActive.of("contract", seen.status)
         await book_later(context, contract_id, booking)
+        await remind_later(context, contract, seen.amendment.milestones)
         await _tell(context, contract, seen.amendment, by=by, signed=True)
         return mapping.contract_view(contract)
 

@@ -45,7 +45,7 @@ from kelmah.services.job.errors import (
 )
 from kelmah.services.job.service import words
 from kelmah.services.job.service.context import Context
-from kelmah.services.job.service.drafting import draft_contract
+from kelmah.services.job.service.drafting import checked_due, draft_contract
 from kelmah.services.job.service.jobs import reject_waiting
 from kelmah.services.job.service.paging import position
 from kelmah.services.job.service.states import APPLICATION_TRANSITIONS, INVITATION_TRANSITIONS, JOB_TRANSITIONS, sources
@@ -282,6 +282,7 @@ def checked_offers(whole: Money, milestones: Sequence[ProposedMilestone] | None)
         Offer(
             title=words.line(f"milestones[{position}].title", one.title, 120),
             amount=milestone_amount(one, currency=whole.currency, field=f"milestones[{position}].amount"),
+            due_at=checked_due(f"milestones[{position}].dueAt", one.due_at),
         )
         for position, one in enumerate(milestones or [])
     ]

@@ -13,6 +13,7 @@ from kelmah.contracts.job import (
     ContractCompleted,
     ContractFacts,
     ContractOfferAnswered,
+    ContractOfferExpired,
     ContractSigned,
     ContractStatus,
     ContractTermsChanged,
@@ -40,6 +41,7 @@ from kelmah.services.job.errors import (
     ContractNotFound,
     IllegalStep,
     NothingPaid,
+    OfferExpired,
     TermsChanged,
     TooManyMilestones,
 )
@@ -47,9 +49,13 @@ from kelmah.services.job.service import jobs, words
 from kelmah.services.job.service.applications import milestone_amount
 from kelmah.services.job.service.bookings import book_later, new_booking
 from kelmah.services.job.service.context import Context
-from kelmah.services.job.service.drafting import checked_work, with_terms
+from kelmah.services.job.service.drafting import checked_due, checked_work, with_terms
 from kelmah.services.job.service.paging import position
+from kelmah.services.job.service.reminders import remind_later
 from kelmah.services.job.service.states import CONTRACT_TRANSITIONS, JOB_TRANSITIONS, WITH_MONEY, sources
+
+#: What both read when a direct offer was not answered in time.
+EXPIRED_REASON = "The offer was not answered in time."
 
 
 async def get_contract(contract_id: str, *, by: Principal) -> ContractView:
@@ -94,6 +100,7 @@ async def sign(context: Context, contract_id: str, *, terms_hash: str | None, by
         active = await documents.activate(contract_id, at=now, booking=booking)
         if active is not None:
             await book_later(context, contract_id, booking)
+            await remind_later(context, active, active.milestones)
         event = ContractSigned(
             contract_id=contract_id,
             job_id=seen.job_id,
@@ -119,7 +126,8 @@ async def take_offer(context: Context, contract_id: str, *, by: Principal) -> Co
     async def change() -> ContractView:
         contract = await documents.take_offer(contract_id, worker_id=by.user_id, at=clock.now())
         if contract is None:
-            raise IllegalStep.of("contract", (await own_contract(contract_id, by)).status)
+            seen = await own_contract(contract_id, by)
+            raise OfferExpired if seen.status is ContractStatus.OFFERED else IllegalStep.of("contract", seen.status)
         await _tell_answered(context, contract, taken=True)
         return mapping.contract_view(contract)
 
@@ -129,6 +137,25 @@ async def take_offer(context: Context, contract_id: str, *, by: Principal) -> Co
 async def decline_offer(context: Context, contract_id: str, *, reason: str | None, by: Principal) -> ContractView:
     """Decline a direct offer; its job is paused, and the hirer may publish it for all."""
     return await _cancel(context, contract_id, {ContractStatus.OFFERED}, reason=reason, by=by)
+
+
+async def expire_offer(context: Context, contract_id: str) -> None:
+    """End a direct offer that was not answered in time. Run twice, or for one that was answered, it does nothing."""
+
+    async def change() -> None:
+        contract = await documents.expire_offer(contract_id, at=clock.now(), reason=EXPIRED_REASON)
+        if contract is None:
+            return
+        event = ContractOfferExpired(
+            contract_id=contract_id,
+            job_id=contract.job_id,
+            hirer_id=contract.hirer_id,
+            worker_id=contract.worker_id,
+        )
+        await context.events.append(event, subject=subject(contract_id))
+        await _pause_job(context, contract)
+
+    await context.mongo.transact(change)
 
 
 async def _tell_answered(context: Context, contract: ContractDocument, *, taken: bool) -> None:
@@ -170,18 +197,23 @@ async def _cancel(
                 cancelled_by=by.user_id,
             )
             await context.events.append(event, subject=subject(contract_id))
-        job = await job_documents.move_job(
-            contract.job_id,
-            sources=sources(JOB_TRANSITIONS, JobStatus.PAUSED) & {JobStatus.IN_PROGRESS},
-            to=JobStatus.PAUSED,
-            at=now,
-        )
-        if job is not None:
-            paused = JobPaused(job_id=job.id, hirer_id=job.hirer_id)
-            await context.events.append(paused, subject=jobs.subject(job.id))
+        await _pause_job(context, contract)
         return mapping.contract_view(contract)
 
     return await context.mongo.transact(change)
+
+
+async def _pause_job(context: Context, contract: ContractDocument) -> None:
+    """Pause the job of a contract that was just cancelled, in the open transaction."""
+    job = await job_documents.move_job(
+        contract.job_id,
+        sources=sources(JOB_TRANSITIONS, JobStatus.PAUSED) & {JobStatus.IN_PROGRESS},
+        to=JobStatus.PAUSED,
+        at=clock.now(),
+    )
+    if job is not None:
+        paused = JobPaused(job_id=job.id, hirer_id=job.hirer_id)
+        await context.events.append(paused, subject=jobs.subject(job.id))
 
 
 async def end(context: Context, contract_id: str, *, by: Principal) -> ContractView:
@@ -215,6 +247,7 @@ async def tell_completed(context: Context, contract: ContractDocument) -> None:
 async def add_milestone(context: Context, contract_id: str, data: ProposedMilestone, *, by: Principal) -> MilestoneView:
     """Add a milestone while signatures are awaited. Both sides then sign the new terms."""
     title = words.line("title", data.title, 120)
+    due_at = checked_due("dueAt", data.due_at)
 
     async def change() -> MilestoneView:
         seen = await own_contract(contract_id, by)
@@ -225,7 +258,7 @@ async def add_milestone(context: Context, contract_id: str, data: ProposedMilest
         amount = milestone_amount(data, currency=seen.currency, field="amount")
         if amount + sum(one.amount for one in seen.milestones) > MAX_SAFE_INTEGER:
             raise BadInput.of("amount", "makes the contract's value too large")
-        milestone = Milestone(id=new_id(), title=title, amount=amount)
+        milestone = Milestone(id=new_id(), title=title, amount=amount, due_at=due_at)
         await _replace_terms(context, with_terms(seen, milestones=[*seen.milestones, milestone]), by=by)
         return mapping.milestone_view(milestone, currency=seen.currency)
 

@@ -23,12 +23,13 @@ MAX_AHEAD = timedelta(days=365)
 MAX_WORK = timedelta(days=366)
 
 
-class MilestoneTerms(Contract, frozen=True, kw_only=True):
+class MilestoneTerms(Contract, frozen=True, kw_only=True, omit_defaults=True):
     """A milestone as it is signed."""
 
     id: str
     title: str
     amount: Money
+    due_at: datetime | None = None
 
 
 class WorkTerms(Contract, frozen=True, kw_only=True):
@@ -71,7 +72,12 @@ def terms_text(contract: ContractDocument) -> tuple[str, str]:
         title=contract.title,
         description=contract.description,
         milestones=[
-            MilestoneTerms(id=one.id, title=one.title, amount=Money(amount=one.amount, currency=contract.currency))
+            MilestoneTerms(
+                id=one.id,
+                title=one.title,
+                amount=Money(amount=one.amount, currency=contract.currency),
+                due_at=one.due_at,
+            )
             for one in contract.milestones
         ],
         auto_approve_after_days=contract.auto_approve_after_days,
@@ -93,6 +99,8 @@ async def draft_contract(
     status: ContractStatus = ContractStatus.AWAITING_SIGNATURES,
     application_id: str | None = None,
     work: Window | None = None,
+    offer_slot: int | None = None,
+    offer_expires_at: datetime | None = None,
 ) -> ContractDocument:
     """Store the contract for a job. In the open transaction."""
     now = clock.now()
@@ -107,9 +115,11 @@ async def draft_contract(
         title=job.title,
         description=job.description,
         currency=currency,
-        milestones=[Milestone(id=new_id(), title=one.title, amount=one.amount) for one in milestones],
+        milestones=[Milestone(id=new_id(), **one.model_dump()) for one in milestones],
         auto_approve_after_days=auto_approve_after_days,
         work=work,
+        offer_slot=offer_slot,
+        offer_expires_at=offer_expires_at,
         terms="",
         terms_hash="",
         created_at=now,
@@ -133,6 +143,20 @@ def checked_work(field: str, window: WorkWindow) -> Window:
     if not starts_at < ends_at <= starts_at + MAX_WORK:
         raise BadInput.of(f"{field}.endsAt", f"must be after startsAt, by at most {MAX_WORK.days} days")
     return Window(starts_at=starts_at, ends_at=ends_at)
+
+
+def checked_due(field: str, due_at: datetime | None) -> datetime | None:
+    """When a milestone is to be handed in, in the precision of the database.
+
+    Raises:
+        BadInput: that is in the past, or more than a year ahead.
+    """
+    if due_at is None:
+        return None
+    now, due_at = clock.now(), _stored(due_at)
+    if not now < due_at <= now + MAX_AHEAD:
+        raise BadInput.of(field, f"must be in the future, at most {MAX_AHEAD.days} days")
+    return due_at
 
 
 def _stored(instant: datetime) -> datetime:

@@ -2,10 +2,13 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from functools import partial
 
 from kelmah.contracts.job import ApplicationStatus, ContractStatus, JobStatus
 from kelmah.kit.mongo import add_all
-from kelmah.legacy.entities.jobs import OldApplication, OldContract, OldJob, OldMilestone, OldOffer
+from kelmah.legacy.entities.contracts import OldContract, OldMilestone
+from kelmah.legacy.entities.jobs import OldApplication, OldJob, OldOffer
+from kelmah.legacy.twins import Claims, without_twins
 from kelmah.services.job.documents import legacy as documents
 from kelmah.services.job.documents.applications import LIVE, ApplicationDocument, Offer
 from kelmah.services.job.documents.base import MoneyValue
@@ -34,21 +37,30 @@ async def after_jobs(context: Context, old: Sequence[OldJob]) -> None:
     await lexicon.learn_all([(one.title, one.city) for one in old if one.status is JobStatus.OPEN])
 
 
+def application_claims(context: Context, one: OldApplication) -> Claims:
+    """What no two applications may have."""
+    if one.status not in LIVE:
+        return {}
+    return {f"{one.job_id}:{one.worker_id}": "applications.status: the worker has a live application to this job"}
+
+
 async def move_applications(context: Context, old: Sequence[OldApplication]) -> dict[str, str]:
     """Make applications in the open transaction, and tell of those that cannot be made: id → reason."""
-    live = await documents.live_applications([one.job_id for one in old])
-    refused: dict[str, str] = {}
-    made: list[ApplicationDocument] = []
-    for one in old:
-        if one.status in LIVE and (one.job_id, one.worker_id) in live:
-            refused[one.id] = "applications.status: the worker has a live application to this job"
-            continue
-        if one.status in LIVE:
-            live.add((one.job_id, one.worker_id))
-        made.append(_application(one))
-    await add_all(made)
+    live = {f"{job}:{worker}" for job, worker in await documents.live_applications([one.job_id for one in old])}
+    made, refused = without_twins(old, partial(application_claims, context), live)
+    await add_all([_application(one) for one in made])
     await documents.count_applications(Counter(one.job_id for one in made))
     return refused
+
+
+def contract_claims(context: Context, one: OldContract) -> Claims:
+    """What no two contracts may have."""
+    claims = {}
+    if one.status in _LIVE_CONTRACTS:
+        claims[f"job:{one.job_id}"] = "contracts.job_id: the job has another live contract"
+    if one.application_id:
+        claims[f"application:{one.application_id}"] = "contracts.application_id: the application has another contract"
+    return claims
 
 
 async def move_contracts(context: Context, old: Sequence[OldContract]) -> dict[str, str]:
@@ -56,20 +68,9 @@ async def move_contracts(context: Context, old: Sequence[OldContract]) -> dict[s
     busy, applied = await documents.contracted(
         [one.job_id for one in old], [one.application_id for one in old if one.application_id]
     )
-    refused: dict[str, str] = {}
-    made: list[ContractDocument] = []
-    for one in old:
-        is_live = one.status in _LIVE_CONTRACTS
-        if is_live and one.job_id in busy:
-            refused[one.id] = "contracts.job_id: the job has another live contract"
-        elif one.application_id and one.application_id in applied:
-            refused[one.id] = "contracts.application_id: the application has another contract"
-        else:
-            made.append(_contract(context, one))
-            applied |= {one.application_id} if one.application_id else set()
-            if is_live:
-                busy.add(one.job_id)
-    await add_all(made)
+    taken = {f"job:{one}" for one in busy} | {f"application:{one}" for one in applied}
+    made, refused = without_twins(old, partial(contract_claims, context), taken)
+    await add_all([_contract(context, one) for one in made])
     return refused
 
 

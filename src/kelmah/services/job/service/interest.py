@@ -82,7 +82,7 @@ async def save_search(context: Context, data: SaveSearch, *, by: Principal) -> S
         currency=data.currency,
         urgent=data.urgent,
     )
-    search.check(context.settings, asked)
+    await search.check(context.settings, asked)
     fits = search.job_filter(asked, [])
     trades = sorted(set(fits.category) & set(fits.skills)) if fits.category and fits.skills else None
     if trades == []:

@@ -34,7 +34,7 @@ from kelmah.services.job.documents import jobs as documents
 from kelmah.services.job.documents import search as search_documents
 from kelmah.services.job.documents.base import MoneyValue
 from kelmah.services.job.documents.jobs import JobDocument, Place, Point
-from kelmah.services.job.errors import IllegalStep, JobNotFound
+from kelmah.services.job.errors import IllegalStep, JobNotFound, VersionNotFound
 from kelmah.services.job.service import lexicon, ranking, words
 from kelmah.services.job.service.context import Context
 from kelmah.services.job.service.paging import position
@@ -46,6 +46,8 @@ EXPIRE = "job.expire_job"
 ALERT = "job.alert_workers"
 #: How far ahead a deadline may be.
 MAX_DEADLINE = timedelta(days=365)
+#: What a job says, but for its deadline.
+CONTENT = ("title", "description", "category", "skills", "budget", "location", "urgent")
 #: What the worker reads whose application a closed job leaves behind.
 CLOSED_REASON = "The job was closed."
 
@@ -89,7 +91,26 @@ async def update_job(context: Context, job_id: str, data: UpdateJob, *, version:
     given = {name: value for name, value in msgspec.structs.asdict(data).items() if value is not UNSET}
     if not given:
         raise BadInput("There is nothing to change.")
-    content = checked_content(context, given)
+    return await _edit(context, job_id, checked_content(context, given), version=version, by=by)
+
+
+async def restore_job(context: Context, job_id: str, kept: int, *, version: int, by: Principal) -> JobView:
+    """Have a job say again what it said at the version `kept`, as another edit. Its deadline stays as it is."""
+    found = await documents.get_own_job(job_id, hirer_id=by.user_id)
+    if found is None:
+        raise JobNotFound
+    past = await documents.version_of(job_id, kept)
+    if past is None:
+        raise VersionNotFound
+    old = JobDocument.model_validate(past.job | {"terms": []})
+    content = {name: getattr(old, name) for name in CONTENT if getattr(old, name) != getattr(found, name)}
+    if not content:
+        raise BadInput("There is nothing to change.")
+    return await _edit(context, job_id, content, version=version, by=by)
+
+
+async def _edit(context: Context, job_id: str, content: dict[str, Any], *, version: int, by: Principal) -> JobView:
+    """Change these checked fields, if the job still is at this version."""
 
     async def change() -> JobDocument:
         found = await documents.get_own_job(job_id, hirer_id=by.user_id)
@@ -101,19 +122,19 @@ async def update_job(context: Context, job_id: str, data: UpdateJob, *, version:
             raise IllegalStep.of("job", found.status)
         now = clock.now()
         after = found.model_copy(update=content)
-        changes = {name: _plain(value) for name, value in content.items()}
-        changes |= {**search_fields(after), "updated_at": now}
-        if after.status is JobStatus.OPEN and "application_deadline" in given:
+        edited = {name: _plain(value) for name, value in content.items()}
+        changes = edited | {**search_fields(after), "updated_at": now}
+        if after.status is JobStatus.OPEN and "application_deadline" in content:
             changes["expires_at"] = _expiry(context, after, now=now)
         job = await documents.update_job(
             job_id, hirer_id=by.user_id, version=version, states=EDITABLE_JOB, changes=changes
         )
         if job is None:
             raise PreconditionFailed
-        await documents.keep_version(found, changed=sorted(given), at=now)
+        await documents.keep_version(found, changed=sorted(content), after=edited, at=now)
         if "expires_at" in changes:
             await _expire_later(context, job)
-        event = JobUpdated(job_id=job.id, hirer_id=job.hirer_id, changed=sorted(given))
+        event = JobUpdated(job_id=job.id, hirer_id=job.hirer_id, changed=sorted(content))
         await context.events.append(event, subject=subject(job.id))
         return job
 
@@ -293,7 +314,7 @@ async def _expire_later(context: Context, job: JobDocument) -> None:
 
 
 def _place(given: Location) -> Place:
-    region = words.line("location.region", given.region, 80)
+    region = words.region("location.region", given.region, at=given.coordinates)
     return Place(
         city=words.line("location.city", given.city, 80),
         region=region,

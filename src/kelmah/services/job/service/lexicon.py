@@ -7,6 +7,7 @@ from functools import cache, lru_cache
 
 from kelmah.contracts import taxonomy
 from kelmah.contracts.taxonomy import Skill
+from kelmah.kit import clock
 from kelmah.services.job.documents import lexicon as documents
 from kelmah.services.job.documents import search
 from kelmah.services.job.service import words
@@ -17,6 +18,9 @@ MAX_LEARNT = 60
 MAX_CHARS = 30
 #: Shortest word that is corrected; of fewer letters nearly all words are alike.
 MIN_CORRECTED_CHARS = 4
+#: Open jobs with a word from which on their number is remembered, for so many seconds; and words that are remembered.
+FREQUENT, FREQUENT_S, _MAX_FREQUENT = 200, 300.0, 10_000
+_frequent: dict[tuple[str, str], tuple[int, float]] = {}
 _COMPLETIONS = 20
 _CORRECTIONS = 3
 _LIKENESS = 0.75
@@ -24,11 +28,15 @@ _LIKENESS = 0.75
 
 @dataclass(frozen=True, kw_only=True)
 class Wanted:
-    """A word of a query with the stems of which a job must have one, and how they were found."""
+    """A word of a query with the stems of which a job must have one, and how they were found.
+
+    `jobs` is how many open jobs have the word itself, as far as they are counted.
+    """
 
     asked: str
     stems: tuple[str, ...]
     how: str
+    jobs: int = 0
 
 
 async def learn(*texts: str) -> None:
@@ -48,8 +56,9 @@ async def learn_all(jobs: Sequence[Sequence[str]]) -> None:
 async def wanted(asked: str) -> Wanted:
     """What a folded word stands for: itself if any open job has it, else what begins with it, else what is like it."""
     exact = words.stem(asked)
-    if await search.any_open_with(exact):
-        return Wanted(asked=asked, stems=(exact,), how="word")
+    jobs = await _open_with(exact)
+    if jobs:
+        return Wanted(asked=asked, stems=(exact,), how="word", jobs=jobs)
     longer = [*_trade_words_beginning_with(asked), *await documents.beginning_with(asked, limit=_COMPLETIONS)]
     if longer:
         return Wanted(asked=asked, stems=_stems(longer), how="beginning")
@@ -69,6 +78,20 @@ async def suggestions(typed: str, *, limit: int) -> list[str]:
     found = await documents.beginning_with(last, limit=limit)
     whole = [" ".join([*before, word]) for word in found]
     return list(dict.fromkeys([*trades, *whole, *([] if trades or whole else taxonomy.suggest(typed))]))[:limit]
+
+
+async def _open_with(stem: str) -> int:
+    """How many open jobs have it. What many have is not asked again for a while: they do not all close at once."""
+    key = (search.database_name(), stem)
+    jobs, until = _frequent.get(key, (0, 0.0))
+    if clock.monotonic() < until:
+        return jobs
+    jobs = await search.count_open_with(stem)
+    if jobs >= FREQUENT:
+        if len(_frequent) >= _MAX_FREQUENT:
+            _frequent.clear()
+        _frequent[key] = (jobs, clock.monotonic() + FREQUENT_S)
+    return jobs
 
 
 async def _alike(asked: str) -> list[str]:

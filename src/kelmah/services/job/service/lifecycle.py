@@ -15,6 +15,7 @@ from kelmah.kit.context import Principal
 from kelmah.kit.errors import KelmahError
 from kelmah.services.job.documents import applications as application_documents
 from kelmah.services.job.documents import contracts as contract_documents
+from kelmah.services.job.documents import feeds as feed_documents
 from kelmah.services.job.documents import interest as interest_documents
 from kelmah.services.job.documents import jobs as job_documents
 from kelmah.services.job.service import applications, contracts, jobs
@@ -25,7 +26,8 @@ _GONE = "The account was deleted."
 
 
 async def on_account_deactivated(context: Context, envelope: Envelope, event: AccountDeactivated) -> None:
-    """Pause what the person offers; who wakes publishes again what is still wanted."""
+    """Pause what the person offers, and close the private feed; who wakes publishes again what is still wanted."""
+    await feed_documents.close_feed(event.user_id)
     by = _as(event.user_id, Role.HIRER)
     await _each(_jobs(event.user_id, JobStatus.OPEN), lambda one: jobs.pause_job(context, one, by=by))
 
@@ -39,8 +41,10 @@ async def on_account_deleted(context: Context, envelope: Envelope, event: Accoun
         await _each(_jobs(user_id, status), lambda one: jobs.close_job(context, one, reason=_GONE, by=hirer))
     for live in (ApplicationStatus.SUBMITTED, ApplicationStatus.SHORTLISTED):
         await _each(_applications(user_id, live), lambda one: applications.withdraw(context, one, by=worker))
-    await _each(_unsigned(user_id), lambda one: contracts.cancel(context, one, reason=_GONE, by=hirer))
+    for unsigned in (ContractStatus.OFFERED, ContractStatus.AWAITING_SIGNATURES):
+        await _each(_contracts(user_id, unsigned), lambda one: contracts.cancel(context, one, reason=_GONE, by=hirer))
     await interest_documents.forget_person(user_id)
+    await feed_documents.close_feed(user_id)
 
 
 def _as(user_id: str, role: Role) -> Principal:
@@ -67,9 +71,8 @@ def _applications(user_id: str, status: ApplicationStatus) -> _Find:
     return find
 
 
-def _unsigned(user_id: str) -> _Find:
+def _contracts(user_id: str, status: ContractStatus) -> _Find:
     async def find() -> list[str]:
-        status = ContractStatus.AWAITING_SIGNATURES
         found = await contract_documents.contracts_of(user_id, status=status, after=None, limit=_AT_ONCE)
         return [one.id for one in found]
 

@@ -17,7 +17,7 @@ from kelmah.services.job.documents import jobs as documents
 from kelmah.services.job.documents import search as search_documents
 from kelmah.services.job.documents.contracts import Workload
 from kelmah.services.job.documents.jobs import JobDocument
-from kelmah.services.job.documents.search import JobRow, RankedRow
+from kelmah.services.job.documents.search import JobRow
 from kelmah.services.job.errors import IllegalStep, JobNotFound
 from kelmah.services.job.service import ranking
 from kelmah.services.job.service.context import Context
@@ -25,8 +25,8 @@ from kelmah.services.job.service.ranking import Need, Offer, Score
 from kelmah.services.job.service.search import MAX_RADIUS_KM
 from kelmah.services.job.service.states import EDITABLE_JOB
 
-#: Candidates that are scored for one answer.
-CANDIDATES = 200
+#: Workers, and jobs, that are scored for one answer. More of them cost much and hardly raise the scores of the best.
+CANDIDATES, JOB_CANDIDATES = 100, 60
 
 
 class Candidate(NamedTuple):
@@ -42,23 +42,21 @@ async def recommend_jobs(context: Context, *, by: Principal, limit: int) -> Page
         worker = await context.user.get_worker(user_id=by.user_id)
     except NotFound:
         return Page(items=[])
-    if not worker.skills:
-        return Page(items=[])
     offered = _offer(worker, (await contract_documents.workloads([by.user_id])).get(by.user_id, Workload()))
+    if not offered.skills:
+        return Page(items=[])
     rows = await search_documents.open_for_offer(
         offered.skills,
         not_of=by.user_id,
         near=None if offered.place is None else Circle(*offered.place, MAX_RADIUS_KM * 1000),
-        limit=CANDIDATES,
+        limit=max(JOB_CANDIDATES, limit),
     )
     applied = await application_documents.jobs_applied_to([row.id for row in rows], worker_id=by.user_id)
     now = clock.now()
     found = [(row, ranking.fit(need(row), offered, now=now)) for row in rows if row.id not in applied]
     scored = [(row, score) for row, score in found if score is not None]
     scored.sort(key=lambda pair: (-pair[1].total, pair[0].id))
-    best = scored[:limit]
-    jobs = await search_documents.get_rows([row.id for row, _ in best])
-    return Page(items=[_recommendation(jobs[row.id], score, offered) for row, score in best if row.id in jobs])
+    return Page(items=[_recommendation(row, score, offered) for row, score in scored[:limit]])
 
 
 async def match_workers(context: Context, job_id: str, *, by: Principal, limit: int) -> Page[Match]:
@@ -87,7 +85,7 @@ async def candidates(context: Context, job: JobDocument) -> list[Candidate]:
     return ranking.with_newcomers(scored, is_newcomer=lambda one: not one.worker.review_count)
 
 
-def need(job: JobDocument | RankedRow) -> Need:
+def need(job: JobDocument | JobRow) -> Need:
     """What a job asks for, as it is ranked."""
     return Need(
         category=job.category,

@@ -7,6 +7,7 @@ from typing import Any
 import structlog
 
 from kelmah.contracts.job import (
+    CancelledContractFunded,
     ContractStatus,
     MilestoneApproved,
     MilestoneChangesRequested,
@@ -195,6 +196,15 @@ async def note_money(
         submissions = _milestone(contract, milestone_id).submissions
         if submissions:
             await context.timers.cancel(_timer_key(contract_id, milestone_id, len(submissions)))
+        if contract.status is ContractStatus.CANCELLED and to is MilestoneStatus.FUNDED:
+            # It was cancelled between payment's look at it and the hold: that cancellation found no money to give back.
+            event = CancelledContractFunded(
+                contract_id=contract_id,
+                milestone_id=milestone_id,
+                hirer_id=contract.hirer_id,
+                worker_id=contract.worker_id,
+            )
+            await context.events.append(event, subject=subject(contract_id))
         await _complete(context, contract)
 
     await context.mongo.transact(change)

@@ -6,6 +6,7 @@ from kelmah.contracts.job import BookingStatus, ContractStatus, MilestoneStatus,
 from kelmah.kit.context import Principal
 from kelmah.services.job.documents.contracts import ContractDocument, Milestone
 from kelmah.services.job.service.contracts import own_contract
+from kelmah.services.job.service.reminders import UNDONE
 
 #: Milestone status → who acts, on what, and in words. What is settled is not here.
 _STEPS = {
@@ -30,7 +31,12 @@ async def next_steps(contract_id: str, *, by: Principal) -> NextSteps:
 
 def _steps(contract: ContractDocument) -> Iterator[NextStep]:
     if contract.status is ContractStatus.OFFERED:
-        yield NextStep(by="worker", action="answer_offer", text="The worker accepts or declines the offer.")
+        yield NextStep(
+            by="worker",
+            action="answer_offer",
+            text="The worker accepts or declines the offer, or it expires.",
+            at=contract.offer_expires_at,
+        )
     if contract.status is ContractStatus.AWAITING_SIGNATURES:
         for side, signature in (("hirer", contract.hirer_signature), ("worker", contract.worker_signature)):
             if signature is None:
@@ -52,7 +58,8 @@ def _of_milestone(milestone: Milestone) -> Iterator[NextStep]:
     if step is None:
         return
     by, action, text = step
-    yield NextStep(by=by, action=action, text=text, milestone_id=milestone.id)
+    at = milestone.due_at if milestone.status in UNDONE else None
+    yield NextStep(by=by, action=action, text=text, milestone_id=milestone.id, at=at)
     if milestone.auto_approves_at is not None:
         yield NextStep(
             by="nobody",

@@ -8,6 +8,7 @@ import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from functools import lru_cache
 from typing import NamedTuple, TypeVar
 
 from kelmah.contracts import taxonomy
@@ -24,6 +25,10 @@ WEIGHTS: Mapping[str, Mapping[str, int]] = {
         "response": 50,
     },
     "worker": {"budget": 400, "distance": 350, "load": 150, "recency": 100},
+}
+#: Feature → its weights on both sides.
+_WEIGHT = {
+    name: sum(weights.get(name, 0) for weights in WEIGHTS.values()) for side in WEIGHTS.values() for name in side
 }
 #: The value of a feature that nothing is known of: neither a reward nor a punishment.
 UNKNOWN = 500
@@ -92,13 +97,25 @@ class Feature(NamedTuple):
     reason: str | None = None
 
 
-class Score(NamedTuple):
-    """A score from 0 to 1000, what each feature contributed to it, and the two sides it is the mean of."""
+@dataclass(frozen=True)
+class Score:
+    """A score from 0 to 1000 with the two sides that it is the mean of. It explains itself when asked, which costs more
+    than the score: hundreds are scored for the twenty that are shown.
+    """
 
     total: int
-    contributions: dict[str, int]
-    reasons: list[str]
     sides: dict[str, int]
+    features: Mapping[str, Feature]
+
+    @property
+    def contributions(self) -> dict[str, int]:
+        """What each feature contributed to it; they sum to it."""
+        return _share(self.total, {name: _WEIGHT[name] * feature.value for name, feature in self.features.items()})
+
+    @property
+    def reasons(self) -> list[str]:
+        """Why, in words for a person."""
+        return [feature.reason for feature in self.features.values() if feature.reason]
 
 
 def fit(need: Need, offer: Offer, *, now: datetime) -> Score | None:
@@ -125,17 +142,10 @@ def fit(need: Need, offer: Offer, *, now: datetime) -> Score | None:
 def combine(features: Mapping[str, Feature]) -> Score:
     """The geometric mean of the two sides, shared out among the features by what each brought; exact to the unit."""
     sides = {
-        side: sum(weight * features[name].value for name, weight in weights.items()) // 1000
+        side: sum([weight * features[name].value for name, weight in weights.items()]) // 1000
         for side, weights in WEIGHTS.items()
     }
-    total = math.isqrt(sides["hirer"] * sides["worker"])
-    brought = {
-        name: sum(weights.get(name, 0) for weights in WEIGHTS.values()) * feature.value
-        for name, feature in features.items()
-    }
-    contributions = _share(total, brought)
-    reasons = [feature.reason for feature in features.values() if feature.reason]
-    return Score(total, contributions, reasons, sides)
+    return Score(math.isqrt(sides["hirer"] * sides["worker"]), sides, features)
 
 
 def with_newcomers(ranked: Sequence[RankedT], *, is_newcomer: Callable[[RankedT], bool]) -> list[RankedT]:
@@ -152,6 +162,7 @@ def with_newcomers(ranked: Sequence[RankedT], *, is_newcomer: Callable[[RankedT]
     return left
 
 
+@lru_cache(maxsize=1024)
 def related(trade: str) -> frozenset[str]:
     """The trades of which one may meet this one: itself, its family, and the trades of a family."""
     return taxonomy.expand(trade) | {skill.id for skill in taxonomy.lineage(trade)}

@@ -7,7 +7,7 @@ from functools import lru_cache
 
 import msgspec
 
-from kelmah.contracts import taxonomy
+from kelmah.contracts import regions, taxonomy
 from kelmah.contracts.common import Latitude, Longitude, Page
 from kelmah.contracts.job import Facet, JobFacets, JobSuggestions, JobView, Why
 from kelmah.kit.errors import BadInput
@@ -60,7 +60,7 @@ class JobSearch:
 
 async def search_jobs(settings: JobSettings, asked: JobSearch, *, cursor: str | None, limit: int) -> Page[JobView]:
     """Open jobs that fit. Every word of `q` is found, or its completion, or its correction."""
-    check(settings, asked)
+    await check(settings, asked)
     wanted = await _wanted_words(asked.q)
     fits = job_filter(asked, wanted)
 
@@ -82,7 +82,7 @@ async def search_jobs(settings: JobSettings, asked: JobSearch, *, cursor: str | 
 
 async def count_jobs(settings: JobSettings, asked: JobSearch) -> JobFacets:
     """How the open jobs that fit spread over trades and regions."""
-    check(settings, asked)
+    await check(settings, asked)
     counts = await documents.count_facets(job_filter(asked, await _wanted_words(asked.q)))
     names = taxonomy.skills()
     return JobFacets(
@@ -108,7 +108,7 @@ async def suggest(typed: str) -> JobSuggestions:
     return JobSuggestions(items=await lexicon.suggestions(typed, limit=_SUGGESTIONS))
 
 
-def check(settings: JobSettings, asked: JobSearch) -> None:
+async def check(settings: JobSettings, asked: JobSearch) -> None:
     """Refuse a query of which the parts do not fit.
 
     Raises:
@@ -128,7 +128,9 @@ def check(settings: JobSettings, asked: JobSearch) -> None:
         raise BadInput.of("q", f"at most {MAX_WORDS} words")
     if asked.q and asked.q.strip() and not found:
         raise BadInput.of("q", "must have a letter or a digit")
-    job_filter(asked, [])
+    key = job_filter(asked, []).region_key
+    if asked.region and key and key not in regions.ghana() and not await documents.has_region(key):
+        raise BadInput.of("region", str(regions.unknown(asked.region)))
 
 
 def job_filter(asked: JobSearch, wanted: list[Wanted]) -> JobFilter:
@@ -141,6 +143,7 @@ def job_filter(asked: JobSearch, wanted: list[Wanted]) -> JobFilter:
     skills = {words.trade("skill", one) for one in asked.skill}
     return JobFilter(
         stems=[one.stems for one in wanted],
+        is_rare=len(wanted) == 1 and 0 < wanted[0].jobs <= documents.MAX_RARE,
         category=sorted(taxonomy.expand(words.trade("category", asked.category))) if asked.category is not None else (),
         skills=sorted({one for skill in skills for one in taxonomy.expand(skill)}),
         region_key=words.region_key(asked.region, field="region") if asked.region is not None else None,

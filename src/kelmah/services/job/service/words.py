@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from kelmah.contracts import taxonomy
+from kelmah.contracts import regions, taxonomy
 from kelmah.contracts.common import Money
 from kelmah.kit import text
 from kelmah.kit.errors import BadInput
@@ -71,16 +71,30 @@ def trades(field: str, typed: Iterable[str]) -> list[str]:
     return list(dict.fromkeys(trade(f"{field}[{position}]", one) for position, one in enumerate(typed)))
 
 
+def region(field: str, typed: str, *, at: tuple[float, float]) -> str:
+    """The region of a place, as Ghana writes it if it is one of hers.
+
+    Raises:
+        BadInput: it is none; names the field.
+    """
+    cleaned = line(field, typed, 80)
+    region_key(cleaned, field=field)
+    try:
+        return regions.named(cleaned, at=at)
+    except regions.UnknownRegion as error:
+        raise BadInput.of(field, str(error)) from error
+
+
 def region_key(region: str, *, field: str) -> str:
     """What regions are compared by: "Greater Accra Region" and "greater-accra" are one.
 
     Raises:
         BadInput: it has neither letter nor digit; names the field.
     """
-    folded = taxonomy.fold(region).removesuffix(" region")
-    if not folded:
+    key = regions.key(region)
+    if not key:
         raise BadInput.of(field, "must have a letter or a digit")
-    return folded
+    return key
 
 
 def words(typed: str) -> list[str]:

@@ -43,6 +43,8 @@ POLICY: Policy = {
     "ChoosePresence": SIGNED_IN,
     "ListSupportConversations": _HELPERS,
     "JoinSupportConversation": _HELPERS,
+    "LeaveSupportConversation": _HELPERS,
+    "CloseSupportConversation": _HELPERS,
     "IssueSocketTicket": SIGNED_IN,
     "ListNotifications": SIGNED_IN,
     "ReadNotifications": SIGNED_IN,
@@ -52,6 +54,8 @@ POLICY: Policy = {
     "SendPhoneCode": SIGNED_IN,
     "ProvePhone": SIGNED_IN,
     "ForgetPhone": SIGNED_IN,
+    "LinkAttachment": SIGNED_IN,
+    "DownloadLinkedAttachment": PUBLIC,  # the link says whose it is
     "ShowUnsubscribe": PUBLIC,  # the link says whose mails
     "Unsubscribe": PUBLIC,
     "GetPushKey": SIGNED_IN,

@@ -14,6 +14,7 @@ from kelmah.contracts.messaging import (
     ConversationRead,
     ConversationView,
     EditConversation,
+    FileLink,
     MessageView,
     NewConversation,
     NewMessage,
@@ -170,7 +171,38 @@ async def upload_attachment(
 async def download_attachment(
     attachment_id: FromPath[str], context: NamedDependency[Context], principal: NamedDependency[Principal]
 ) -> Stream:
-    file = await service.open_attachment(context, attachment_id, by=principal)
+    return _download(await service.open_attachment(context, attachment_id, user_id=principal.user_id))
+
+
+@post(
+    f"{API_PREFIX}/attachments/{{attachment_id:str}}/links",
+    operation_id="LinkAttachment",
+    summary="An address of a file for a program that cannot sign in, good for five minutes",
+    description="It gives the file to whoever holds it, as long as the caller may read it.",
+    tags=["Conversations"],
+    opt={"idempotency": "off"},
+)
+async def link_attachment(
+    attachment_id: FromPath[str], context: NamedDependency[Context], principal: NamedDependency[Principal]
+) -> FileLink:
+    return await service.make_link(context, attachment_id, by=principal)
+
+
+@get(
+    f"{API_PREFIX}/attachments/{{attachment_id:str}}/file",
+    operation_id="DownloadLinkedAttachment",
+    summary="The bytes of a file, for whoever has a link to it",
+    tags=["Conversations"],
+)
+async def download_linked(
+    attachment_id: FromPath[str],
+    context: NamedDependency[Context],
+    token: Annotated[str, QueryParameter(max_length=1_000, description="As the link says.")] = "",
+) -> Stream:
+    return _download(await service.open_link(context, attachment_id, token))
+
+
+def _download(file: service.Download) -> Stream:
     return Stream(
         file.chunks,
         media_type=file.view.media_type,
@@ -193,7 +225,7 @@ async def download_attachment(
 async def download_thumbnail(
     attachment_id: FromPath[str], context: NamedDependency[Context], principal: NamedDependency[Principal]
 ) -> Stream:
-    file = await service.open_attachment(context, attachment_id, thumbnail=True, by=principal)
+    file = await service.open_attachment(context, attachment_id, thumbnail=True, user_id=principal.user_id)
     headers = {"x-content-type-options": "nosniff", "cache-control": "private, no-store"}
     return Stream(file.chunks, media_type="image/webp", headers=headers)
 
@@ -263,6 +295,32 @@ async def join_support(
 
 
 @post(
+    f"{API_PREFIX}/moderation/support-conversations/{{conversation_id:str}}/leave",
+    operation_id="LeaveSupportConversation",
+    summary="Be a participant of somebody's conversation with support no more",
+    tags=["Moderation"],
+    status_code=204,
+)
+async def leave_support(
+    conversation_id: FromPath[str], context: NamedDependency[Context], principal: NamedDependency[Principal]
+) -> None:
+    await service.leave_support(context, conversation_id, by=principal)
+
+
+@post(
+    f"{API_PREFIX}/moderation/support-conversations/{{conversation_id:str}}/close",
+    operation_id="CloseSupportConversation",
+    summary="Settle a conversation with support that I joined; a message opens it anew",
+    tags=["Moderation"],
+    status_code=200,
+)
+async def close_support(
+    conversation_id: FromPath[str], context: NamedDependency[Context], principal: NamedDependency[Principal]
+) -> SupportCase:
+    return await service.close_support(context, conversation_id, by=principal)
+
+
+@post(
     f"{API_PREFIX}/ws-tickets",
     operation_id="IssueSocketTicket",
     summary="A ticket that opens one WebSocket at /api/v1/ws?ticket=…",
@@ -283,11 +341,15 @@ HANDLERS = [
     read_conversation,
     upload_attachment,
     download_attachment,
+    link_attachment,
+    download_linked,
     download_thumbnail,
     get_presence,
     get_own_presence,
     choose_presence,
     list_support,
     join_support,
+    leave_support,
+    close_support,
     issue_ticket,
 ]

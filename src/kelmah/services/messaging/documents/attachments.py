@@ -135,3 +135,8 @@ async def set_state(attachment_id: str, *, state: FileState) -> AttachmentDocume
         {"_id": attachment_id, "state": FileState.SCANNING.value},
         {"$set": {"state": state.value}},
     )
+
+
+async def forget_usage(user_id: str) -> None:
+    """Erase how much a person has here."""
+    await FileUsageDocument.get_pymongo_collection().delete_one({"_id": user_id})

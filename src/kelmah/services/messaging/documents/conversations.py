@@ -48,6 +48,8 @@ class ConversationDocument(Document):
     last_change: int = 0
     created_at: datetime
     active_at: datetime
+    #: Set while what a person asked support is settled; a message unsets it.
+    closed_at: datetime | None = None
 
     class Settings:
         name = "conversations"
@@ -89,9 +91,12 @@ class EpochDocument(Document):
 
 async def epoch() -> str:
     """The epoch, made when it is first asked for."""
-    row = await EpochDocument.get_pymongo_collection().find_one_and_update(
-        {"_id": _EPOCH}, {"$setOnInsert": {"value": new_id()}}, upsert=True, return_document=ReturnDocument.AFTER
-    )
+    rows = EpochDocument.get_pymongo_collection()
+    row = await rows.find_one({"_id": _EPOCH})
+    if row is None:
+        row = await rows.find_one_and_update(
+            {"_id": _EPOCH}, {"$setOnInsert": {"value": new_id()}}, upsert=True, return_document=ReturnDocument.AFTER
+        )
     assert row is not None  # noqa: S101  # an upsert always returns the document
     return str(row["value"])
 
@@ -147,8 +152,8 @@ async def list_for(
 
 
 async def list_support(*, after: tuple[datetime, str] | None, limit: int) -> list[ConversationDocument]:
-    """Conversations with support that are not empty, the least recently active first."""
-    query: dict[str, Any] = {"kind": ConversationKind.SUPPORT.value, "last_sequence": {"$gt": 0}}
+    """Open conversations with support that are not empty, the least recently active first."""
+    query: dict[str, Any] = {"kind": ConversationKind.SUPPORT.value, "last_sequence": {"$gt": 0}, "closed_at": None}
     if after is not None:
         at, conversation_id = after
         query["$or"] = [{"active_at": {"$gt": at}}, {"active_at": at, "_id": {"$gt": conversation_id}}]
@@ -169,6 +174,35 @@ async def join(conversation_id: str, *, user_id: str, most: int) -> Conversation
     )
 
 
+def _joined(conversation_id: str, user_id: str) -> dict[str, Any]:
+    """A conversation with support that this person of the staff joined; whose it is, stands first."""
+    return {
+        "_id": conversation_id,
+        "kind": ConversationKind.SUPPORT.value,
+        "participants.user_id": user_id,
+        "participants.0.user_id": {"$ne": user_id},
+    }
+
+
+async def is_with_support(conversation_id: str) -> bool:
+    """Whether there is such a conversation with support."""
+    query = {"_id": conversation_id, "kind": ConversationKind.SUPPORT.value}
+    return await ConversationDocument.find_one(query, session=session()) is not None
+
+
+async def leave(conversation_id: str, *, user_id: str) -> ConversationDocument | None:
+    """Take one of the staff out of a conversation with support; None where the person did not join it."""
+    return await change(
+        ConversationDocument, _joined(conversation_id, user_id), {"$pull": {"participants": {"user_id": user_id}}}
+    )
+
+
+async def close(conversation_id: str, *, user_id: str, at: datetime) -> ConversationDocument | None:
+    """Settle a conversation with support that this person of the staff joined; None where it is settled, or not."""
+    query = _joined(conversation_id, user_id) | {"closed_at": None}
+    return await change(ConversationDocument, query, {"$set": {"closed_at": at}})
+
+
 async def take_sequence(conversation_id: str, *, sender_id: str, at: datetime) -> ConversationDocument | None:
     """Count one message more, by this participant. The answer's `last_sequence` is the message's own."""
     return await change(
@@ -176,7 +210,7 @@ async def take_sequence(conversation_id: str, *, sender_id: str, at: datetime) -
         {"_id": conversation_id, "participants.user_id": sender_id},
         {
             "$inc": {"last_sequence": 1, "participants.$[sender].own_unread": 1},
-            "$set": {"participants.$[].archived": False},
+            "$set": {"participants.$[].archived": False, "closed_at": None},
             "$max": {"active_at": at},
         },
         array_filters=[{"sender.user_id": sender_id}],

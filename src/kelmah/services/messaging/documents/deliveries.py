@@ -54,7 +54,10 @@ class PhoneProof(BaseModel):
 
 
 class DeliverySettingsDocument(Document):
-    """`id` is the person's. `phone` is sealed and proven. Shard key `_id`."""
+    """`id` is the person's. `phone` is sealed and proven. Shard key `_id`.
+
+    Of a deleted person the id stays with `is_gone`, so that events that come late make nothing for them anew.
+    """
 
     id: str  # type: ignore[assignment]  # ours, not an ObjectId
     quiet_hours: Quiet | None = None
@@ -62,6 +65,7 @@ class DeliverySettingsDocument(Document):
     digest_hour: int = 8
     phone: str | None = None
     proof: PhoneProof | None = None
+    is_gone: bool = False
 
     class Settings:
         name = "delivery_settings"
@@ -180,8 +184,9 @@ async def subscriptions_of(user_id: str) -> list[PushSubscriptionDocument]:
 
 
 async def forget_person(user_id: str) -> None:
-    """Remove a person's settings, phone, browsers and the log of what went out."""
-    await DeliverySettingsDocument.get_pymongo_collection().delete_one({"_id": user_id})
+    """Remove a person's settings, phone, browsers and the log of what went out; note that they are gone."""
+    gone = {"_id": user_id, "is_gone": True}
+    await DeliverySettingsDocument.get_pymongo_collection().replace_one({"_id": user_id}, gone, upsert=True)
     for model in (PushSubscriptionDocument, DeliveryDocument):
         await model.get_pymongo_collection().delete_many({"user_id": user_id})
 

@@ -1,6 +1,7 @@
 """Queries of the move out of the old database."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from datetime import datetime
 
 from pymongo import UpdateOne
 
@@ -50,3 +51,31 @@ async def note_moved(conversations: Sequence[ConversationDocument], *, before: M
     collection = ConversationDocument.get_pymongo_collection()
     done = await collection.bulk_write(changes, ordered=False, session=session())
     return done.matched_count == len(changes)
+
+
+async def conversations_since(since: datetime) -> AsyncIterator[str]:
+    """Ids of conversations in which something was written since."""
+    wanted = {"active_at": {"$gte": since}}
+    async for row in ConversationDocument.get_pymongo_collection().find(wanted, {"_id": 1}).sort("active_at"):
+        yield row["_id"]
+
+
+async def messages_since(since: datetime) -> AsyncIterator[str]:
+    """Ids of messages that were sent, edited or deleted here since, the earliest of a conversation first."""
+    collection = MessageDocument.get_pymongo_collection()
+    async for conversation_id in conversations_since(since):
+        wanted = {"conversation_id": conversation_id, "sent_at": {"$gte": since}}
+        async for row in collection.find(wanted, {"client_id": 1}).sort("sequence"):
+            if row["client_id"] != row["_id"]:  # else it was moved
+                yield row["_id"]
+    changed = {"change": {"$gt": 0}, "$or": [{"edits.at": {"$gte": since}}, {"deleted_at": {"$gte": since}}]}
+    # Reads all: nothing else asks for these by time, and nobody waits.
+    async for row in collection.find(changed, {"_id": 1}):
+        yield row["_id"]
+
+
+async def notifications_since(since: datetime) -> AsyncIterator[str]:
+    """Ids of notifications that came or were read since. Reads all: nothing else asks for them by time."""
+    wanted = {"in_app": True, "$or": [{"at": {"$gte": since}}, {"read_at": {"$gte": since}}]}
+    async for row in NotificationDocument.get_pymongo_collection().find(wanted, {"_id": 1}):
+        yield row["_id"]

@@ -37,3 +37,8 @@ async def choices_of(user_ids: Collection[str]) -> dict[str, PresenceChoiceDocum
     """Each person's choice."""
     rows = await PresenceChoiceDocument.find({"_id": {"$in": list(user_ids)}}).to_list()
     return {one: PresenceChoiceDocument(id=one) for one in user_ids} | {row.id: row for row in rows}
+
+
+async def forget_person(user_id: str) -> None:
+    """Erase a person's choice."""
+    await PresenceChoiceDocument.get_pymongo_collection().delete_one({"_id": user_id})

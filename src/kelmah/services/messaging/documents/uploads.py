@@ -80,3 +80,8 @@ async def drop(upload_id: str) -> Sequence[str]:
     """Forget an upload; the blobs that are left of it."""
     row = await UploadDocument.get_pymongo_collection().find_one_and_delete({"_id": upload_id})
     return [] if row is None else row["blobs"]
+
+
+async def of_person(uploader_id: str) -> list[str]:
+    """The ids of the person's uploads."""
+    return [one.id for one in await UploadDocument.find({"uploader_id": uploader_id}).to_list()]

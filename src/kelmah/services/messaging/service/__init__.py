@@ -3,7 +3,9 @@
 from kelmah.services.messaging.service.attachments import (
     Download,
     discard_upload,
+    make_link,
     open_attachment,
+    open_link,
     upload_attachment,
 )
 from kelmah.services.messaging.service.audience import NOTICES
@@ -57,7 +59,7 @@ from kelmah.services.messaging.service.presence import (
     refresh_presence,
 )
 from kelmah.services.messaging.service.projections import projections
-from kelmah.services.messaging.service.rooms import join_support, list_support
+from kelmah.services.messaging.service.rooms import close_support, join_support, leave_support, list_support
 from kelmah.services.messaging.service.safety import (
     block,
     decide_report,
@@ -98,6 +100,7 @@ __all__ = [
     "block",
     "cancel_upload",
     "choose_presence",
+    "close_support",
     "create_conversation",
     "create_upload",
     "decide_report",
@@ -119,6 +122,7 @@ __all__ = [
     "join",
     "join_support",
     "leave",
+    "leave_support",
     "list_blocks",
     "list_changes",
     "list_conversations",
@@ -126,6 +130,7 @@ __all__ = [
     "list_notifications",
     "list_reports",
     "list_support",
+    "make_link",
     "mark_read",
     "missing_since",
     "note_activity",
@@ -137,6 +142,7 @@ __all__ = [
     "on_message_sent",
     "on_session_revoked",
     "open_attachment",
+    "open_link",
     "page_for",
     "projections",
     "prove_phone",

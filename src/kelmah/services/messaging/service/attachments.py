@@ -1,13 +1,21 @@
 """Files of conversations: what is taken, how it is kept, and who may read it."""
 
 from collections.abc import AsyncIterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import NamedTuple
+from urllib.parse import quote
 
-from kelmah.contracts.messaging import AttachmentView, FileState
+import msgspec
+
+from kelmah.contracts.common import Contract
+from kelmah.contracts.messaging import AttachmentView, FileLink, FileState
 from kelmah.kit import clock
+from kelmah.kit.app import API_PREFIX
+from kelmah.kit.archives import InvalidArchive, check_archive
+from kelmah.kit.audio import InvalidAudio, seconds
 from kelmah.kit.blobs import BlobNotFound
 from kelmah.kit.context import Principal
+from kelmah.kit.crypto import DecryptionError
 from kelmah.kit.files import file_name
 from kelmah.kit.ids import new_id
 from kelmah.kit.images import SNIFF_BYTES, InvalidImage, clean_image, reencode_image, sniff
@@ -21,16 +29,24 @@ from kelmah.services.messaging.errors import (
     FileScanning,
     FileTooLarge,
     FileTypeRefused,
+    LinkNotGood,
     QuotaReached,
 )
 from kelmah.services.messaging.service.context import UPLOADS, Context, charge
 
 #: Pixels of the longer side of a small picture.
 THUMBNAIL_SIDE = 320
+#: Seconds that a voice note or another recording may last.
+MAX_RECORDING_S = 900
+#: How long a link to a file is good.
+LINK_LASTS = timedelta(minutes=5)
+_LINK = b"messaging.attachment.link"
 #: A file that was not sent with a message by then is thrown away.
 UNSENT_FOR = timedelta(hours=24)
 _WORD = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
 _EXCEL = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+#: Office documents: archives, and the entry that makes each what it is.
+_OFFICE = {_WORD: "word/document.xml", _EXCEL: "xl/workbook.xml"}
 #: What is taken, by content, and the names that such content may have.
 EXTENSIONS = {
     "image/jpeg": ("jpg", "jpeg"),
@@ -45,6 +61,15 @@ EXTENSIONS = {
     "audio/ogg": ("ogg", "oga", "opus"),
     "video/mp4": ("mp4",),
 }
+
+
+class _Link(Contract, frozen=True, kw_only=True):
+    attachment_id: str
+    user_id: str
+    expires_at: datetime
+
+
+_link_decoder = msgspec.json.Decoder(_Link)
 
 
 class Download(NamedTuple):
@@ -119,12 +144,17 @@ async def keep_file(
 async def _keep(context: Context, attachment_id: str, media_type: str, bounded: "_Bounded") -> tuple[int, bool]:
     """Store the bytes; their size, and whether there is a small picture, too.
 
-    A picture says where and when it was taken, and may be something else at its end: only its pixels are kept.
+    A picture says where and when it was taken, and may be something else at its end: only its pixels are kept. An
+    office document is an archive, which may be a bomb. A recording says how long it is.
     """
-    if not media_type.startswith("image/"):
+    if media_type not in _OFFICE and not media_type.startswith(("image/", "audio/")):
         await put_sealed(context, attachment_id, bounded.chunks())
         return bounded.size, False
     data = b"".join([chunk async for chunk in bounded.chunks()])
+    if not media_type.startswith("image/"):
+        await _check(data, media_type)
+        await put_sealed(context, attachment_id, _once(data))
+        return len(data), False
     try:
         clean = await clean_image(data)
         small = await reencode_image(clean, max_side=THUMBNAIL_SIDE)
@@ -139,6 +169,16 @@ async def _keep(context: Context, attachment_id: str, media_type: str, bounded: 
         await context.blobs.delete(attachment_id)
         raise
     return len(clean), True
+
+
+async def _check(data: bytes, media_type: str) -> None:
+    try:
+        if media_type in _OFFICE:
+            await check_archive(data, needs=_OFFICE[media_type], forbids=("vbaproject.bin",))
+        elif seconds(data, media_type) > MAX_RECORDING_S:
+            raise FileTooLarge(f"A recording may last {MAX_RECORDING_S // 60} minutes.")
+    except (InvalidArchive, InvalidAudio) as error:
+        raise FileTypeRefused(str(error)) from None
 
 
 async def put_sealed(context: Context, blob_id: str, chunks: AsyncIterator[bytes]) -> None:
@@ -202,33 +242,67 @@ class _Bounded:
         return chunk
 
 
-async def open_attachment(context: Context, attachment_id: str, *, thumbnail: bool = False, by: Principal) -> Download:
-    """A file, or its small picture, of a conversation of the caller's; until it is sent it is its uploader's alone.
+async def make_link(context: Context, attachment_id: str, *, by: Principal) -> FileLink:
+    """An address of a file that the caller may read now. What ends the caller's reading ends the link's, too.
+
+    Raises:
+        AttachmentNotFound, FileScanning, FileInfected: as for `open_attachment`.
+    """
+    await _readable(attachment_id, by.user_id)
+    what = _Link(attachment_id=attachment_id, user_id=by.user_id, expires_at=clock.now() + LINK_LASTS)
+    token = context.ring.seal(msgspec.json.encode(what).decode(), context=_LINK)
+    path = f"{API_PREFIX}/attachments/{attachment_id}/file?token={quote(token)}"
+    return FileLink(url=context.settings.public_url.rstrip("/") + path, expires_at=what.expires_at)
+
+
+async def open_link(context: Context, attachment_id: str, token: str) -> Download:
+    """The file of a link.
+
+    Raises:
+        LinkNotGood: not one of ours, of another file, or run out.
+        AttachmentNotFound, FileInfected: the person whom it was made for may not read it any more.
+    """
+    try:
+        what = _link_decoder.decode(context.ring.open(token, context=_LINK))
+    except (DecryptionError, msgspec.DecodeError, UnicodeError):
+        raise LinkNotGood from None
+    if what.attachment_id != attachment_id or what.expires_at <= clock.now():
+        raise LinkNotGood
+    return await open_attachment(context, attachment_id, user_id=what.user_id)
+
+
+async def open_attachment(context: Context, attachment_id: str, *, thumbnail: bool = False, user_id: str) -> Download:
+    """A file, or its small picture, of a conversation of the person's; until it is sent it is its uploader's alone.
 
     Raises:
         AttachmentNotFound: not there, or not for the caller.
         FileScanning, FileInfected: nobody reads it yet, or ever.
     """
-    attachment = await attachments.find(attachment_id)
-    if (
-        attachment is None
-        or attachment.is_withdrawn
-        or (thumbnail and not attachment.thumbnail)
-        or (attachment.message_id is None and attachment.uploader_id != by.user_id)
-    ):
+    attachment = await _readable(attachment_id, user_id)
+    if thumbnail and not attachment.thumbnail:
         raise AttachmentNotFound
-    if await conversations.find(attachment.conversation_id, user_id=by.user_id) is None:
-        raise AttachmentNotFound
-    if attachment.state is FileState.SCANNING:
-        raise FileScanning(retry_after_s=2)
-    if attachment.state is FileState.INFECTED:
-        raise FileInfected
     try:
         blob_id = thumbnail_id(attachment_id) if thumbnail else attachment_id
         chunks = await open_sealed(context, blob_id)
     except BlobNotFound:
         raise AttachmentNotFound from None
     return Download(mapping.attachment_view(attachment, context.ring), chunks)
+
+
+async def _readable(attachment_id: str, user_id: str) -> AttachmentDocument:
+    attachment = await attachments.find(attachment_id)
+    if (
+        attachment is None
+        or attachment.is_withdrawn
+        or (attachment.message_id is None and attachment.uploader_id != user_id)
+        or await conversations.find(attachment.conversation_id, user_id=user_id) is None
+    ):
+        raise AttachmentNotFound
+    if attachment.state is FileState.SCANNING:
+        raise FileScanning(retry_after_s=2)
+    if attachment.state is FileState.INFECTED:
+        raise FileInfected
+    return attachment
 
 
 async def discard_upload(context: Context, attachment_id: str) -> None:

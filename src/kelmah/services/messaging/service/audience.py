@@ -18,6 +18,7 @@ from kelmah.contracts.job import (
     ContractCompleted,
     ContractOfferAnswered,
     ContractOffered,
+    ContractOfferExpired,
     ContractSigned,
     ContractTermsChanged,
     CounterOfferAnswered,
@@ -27,6 +28,7 @@ from kelmah.contracts.job import (
     JobExpired,
     MilestoneApproved,
     MilestoneChangesRequested,
+    MilestoneDue,
     MilestoneSubmitted,
 )
 from kelmah.contracts.messaging import NotificationKind as Kind
@@ -43,8 +45,10 @@ from kelmah.contracts.payment import (
     EscrowRefunded,
     EscrowReleased,
     PaymentProcessed,
+    WithdrawalFailed,
 )
 from kelmah.contracts.review import ReviewHeld, ReviewModerated, ReviewRevealed
+from kelmah.contracts.user import CertificateDecided, CertificateExpiring, Verification
 
 
 class Notice(NamedTuple):
@@ -89,6 +93,15 @@ def _contract_offer_answered(event: ContractOfferAnswered) -> Notice:
     return Notice(Kind.CONTRACT_OFFER_TAKEN if event.taken else Kind.CONTRACT_OFFER_DECLINED, _HIRER, _CONTRACT)
 
 
+def _milestone_due(event: MilestoneDue) -> Notice:
+    return Notice(Kind.MILESTONE_LATE if event.late else Kind.MILESTONE_DUE, _BOTH, _MILESTONE)
+
+
+def _certificate_decided(event: CertificateDecided) -> Notice:
+    is_verified = event.verification == Verification.VERIFIED
+    return Notice(Kind.CERTIFICATE_VERIFIED if is_verified else Kind.CERTIFICATE_REJECTED, _USER, ("certificate_id",))
+
+
 def _contract_signed(event: ContractSigned) -> Notice:
     if event.complete:
         return Notice(Kind.CONTRACT_ACTIVE, _BOTH, _CONTRACT)
@@ -121,11 +134,13 @@ NOTICES: Mapping[type[Event], Notice | Callable[[Any], Notice]] = {
     ContractTermsChanged: Notice(Kind.CONTRACT_TERMS_CHANGED, _BOTH, _CONTRACT, but="changed_by"),
     ContractOffered: Notice(Kind.CONTRACT_OFFERED, _WORKER, _CONTRACT),
     ContractOfferAnswered: _contract_offer_answered,
+    ContractOfferExpired: Notice(Kind.CONTRACT_OFFER_EXPIRED, _BOTH, _CONTRACT),
     BookingRefused: Notice(Kind.BOOKING_REFUSED, _BOTH, _CONTRACT),
     ContractCancelled: Notice(Kind.CONTRACT_CANCELLED, _BOTH, _CONTRACT, but="cancelled_by"),
     ContractCompleted: Notice(Kind.CONTRACT_COMPLETED, _BOTH, _CONTRACT),
     AmendmentProposed: Notice(Kind.AMENDMENT_PROPOSED, _BOTH, ("contract_id",), but="proposed_by"),
     AmendmentClosed: _amendment_closed,
+    MilestoneDue: _milestone_due,
     MilestoneSubmitted: Notice(Kind.MILESTONE_SUBMITTED, _HIRER, _MILESTONE),
     MilestoneChangesRequested: Notice(Kind.CHANGES_REQUESTED, _WORKER, _MILESTONE),
     MilestoneApproved: Notice(Kind.MILESTONE_APPROVED, _WORKER, _MILESTONE),
@@ -141,9 +156,12 @@ NOTICES: Mapping[type[Event], Notice | Callable[[Any], Notice]] = {
     DisputeAppealed: Notice(Kind.DISPUTE_APPEALED, _BOTH, _DISPUTE, but="appealed_by"),
     DisputeResolved: Notice(Kind.DISPUTE_RESOLVED, _BOTH, _DISPUTE),
     PaymentProcessed: _payment_processed,
+    WithdrawalFailed: Notice(Kind.WITHDRAWAL_FAILED, _USER, ("withdrawal_id",)),
     ReviewRevealed: Notice(Kind.REVIEW_REVEALED, ("subject_id",), ("review_id", "contract_id")),
     ReviewHeld: Notice(Kind.REVIEW_HELD, ("reviewer_id",), ("review_id", "contract_id")),
     ReviewModerated: Notice(Kind.REVIEW_DECIDED, ("reviewer_id", "subject_id"), ("review_id",)),
+    CertificateExpiring: Notice(Kind.CERTIFICATE_EXPIRING, _USER, ("certificate_id",)),
+    CertificateDecided: _certificate_decided,
     PasswordChanged: Notice(Kind.PASSWORD_CHANGED, _USER, ()),
     DataExportReady: Notice(Kind.DATA_EXPORT_READY, _USER, ("export_id",)),
 }

@@ -1,11 +1,13 @@
 """Conversations, messages and notifications out of the old database, and back into its shape."""
 
 from collections.abc import Sequence
+from functools import partial
 
 from kelmah.contracts.messaging import ConversationKind
 from kelmah.kit.errors import Conflict
 from kelmah.kit.mongo import add_all
 from kelmah.legacy.entities.messages import OldConversation, OldMessage, OldNotification, OldParticipant
+from kelmah.legacy.twins import Claims, without_twins
 from kelmah.services.messaging import mapping
 from kelmah.services.messaging.documents import ConversationDocument, MessageDocument, NotificationDocument
 from kelmah.services.messaging.documents import legacy as documents
@@ -14,19 +16,16 @@ from kelmah.services.messaging.service import words
 from kelmah.services.messaging.service.context import Context
 
 
+def conversation_claims(context: Context, one: OldConversation) -> Claims:
+    """What no two conversations may have."""
+    return {_key(one): "conversations: the same two, or the contract, have another conversation"}
+
+
 async def move_conversations(context: Context, old: Sequence[OldConversation]) -> dict[str, str]:
     """Make conversations in the open transaction, and tell of those that cannot be made: id → reason."""
-    keys = {one.id: _key(one) for one in old}
-    taken = await documents.taken_keys(list(keys.values()))
-    refused: dict[str, str] = {}
-    made: list[ConversationDocument] = []
-    for one in old:
-        if keys[one.id] in taken:
-            refused[one.id] = "conversations: the same two, or the contract, have another conversation"
-            continue
-        taken.add(keys[one.id])
-        made.append(_conversation(one, keys[one.id]))
-    await add_all(made)
+    taken = await documents.taken_keys([_key(one) for one in old])
+    made, refused = without_twins(old, partial(conversation_claims, context), taken)
+    await add_all([_conversation(one) for one in made])
     return refused
 
 
@@ -87,8 +86,11 @@ async def messages_as_old(context: Context, ids: Sequence[str]) -> dict[str, Old
             id=one.id,
             conversation_id=one.conversation_id,
             sender_id=one.sender_id,
-            text=context.ring.open(one.text, context=mapping.text_context(one.id)),
+            # What was deleted here is purged in the end.
+            text=context.ring.open(one.text, context=mapping.text_context(one.id)) if one.text else "",
             sent_at=one.sent_at,
+            edited_at=one.edits[-1].at if one.edits else None,
+            deleted_at=one.deleted_at,
         )
         for one in await documents.messages_by_id(ids)
     }
@@ -105,6 +107,7 @@ async def notifications_as_old(context: Context, ids: Sequence[str]) -> dict[str
             params=one.params,
             at=one.at,
             read_at=one.read_at,
+            is_new=one.event_id != _event_id(one.id),
         )
         for one in await documents.notifications_by_id(ids)
     }
@@ -120,11 +123,11 @@ def _event_id(notification_id: str) -> str:
     return f"legacy:{notification_id}"
 
 
-def _conversation(old: OldConversation, key: str) -> ConversationDocument:
+def _conversation(old: OldConversation) -> ConversationDocument:
     return ConversationDocument(
         id=old.id,
         kind=old.kind,
-        key=key,
+        key=_key(old),
         contract_id=old.contract_id,
         participants=[
             Participant(user_id=one.user_id, muted=one.is_muted, archived=one.is_archived) for one in old.participants

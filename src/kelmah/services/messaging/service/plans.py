@@ -34,6 +34,7 @@ TOPICS: dict[Kind, Topic] = {
     Kind.CONTRACT_OFFERED: Topic.CONTRACTS,
     Kind.CONTRACT_OFFER_TAKEN: Topic.CONTRACTS,
     Kind.CONTRACT_OFFER_DECLINED: Topic.CONTRACTS,
+    Kind.CONTRACT_OFFER_EXPIRED: Topic.CONTRACTS,
     Kind.BOOKING_REFUSED: Topic.CONTRACTS,
     Kind.CONTRACT_CANCELLED: Topic.CONTRACTS,
     Kind.CONTRACT_COMPLETED: Topic.CONTRACTS,
@@ -42,6 +43,8 @@ TOPICS: dict[Kind, Topic] = {
     Kind.AMENDMENT_DROPPED: Topic.CONTRACTS,
     Kind.CONTRACT_SIGNED: Topic.CONTRACTS,
     Kind.CONTRACT_ACTIVE: Topic.CONTRACTS,
+    Kind.MILESTONE_DUE: Topic.MILESTONES,
+    Kind.MILESTONE_LATE: Topic.MILESTONES,
     Kind.MILESTONE_SUBMITTED: Topic.MILESTONES,
     Kind.CHANGES_REQUESTED: Topic.MILESTONES,
     Kind.MILESTONE_APPROVED: Topic.MILESTONES,
@@ -50,6 +53,7 @@ TOPICS: dict[Kind, Topic] = {
     Kind.ESCROW_REFUNDED: Topic.PAYMENTS,
     Kind.DEPOSIT_PROCESSED: Topic.PAYMENTS,
     Kind.WITHDRAWAL_PROCESSED: Topic.PAYMENTS,
+    Kind.WITHDRAWAL_FAILED: Topic.PAYMENTS,
     Kind.DISPUTE_RAISED: Topic.DISPUTES,
     Kind.DISPUTE_ANSWERED: Topic.DISPUTES,
     Kind.DISPUTE_EVIDENCE_ADDED: Topic.DISPUTES,
@@ -62,6 +66,9 @@ TOPICS: dict[Kind, Topic] = {
     Kind.REVIEW_REVEALED: Topic.REVIEWS,
     Kind.REVIEW_HELD: Topic.REVIEWS,
     Kind.REVIEW_DECIDED: Topic.REVIEWS,
+    Kind.CERTIFICATE_EXPIRING: Topic.CERTIFICATES,
+    Kind.CERTIFICATE_VERIFIED: Topic.CERTIFICATES,
+    Kind.CERTIFICATE_REJECTED: Topic.CERTIFICATES,
     Kind.PASSWORD_CHANGED: Topic.SECURITY,
     Kind.DATA_EXPORT_READY: Topic.SECURITY,
 }
@@ -132,9 +139,9 @@ async def plan_of(context: Context, user_id: str) -> Plan:
 
 
 async def plans_of(context: Context, user_ids: Iterable[str]) -> dict[str, Plan]:
-    """The plans of several people."""
+    """The plans of several people; those whose account was deleted are told of nothing any more."""
     found = await asyncio.gather(*[plan_of(context, user_id) for user_id in set(user_ids)])
-    return {plan.user_id: plan for plan in found}
+    return {plan.user_id: plan for plan in found if not plan.settings.is_gone}
 
 
 async def schedule(context: Context, notification: NotificationDocument, plan: Plan) -> None:

@@ -3,7 +3,14 @@
 from datetime import datetime
 
 from kelmah.contracts.common import Page
-from kelmah.contracts.messaging import ConversationKind, NewConversation, SupportCase, SupportJoined
+from kelmah.contracts.messaging import (
+    ConversationKind,
+    NewConversation,
+    SupportCase,
+    SupportClosed,
+    SupportJoined,
+    SupportLeft,
+)
 from kelmah.kit import clock
 from kelmah.kit.context import Principal
 from kelmah.kit.errors import BadInput, NotFound
@@ -97,7 +104,7 @@ def with_support(new: NewConversation, by: Principal) -> ConversationDocument:
 
 
 async def list_support(context: Context, *, cursor: str | None, limit: int) -> Page[SupportCase]:
-    """Conversations with support in which something was said, the longest unanswered first."""
+    """Open conversations with support in which something was said, the longest unanswered first."""
     after = read_cursor(cursor, (datetime, str))
     found = await conversations.list_support(after=after, limit=limit + 1)
     return page(found, limit, view=_case, last=lambda one: (one.active_at, one.id))
@@ -112,6 +119,7 @@ def _case(found: ConversationDocument) -> SupportCase:
         last_sequence=found.last_sequence,
         created_at=found.created_at,
         active_at=found.active_at,
+        closed_at=found.closed_at,
     )
 
 
@@ -133,5 +141,44 @@ async def join_support(context: Context, conversation_id: str, *, by: Principal)
         event = SupportJoined(conversation_id=conversation_id, user_id=joined.user_ids[0], staff_id=by.user_id)
         await context.events.append(event, subject=f"conversation:{conversation_id}", actor=by.user_id)
         return joined
+
+    return _case(await context.mongo.transact(change))
+
+
+async def leave_support(context: Context, conversation_id: str, *, by: Principal) -> None:
+    """Be a participant no more. Doing it twice changes nothing.
+
+    Raises:
+        ConversationNotFound: not there, or not one with support.
+    """
+
+    async def change() -> None:
+        left = await conversations.leave(conversation_id, user_id=by.user_id)
+        if left is not None:
+            event = SupportLeft(conversation_id=conversation_id, user_id=left.user_ids[0], staff_id=by.user_id)
+            await context.events.append(event, subject=f"conversation:{conversation_id}", actor=by.user_id)
+        elif not await conversations.is_with_support(conversation_id):
+            raise ConversationNotFound
+
+    await context.mongo.transact(change)
+
+
+async def close_support(context: Context, conversation_id: str, *, by: Principal) -> SupportCase:
+    """Settle a conversation that the caller joined; a message opens it anew. Doing it twice changes nothing.
+
+    Raises:
+        ConversationNotFound: not there, not one with support, or not joined.
+    """
+
+    async def change() -> ConversationDocument:
+        closed = await conversations.close(conversation_id, user_id=by.user_id, at=clock.now())
+        if closed is None:
+            found = await conversations.find(conversation_id, user_id=by.user_id)
+            if found is None or found.closed_at is None or found.user_ids[0] == by.user_id:
+                raise ConversationNotFound
+            return found
+        event = SupportClosed(conversation_id=conversation_id, user_id=closed.user_ids[0], staff_id=by.user_id)
+        await context.events.append(event, subject=f"conversation:{conversation_id}", actor=by.user_id)
+        return closed
 
     return _case(await context.mongo.transact(change))

@@ -85,6 +85,30 @@ TEXTS: dict[str, dict[str, Text]] = {
         "en": Text("Offer declined", "The worker declined your offer. You can publish the job for all."),
         "fr": Text("Offre refusée", "L'artisan a refusé votre offre. Vous pouvez la publier pour tous."),
     },
+    Kind.CONTRACT_OFFER_EXPIRED: {
+        "en": Text("Offer expired", "A direct offer was not answered in time. Its job can be published for all."),
+        "fr": Text("Proposition expirée", "Une proposition directe est restée sans réponse dans les délais."),
+    },
+    Kind.MILESTONE_DUE: {
+        "en": Text("A milestone is due", "A milestone of your contract is to be handed in within a day."),
+        "fr": Text("Une étape arrive à échéance", "Une étape de votre contrat est à remettre d'ici un jour."),
+    },
+    Kind.MILESTONE_LATE: {
+        "en": Text("A milestone is late", "The time of a milestone is over, and it is not handed in."),
+        "fr": Text("Une étape est en retard", "L'échéance d'une étape est passée et rien n'est remis."),
+    },
+    Kind.CERTIFICATE_EXPIRING: {
+        "en": Text("A certificate ends soon", "Renew it in time, so that your profile keeps it."),
+        "fr": Text("Un certificat expire bientôt", "Renouvelez-le à temps pour le garder sur votre profil."),
+    },
+    Kind.CERTIFICATE_VERIFIED: {
+        "en": Text("Certificate verified", "Your certificate was checked. Your profile shows it as verified."),
+        "fr": Text("Certificat vérifié", "Votre certificat a été contrôlé et figure comme vérifié sur votre profil."),
+    },
+    Kind.CERTIFICATE_REJECTED: {
+        "en": Text("Certificate not verified", "Your certificate could not be verified. See why in your profile."),
+        "fr": Text("Certificat non vérifié", "Votre certificat n'a pas pu être vérifié. Voyez-en la raison."),
+    },
     Kind.BOOKING_REFUSED: {
         "en": Text("Other dates needed", "The worker is not free at the agreed time. Agree another time, or cancel."),
         "fr": Text("Autres dates nécessaires", "L'artisan n'est pas libre. Convenez d'autres dates ou annulez."),
@@ -177,6 +201,10 @@ TEXTS: dict[str, dict[str, Text]] = {
         "en": Text("Withdrawal sent", "{amount} was sent from your wallet."),
         "fr": Text("Retrait envoyé", "{amount} ont été envoyés depuis votre portefeuille."),
     },
+    Kind.WITHDRAWAL_FAILED: {
+        "en": Text("Withdrawal did not go through", "{amount} came back to your wallet. See why, and try again."),
+        "fr": Text("Retrait non abouti", "{amount} sont revenus dans votre portefeuille. Voyez pourquoi et réessayez."),
+    },
     Kind.MESSAGE_RECEIVED: {
         "en": Text("New message", "You have a new message."),
         "fr": Text("Nouveau message", "Vous avez un nouveau message."),
@@ -233,6 +261,7 @@ _WHY_ROLES: dict[str, dict[str, str]] = {
         "fr": "quelqu'un vous a écrit et le message n'est pas lu",
     },
     Topic.REVIEWS: {"en": "the review is by you or about you", "fr": "l'avis est de vous ou vous concerne"},
+    Topic.CERTIFICATES: {"en": "it is about your certificate", "fr": "il s'agit de votre certificat"},
     Topic.SECURITY: {"en": "it is about your account's security", "fr": "il s'agit de la sécurité de votre compte"},
 }
 _FOOTER = {"en": "You get this because {why}. Kelmah: {url}", "fr": "Vous recevez ceci car {why}. Kelmah : {url}"}

@@ -13,7 +13,15 @@ from typing import Any, NamedTuple, Protocol
 import msgspec
 import structlog
 
-from kelmah.contracts.messaging import GapFrame, HelloFrame, MessageFrame, ResumedFrame, ResumeFrame, ServerFrame
+from kelmah.contracts.messaging import (
+    GapFrame,
+    HelloFrame,
+    MessageFrame,
+    PongFrame,
+    ResumedFrame,
+    ResumeFrame,
+    ServerFrame,
+)
 from kelmah.kit import clock
 from kelmah.kit.context import Principal
 from kelmah.kit.frames import NO_CODE, Wire
@@ -33,6 +41,7 @@ SESSION_ENDED, SILENT = 4401, 4408
 MAX_PLACES = 1000
 #: Seconds' worth of frames that may come at once.
 BURST_S = 3
+_PING = '{"type":"ping"}'
 
 
 class Outgoing(NamedTuple):
@@ -232,6 +241,8 @@ class Connection:
         self._heard_at = clock.monotonic()
         if not self._may_come():
             self.end(POLICY_VIOLATION, TooManyFrames.code)
+        elif text == _PING:  # as it is usually spelled; most of what comes while nothing happens
+            self.answer(PongFrame(server_time=clock.now()))
         elif self._inbox is None:
             self._inbox = deque()
             self._owner.spawn(self._serve(text))

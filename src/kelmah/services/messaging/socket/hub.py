@@ -42,7 +42,7 @@ class Hub:
         self._get_context = get_context
         self._prefix = self.context.settings.redis_prefix
         #: First in, first out: the database's pool would let whoever ran last run again.
-        self._turns = asyncio.Semaphore(self.context.settings.max_concurrent_requests)
+        self.turns = asyncio.Semaphore(self.context.settings.max_concurrent_requests)
         self._count = 0
         #: The sockets of each person, by channel; most people have one.
         self._people: dict[bytes, tuple[Connection, ...]] = {}
@@ -82,7 +82,7 @@ class Hub:
 
     async def answer(self, connection: Connection, text: str) -> None:
         """Serve a frame of a client."""
-        await answering.answer(text, self.context, connection, self._turns)
+        await answering.answer(text, self.context, connection, self.turns)
 
     def lost(self, connection: Connection) -> None:
         """A socket is gone."""

@@ -1,7 +1,7 @@
 """The operations of the payment service."""
 
 from kelmah.kit.exports import export_handler
-from kelmah.services.payment.controllers import disputes, escrows, exceptions, methods, wallets, webhooks
+from kelmah.services.payment.controllers import disputes, escrows, exceptions, methods, referrals, wallets, webhooks
 from kelmah.services.payment.controllers.policy import POLICY
 from kelmah.services.payment.service.exports import PARTS
 
@@ -10,6 +10,7 @@ CONTROLLERS = [
     *escrows.HANDLERS,
     *disputes.HANDLERS,
     *methods.HANDLERS,
+    *referrals.HANDLERS,
     *webhooks.HANDLERS,
     *exceptions.HANDLERS,
     export_handler(PARTS),

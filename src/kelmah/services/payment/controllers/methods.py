@@ -17,7 +17,8 @@ from kelmah.services.payment.service import Context
 @post(
     "/api/v1/payments/methods",
     operation_id="SavePaymentMethod",
-    summary="Keep a payment method for later deposits",
+    summary="Keep a payment method for later deposits and withdrawals",
+    description="403 `payment.step_up_needed` when signing in was too long ago: money may be sent to it.",
     tags=["Payment methods"],
 )
 async def save_method(

@@ -33,6 +33,8 @@ POLICY: Policy = {
     "AppealRuling": roles(Role.HIRER, Role.WORKER),
     # Moderators judge words; money is support's.
     "ResolveDispute": roles(Role.SUPPORT, Role.ADMIN),
+    "GetReferralCode": roles(Role.HIRER, Role.WORKER),
+    "NameReferrer": roles(Role.WORKER),
     "SavePaymentMethod": SIGNED_IN,
     "ListPaymentMethods": SIGNED_IN,
     "DeletePaymentMethod": SIGNED_IN,

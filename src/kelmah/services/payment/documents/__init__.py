@@ -9,12 +9,14 @@ from kelmah.services.payment.documents.bank import (
 from kelmah.services.payment.documents.chargebacks import ChargebackDocument
 from kelmah.services.payment.documents.deposits import DepositDocument
 from kelmah.services.payment.documents.disputes import DisputeDocument, DisputeFileDocument
+from kelmah.services.payment.documents.entries import AccountDocument, EntryDocument
 from kelmah.services.payment.documents.escrows import EscrowDocument
 from kelmah.services.payment.documents.exceptions import ExceptionDocument
-from kelmah.services.payment.documents.ledger import AccountDocument, EntryDocument, Halt
+from kelmah.services.payment.documents.ledger import Halt
 from kelmah.services.payment.documents.legacy import LegacyTransactionDocument, LegacyWalletDocument
 from kelmah.services.payment.documents.methods import MethodDocument
 from kelmah.services.payment.documents.parties import PartyDocument
+from kelmah.services.payment.documents.referrals import ReferralDocument
 from kelmah.services.payment.documents.webhooks import WebhookDocument
 from kelmah.services.payment.documents.withdrawals import WithdrawalDocument
 
@@ -27,6 +29,7 @@ DOCUMENTS = (
     DisputeFileDocument,
     MethodDocument,
     PartyDocument,
+    ReferralDocument,
     WebhookDocument,
     WithdrawalDocument,
     ChargebackDocument,
@@ -52,6 +55,7 @@ __all__ = [
     "LegacyTransactionDocument",
     "LegacyWalletDocument",
     "MethodDocument",
+    "ReferralDocument",
     "WebhookDocument",
     "WithdrawalDocument",
 ]

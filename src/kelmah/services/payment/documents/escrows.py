@@ -131,6 +131,11 @@ async def list_funded_by(hirer_id: str, currency: str, *, limit: int) -> list[Es
     return await EscrowDocument.find(query, session=session()).sort("-_id").limit(limit).to_list()
 
 
+async def has_worked(worker_id: str) -> bool:
+    """Whether there was ever an escrow for a worker."""
+    return await EscrowDocument.find_one({"worker_id": worker_id}, session=session()) is not None
+
+
 async def list_undisputed(contract_id: str) -> list[EscrowDocument]:
     """Escrows of a contract that hold money nobody quarrels over, or wait for it."""
     statuses = [EscrowStatus.FUNDED.value, EscrowStatus.PENDING.value]

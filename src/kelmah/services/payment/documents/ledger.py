@@ -11,118 +11,28 @@ was changed, removed or put between others shows. A single chain would let one t
 through the documents that a transaction writes anyway.
 """
 
-import hashlib
-import json
-import zlib
-from collections import defaultdict
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, NamedTuple
 
 from beanie import Document
-from pydantic import BaseModel
-from pymongo import ASCENDING, DESCENDING, IndexModel, ReplaceOne, ReturnDocument
+from pymongo import ReplaceOne, ReturnDocument
 from pymongo.errors import DuplicateKeyError
 
 from kelmah.kit import clock
 from kelmah.kit.ids import new_id
 from kelmah.kit.mongo import add_all, in_transaction, session
+from kelmah.services.payment.documents.entries import (
+    BOUNDED,
+    AccountDocument,
+    Entry,
+    EntryDocument,
+    Posting,
+    PostingRow,
+    account_key,
+    digest,
+)
 from kelmah.services.payment.errors import AlreadyPosted, Halted, InsufficientFunds, LedgerError
-
-#: Kinds of accounts that belong to one person or one escrow and may not be overdrawn.
-BOUNDED = frozenset({"wallet", "escrow"})
-#: Kinds of accounts of the platform itself.
-SYSTEM = frozenset({"fees", "clearing", "suspense", "transit", "chargebacks", "losses", "tax", "costs"})
-SLOTS = 16
-
-
-class Posting(NamedTuple):
-    """`amount` minor units (never zero) into the account, or out of it when negative."""
-
-    account: str
-    amount: int
-
-    @property
-    def kind(self) -> str:
-        return self.account.partition(":")[0]
-
-    @property
-    def currency(self) -> str:
-        return self.account.rpartition(":")[2]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Entry:
-    """A movement of money. `reference` names the effect: the same one cannot be posted twice."""
-
-    reference: str
-    kind: str
-    postings: tuple[Posting, ...]
-    facts: dict[str, str]
-
-    def __post_init__(self) -> None:
-        """Raises LedgerError unless the postings are whole, distinct and sum to zero per currency."""
-        sums: defaultdict[str, int] = defaultdict(int)
-        for posting in self.postings:
-            if type(posting.amount) is not int or posting.amount == 0:
-                raise LedgerError("a posting moves a whole number of minor units, not none")
-            if posting.kind not in BOUNDED | SYSTEM:
-                raise LedgerError("a posting names a known kind of account")
-            sums[posting.currency] += posting.amount
-        if len({posting.account for posting in self.postings}) != len(self.postings):
-            raise LedgerError("an entry touches an account once")
-        if len(self.postings) < 2 or any(sums.values()):
-            raise LedgerError("the postings of an entry sum to zero per currency")
-
-
-class PostingRow(BaseModel):
-    """A stored posting: `key` is the account's document, `sequence` counts its postings from 1 without gaps."""
-
-    account: str
-    key: str
-    amount: int
-    currency: str
-    sequence: int
-    balance: int
-    previous: str = ""
-
-
-class EntryDocument(Document):
-    """One movement of money, for ever."""
-
-    id: str  # type: ignore[assignment]  # ours, not an ObjectId
-    reference: str
-    kind: str
-    postings: list[PostingRow]
-    facts: dict[str, str]
-    at: datetime
-    hash: str = ""
-
-    class Settings:
-        name = "ledger_entries"
-        indexes: ClassVar[list[IndexModel]] = [
-            IndexModel([("reference", ASCENDING)], unique=True, name="reference"),
-            IndexModel([("postings.account", ASCENDING), ("_id", DESCENDING)], name="account"),
-            IndexModel([("postings.account", ASCENDING), ("at", ASCENDING)], name="account_at"),
-            IndexModel([("at", ASCENDING)], name="at"),
-        ]
-
-
-class AccountDocument(Document):
-    """What one account holds: always the sum of its postings."""
-
-    id: str  # type: ignore[assignment]  # ours, not an ObjectId
-    account: str
-    kind: str
-    currency: str
-    balance: int
-    sequence: int
-    head: str = ""
-
-    class Settings:
-        name = "ledger_accounts"
-        indexes: ClassVar[list[IndexModel]] = [IndexModel([("account", ASCENDING)], name="account")]
 
 
 class Halt(Document):
@@ -158,11 +68,6 @@ async def refuse_if_halted() -> None:
 async def halted() -> Halt | None:
     """Why no money moves, if so."""
     return await Halt.find_one({"_id": "halt"}, session=session())
-
-
-def wallet(user_id: str, currency: str) -> str:
-    """The account of a person's money in one currency."""
-    return f"wallet:{user_id}:{currency}"
 
 
 async def post(entry: Entry) -> EntryDocument:
@@ -212,7 +117,7 @@ async def post_all(entries: Sequence[Entry]) -> None:
         raise RuntimeError("money moves in the transaction of the change that calls for it")
     await refuse_if_halted()
     collection = AccountDocument.get_pymongo_collection()
-    keys = {_key(posting, entry.reference) for entry in entries for posting in entry.postings}
+    keys = {account_key(posting, entry.reference) for entry in entries for posting in entry.postings}
     accounts = {row["_id"]: row async for row in collection.find({"_id": {"$in": list(keys)}}, session=session())}
     documents = [_chained(entry, accounts) for entry in entries]
     try:
@@ -229,7 +134,7 @@ def _chained(entry: Entry, accounts: dict[str, dict[str, Any]]) -> EntryDocument
     """The document of an entry; `accounts` are brought to where it leaves them."""
     rows = []
     for posting in sorted(entry.postings):
-        key = _key(posting, entry.reference)
+        key = account_key(posting, entry.reference)
         fresh = {"_id": key, "account": posting.account, "kind": posting.kind, "currency": posting.currency}
         account = accounts.setdefault(key, fresh | {"balance": 0, "sequence": 0, "head": ""})
         account["balance"] += posting.amount
@@ -246,25 +151,8 @@ def _chained(entry: Entry, accounts: dict[str, dict[str, Any]]) -> EntryDocument
     return document
 
 
-def digest(entry: EntryDocument) -> str:
-    """The hash of an entry and, through `previous`, of all that went before it on its accounts."""
-    rows = [
-        [row.account, row.key, row.amount, row.currency, row.sequence, row.balance, row.previous]
-        for row in entry.postings
-    ]
-    facts = sorted(entry.facts.items())
-    content = [entry.id, entry.reference, str(entry.kind), rows, facts, entry.at.isoformat(timespec="milliseconds")]
-    return hashlib.sha256(json.dumps(content, separators=(",", ":")).encode()).hexdigest()
-
-
-def _key(posting: Posting, reference: str) -> str:
-    """The account's document that a posting of this entry goes into."""
-    slot = f"#{zlib.crc32(reference.encode()) % SLOTS:02d}" if posting.kind in SYSTEM else ""
-    return posting.account + slot
-
-
 async def _apply(posting: Posting, reference: str) -> PostingRow:
-    query: dict[str, Any] = {"_id": _key(posting, reference)}
+    query: dict[str, Any] = {"_id": account_key(posting, reference)}
     is_bounded_debit = posting.amount < 0 and posting.kind in BOUNDED
     if is_bounded_debit:
         query["balance"] = {"$gte": -posting.amount}

@@ -9,8 +9,8 @@ from pymongo import ASCENDING, DESCENDING, IndexModel
 
 from kelmah.kit.mongo import session
 from kelmah.services.payment.documents.disputes import DisputeDocument
+from kelmah.services.payment.documents.entries import EntryDocument
 from kelmah.services.payment.documents.escrows import EscrowDocument
-from kelmah.services.payment.documents.ledger import EntryDocument
 
 
 class LegacyWalletDocument(Document):

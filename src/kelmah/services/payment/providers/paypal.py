@@ -9,8 +9,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
-from decimal import Decimal
-from typing import Any, TypeVar
+from typing import TypeVar
 from urllib.parse import urlencode
 
 import msgspec
@@ -18,12 +17,11 @@ import paypalrestsdk
 import requests
 from paypalrestsdk import exceptions
 
-from kelmah.contracts.common import MINOR_UNIT_EXPONENTS, Money
+from kelmah.contracts.common import Money
 from kelmah.contracts.payment import MethodKind, Provider
 from kelmah.kit.mongo import in_transaction
 from kelmah.services.payment.errors import ProviderUnavailable, WebhookRefused
 from kelmah.services.payment.providers.base import (
-    About,
     Charge,
     Chargeback,
     ChargebackState,
@@ -32,48 +30,30 @@ from kelmah.services.payment.providers.base import (
     Notice,
     Payout,
     PayoutOrder,
-    PayoutState,
     ProviderRefusedError,
     ProviderUnsureError,
     SavedMethod,
 )
 from kelmah.services.payment.providers.paypal_api import MAX_CALLS, PayPalApi
 from kelmah.services.payment.providers.paypal_notices import Certificates, is_signed
+from kelmah.services.payment.providers.paypal_rows import (
+    BATCH,
+    REFUND,
+    PayPalNotice,
+    Row,
+    charge_of,
+    money_of,
+    movement_of,
+    payout_of,
+    payout_value_of,
+    refund_of,
+    subject_of,
+    value_of,
+)
 from kelmah.services.payment.providers.terms import TERMS
 from kelmah.services.payment.settings import PaymentSettings
 
 ResultT = TypeVar("ResultT")
-Row = dict[str, Any]
-ORDER_STATES = {
-    "CREATED": ChargeState.ACTION,
-    "SAVED": ChargeState.ACTION,
-    "PAYER_ACTION_REQUIRED": ChargeState.ACTION,
-    "APPROVED": ChargeState.APPROVED,
-    "VOIDED": ChargeState.CANCELED,
-}
-CAPTURE_STATES = {
-    "COMPLETED": ChargeState.SUCCEEDED,
-    "REFUNDED": ChargeState.SUCCEEDED,
-    "PARTIALLY_REFUNDED": ChargeState.SUCCEEDED,
-    "DECLINED": ChargeState.DECLINED,
-    "FAILED": ChargeState.DECLINED,
-}
-PAYOUT_STATES = {
-    "SUCCESS": PayoutState.PAID,
-    "COMPLETED": PayoutState.PAID,
-    "FAILED": PayoutState.FAILED,
-    "BLOCKED": PayoutState.FAILED,
-    "DENIED": PayoutState.FAILED,
-    "CANCELED": PayoutState.FAILED,
-    "CANCELLED": PayoutState.FAILED,
-    "RETURNED": PayoutState.RETURNED,
-    "REFUNDED": PayoutState.RETURNED,
-    "REVERSED": PayoutState.RETURNED,
-}
-#: What our names of payouts begin with: the API has a place for each kind.
-BATCH, REFUND = "batch:", "refund:"
-
-
 #: The longest time that one report covers, and how it wants instants.
 REPORT_SPAN = timedelta(days=31)
 TIME = "%Y-%m-%dT%H:%M:%SZ"
@@ -83,12 +63,6 @@ class _Batch(paypalrestsdk.Payout):  # type: ignore[misc]  # the SDK has no type
     """The SDK's payout. Its own path ends with a slash, at which its joining of paths doubles the id."""
 
     path = "/v1/payments/payouts"
-
-
-class _Notice(msgspec.Struct):
-    id: str
-    event_type: str
-    resource: Row
 
 
 class PayPal:
@@ -115,7 +89,7 @@ class PayPal:
     async def create(self, *, deposit_id: str, amount: Money, method: str, customer: str | None) -> Charge:
         body = {
             "intent": "CAPTURE",
-            "purchase_units": [{"reference_id": deposit_id, "custom_id": deposit_id, "amount": _value(amount)}],
+            "purchase_units": [{"reference_id": deposit_id, "custom_id": deposit_id, "amount": value_of(amount)}],
             "payment_source": {
                 "paypal": {
                     "experience_context": {
@@ -128,7 +102,7 @@ class PayPal:
             },
         }
         order = await self._post("v2/checkout/orders", body, key=f"deposit:{deposit_id}:create")
-        return _charge(order)
+        return charge_of(order)
 
     async def confirm(self, ref: str, *, deposit_id: str) -> Charge:
         try:
@@ -138,10 +112,10 @@ class PayPal:
             if refusal.code == "INSTRUMENT_DECLINED":
                 return charge._replace(state=ChargeState.DECLINED, failure_code=refusal.code.lower())
             return charge
-        return _charge(order)
+        return charge_of(order)
 
     async def retrieve(self, ref: str) -> Charge:
-        return _charge(await self._get(f"v2/checkout/orders/{ref}"))
+        return charge_of(await self._get(f"v2/checkout/orders/{ref}"))
 
     async def cancel(self, ref: str) -> Charge:
         charge = await self.retrieve(ref)
@@ -160,7 +134,7 @@ class PayPal:
                         "recipient_type": "PAYPAL_ID",
                         "receiver": order.destination,
                         "sender_item_id": order.withdrawal_id,
-                        "amount": _payout_value(order.amount),
+                        "amount": payout_value_of(order.amount),
                     }
                 ],
             },
@@ -179,21 +153,21 @@ class PayPal:
             return None
         unit = (await self._get(f"v2/checkout/orders/{order.charge_ref}"))["purchase_units"][0]
         refunds = unit.get("payments", {}).get("refunds", [])
-        return next((_refund(one) for one in refunds if one.get("custom_id") == order.withdrawal_id), None)
+        return next((refund_of(one) for one in refunds if one.get("custom_id") == order.withdrawal_id), None)
 
     async def retrieve_payout(self, ref: str) -> Payout:
         if ref.startswith(REFUND):
-            return _refund(await self._get(f"v2/payments/refunds/{ref.removeprefix(REFUND)}"))
+            return refund_of(await self._get(f"v2/payments/refunds/{ref.removeprefix(REFUND)}"))
         name = ref.removeprefix(BATCH)
         found = await self._run(lambda: _Batch.find(name, api=self._api))
-        return _payout(found.to_dict())
+        return payout_of(found.to_dict())
 
     async def retrieve_chargeback(self, ref: str) -> Chargeback:
         dispute = await self._get(f"v1/customer/disputes/{ref}")
         capture = await self._get(
             f"v2/payments/captures/{dispute['disputed_transactions'][0]['seller_transaction_id']}"
         )
-        amount = _money(dispute["dispute_amount"])
+        amount = money_of(dispute["dispute_amount"])
         state = ChargebackState.OPEN
         if dispute["status"] == "RESOLVED":
             lost = dispute.get("dispute_outcome", {}).get("outcome_code") in ("RESOLVED_BUYER_FAVOUR", "ACCEPTED")
@@ -216,7 +190,7 @@ class PayPal:
                 }
                 report = await self._get(f"v1/reporting/transactions?{urlencode(query)}")
                 for one in report["transaction_details"]:
-                    yield _movement(one["transaction_info"])
+                    yield movement_of(one["transaction_info"])
                 page, pages = page + 1, report["total_pages"]
             start = end
 
@@ -235,19 +209,19 @@ class PayPal:
         if certificate is None or not is_signed(body, headers, certificate, self._webhook_ids):
             raise WebhookRefused
         try:
-            notice = msgspec.json.decode(body, type=_Notice)
+            notice = msgspec.json.decode(body, type=PayPalNotice)
         except msgspec.DecodeError as error:
             raise WebhookRefused from error
-        return Notice(notice.id, notice.event_type, *_subject(notice))
+        return Notice(notice.id, notice.event_type, *subject_of(notice))
 
     async def _refund(self, order: PayoutOrder, charge_ref: str) -> Payout:
         unit = (await self._get(f"v2/checkout/orders/{charge_ref}"))["purchase_units"][0]
         captures = unit.get("payments", {}).get("captures", [])
         if not captures:
             raise ProviderRefusedError("not_captured")
-        body = {"amount": _value(order.amount), "custom_id": order.withdrawal_id}
+        body = {"amount": value_of(order.amount), "custom_id": order.withdrawal_id}
         path = f"v2/payments/captures/{captures[0]['id']}/refund"
-        return _refund(await self._post(path, body, key=f"withdrawal:{order.withdrawal_id}"))
+        return refund_of(await self._post(path, body, key=f"withdrawal:{order.withdrawal_id}"))
 
     async def _get(self, path: str) -> Row:
         found: Row = await self._run(lambda: self._api.get(path))
@@ -325,99 +299,3 @@ def _refused(error: exceptions.ClientError) -> ProviderRefusedError | ProviderUn
         if details[0].get("field") == "SENDER_BATCH_ID" and link.get("rel") == "self":
             return _BatchExists(str(link["href"]).rsplit("/", 1)[-1])
     return ProviderRefusedError(str(details[0].get("issue") or body.get("name") or "refused"))
-
-
-def _charge(order: Row) -> Charge:
-    unit = order["purchase_units"][0]
-    captures = unit.get("payments", {}).get("captures", [])
-    state = ORDER_STATES.get(order["status"], ChargeState.PROCESSING)
-    amount, failure = _money(unit["amount"]), None
-    if captures:
-        state = CAPTURE_STATES.get(captures[0]["status"], ChargeState.PROCESSING)
-        amount = _money(captures[0]["amount"])
-        failure = "declined" if state is ChargeState.DECLINED else None
-    links = {link["rel"]: link["href"] for link in order.get("links", [])}
-    return Charge(
-        ref=order["id"],
-        state=state,
-        amount=amount.amount,
-        currency=amount.currency,
-        deposit_id=unit.get("custom_id"),
-        failure_code=failure,
-        action_url=links.get("payer-action", links.get("approve")) if state is ChargeState.ACTION else None,
-    )
-
-
-def _refund(refund: Row) -> Payout:
-    amount, status = _money(refund["amount"]), refund["status"]
-    state = PAYOUT_STATES.get(status, PayoutState.IN_TRANSIT)
-    failure = status.lower() if state is PayoutState.FAILED else None
-    return Payout(REFUND + refund["id"], state, amount.amount, amount.currency, refund.get("custom_id"), failure)
-
-
-def _payout(batch: Row) -> Payout:
-    header, item = batch["batch_header"], batch["items"][0]
-    amount = item["payout_item"]["amount"]
-    status = "DENIED" if header["batch_status"] == "DENIED" else item["transaction_status"]
-    state = PAYOUT_STATES.get(status, PayoutState.IN_TRANSIT)
-    money = _money({"value": amount["value"], "currency_code": amount["currency"]})
-    return Payout(
-        ref=BATCH + header["payout_batch_id"],
-        state=state,
-        amount=money.amount,
-        currency=money.currency,
-        withdrawal_id=header["sender_batch_header"]["sender_batch_id"],
-        failure_code=status.lower() if state in (PayoutState.FAILED, PayoutState.RETURNED) else None,
-    )
-
-
-def _movement(row: Row) -> Movement:
-    amount, fee = row["transaction_amount"], row.get("fee_amount")
-    kind = row["transaction_event_code"]
-    return Movement(
-        id=row["transaction_id"],
-        ref=row["transaction_id"],
-        amount=_minor(amount),
-        currency=amount["currency_code"],
-        at=datetime.fromisoformat(row["transaction_initiation_date"]),
-        fee=-_minor(fee) if fee else 0,  # PayPal writes what it keeps with a minus
-        ours=row.get("custom_field") or None,
-        is_settlement=kind.startswith("T04"),
-    )
-
-
-def _subject(notice: _Notice) -> tuple[About, str]:
-    """What a notice is about; everything that is not told here is stored and left alone."""
-    kind, thing = notice.event_type, notice.resource
-    if kind.startswith("CHECKOUT.ORDER."):
-        return About.CHARGE, str(thing.get("id", ""))
-    if kind == "PAYMENT.CAPTURE.REFUNDED":
-        return About.PAYOUT, REFUND + str(thing.get("id", ""))
-    if kind.startswith("PAYMENT.CAPTURE."):
-        related = thing.get("supplementary_data", {}).get("related_ids", {})
-        return About.CHARGE, str(related.get("order_id", ""))
-    if kind.startswith("PAYMENT.PAYOUTS-ITEM."):
-        return About.PAYOUT, BATCH + str(thing.get("payout_batch_id", ""))
-    if kind.startswith("CUSTOMER.DISPUTE."):
-        return About.CHARGEBACK, str(thing.get("dispute_id", ""))
-    return About.NOTHING, ""
-
-
-def _value(money: Money) -> dict[str, str]:
-    value = Decimal(money.amount).scaleb(-MINOR_UNIT_EXPONENTS.get(money.currency, 2))
-    return {"currency_code": money.currency, "value": f"{value:f}"}
-
-
-def _payout_value(money: Money) -> dict[str, str]:
-    return {"currency": money.currency, "value": _value(money)["value"]}
-
-
-def _money(value: Mapping[str, str]) -> Money:
-    return Money(amount=_minor(value), currency=value["currency_code"])
-
-
-def _minor(value: Mapping[str, str]) -> int:
-    minor = Decimal(value["value"]).scaleb(MINOR_UNIT_EXPONENTS.get(value["currency_code"], 2))
-    if minor != minor.to_integral_value():
-        raise ProviderUnsureError
-    return int(minor)

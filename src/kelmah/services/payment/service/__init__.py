@@ -33,6 +33,7 @@ from kelmah.services.payment.service.escrows import (
 )
 from kelmah.services.payment.service.evidence import add_evidence, read_evidence
 from kelmah.services.payment.service.exceptions import list_exceptions, resolve_exception
+from kelmah.services.payment.service.freshness import require_step_up
 from kelmah.services.payment.service.funding import fund_escrow
 from kelmah.services.payment.service.history import get_past_escrow, get_past_wallet
 from kelmah.services.payment.service.lifecycle import (
@@ -49,6 +50,7 @@ from kelmah.services.payment.service.reconciliation import (
     schedule_reconciliation,
     unreconciled,
 )
+from kelmah.services.payment.service.referrals import name_referrer, referral_code
 from kelmah.services.payment.service.reversals import reverse_entry
 from kelmah.services.payment.service.rulings import accept_settlement, end_step, preview_outcomes, resolve_dispute
 from kelmah.services.payment.service.statements import as_csv, as_pdf, read_statement
@@ -61,7 +63,6 @@ from kelmah.services.payment.service.withdrawals import (
     list_withdrawals,
     refund_deposit,
     requery_withdrawal,
-    require_step_up,
     send_withdrawal,
 )
 
@@ -102,6 +103,7 @@ __all__ = [
     "list_transactions",
     "list_webhooks",
     "list_withdrawals",
+    "name_referrer",
     "offer_settlement",
     "on_account_deactivated",
     "on_account_deleted",
@@ -116,6 +118,7 @@ __all__ = [
     "receive_webhook",
     "reconcile",
     "reconcile_daily",
+    "referral_code",
     "refund_deposit",
     "refund_escrow",
     "release_escrow",

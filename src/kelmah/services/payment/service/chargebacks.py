@@ -8,6 +8,7 @@ from kelmah.services.payment.documents import chargebacks as documents
 from kelmah.services.payment.documents import disputes as dispute_documents
 from kelmah.services.payment.documents import escrows as escrow_documents
 from kelmah.services.payment.documents import ledger as ledger_documents
+from kelmah.services.payment.documents.entries import wallet
 from kelmah.services.payment.errors import LedgerError
 from kelmah.services.payment.providers.base import Chargeback, ChargebackState
 from kelmah.services.payment.service import disputes, ledger
@@ -42,7 +43,7 @@ async def _open(
     context: Context, chargeback_id: str, deposit: DepositDocument, found: Chargeback
 ) -> ChargebackDocument:
     now = clock.now()
-    has = await ledger_documents.balance(ledger_documents.wallet(deposit.user_id, deposit.currency))
+    has = await ledger_documents.balance(wallet(deposit.user_id, deposit.currency))
     chargeback = ChargebackDocument(
         id=chargeback_id,
         provider=deposit.provider,

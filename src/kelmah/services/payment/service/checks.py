@@ -9,6 +9,7 @@ import structlog
 
 from kelmah.kit import clock
 from kelmah.services.payment.documents import AccountDocument, chargebacks, escrows, ledger, withdrawals
+from kelmah.services.payment.documents.entries import BOUNDED, digest
 from kelmah.services.payment.service.context import Context
 
 log = structlog.get_logger(__name__)
@@ -112,7 +113,7 @@ async def _verify() -> LedgerReport:
     totals: defaultdict[str, int] = defaultdict(int)
     for account in accounts:
         totals[account.currency] += account.balance
-        if account.kind in ledger.BOUNDED and account.balance < 0:
+        if account.kind in BOUNDED and account.balance < 0:
             faults.append(LedgerFault(check="not_negative", subject=account.id, expected=0, found=account.balance))
         again = replayed.pop(account.id, ledger.Replayed(0, 0, 0))
         faults += _differences("balance_is_replay", account.id, again.balance, account.balance)
@@ -141,7 +142,7 @@ async def _broken_links(accounts: list[AccountDocument]) -> list[LedgerFault]:
     named: dict[tuple[str, int], tuple[str, str]] = {}
     faults = []
     async for entry in ledger.every_entry():
-        if ledger.digest(entry) != entry.hash:
+        if digest(entry) != entry.hash:
             faults.append(LedgerFault(check="chain_is_whole", subject=entry.reference, expected=1, found=0))
         for row in entry.postings:
             made[row.key, row.sequence] = entry.hash

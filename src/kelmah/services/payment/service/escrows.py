@@ -7,6 +7,7 @@ import structlog
 from kelmah.contracts.common import Money, Page, Role
 from kelmah.contracts.events import Envelope
 from kelmah.contracts.job import (
+    CancelledContractFunded,
     ContractCancelled,
     MilestoneApproved,
     MilestoneMoneyState,
@@ -119,7 +120,9 @@ async def on_milestone_approved(context: Context, envelope: Envelope, event: Mil
     await context.events.consume(RELEASE_CONSUMER, envelope.id, effect)
 
 
-async def on_contract_cancelled(context: Context, envelope: Envelope, event: ContractCancelled) -> None:
+async def on_contract_cancelled(
+    context: Context, envelope: Envelope, event: ContractCancelled | CancelledContractFunded
+) -> None:
     """Give back what a cancelled contract still holds. What is disputed waits for its ruling."""
 
     async def effect() -> None:

@@ -4,12 +4,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from kelmah.contracts.common import Page
+from kelmah.contracts.payment import ReferralView
 from kelmah.kit.context import Principal
 from kelmah.kit.exports import Lister, single
 from kelmah.kit.pagination import MAX_LIMIT
 from kelmah.services.payment import mapping
 from kelmah.services.payment.documents import deposits as deposit_documents
 from kelmah.services.payment.documents import legacy
+from kelmah.services.payment.documents import referrals as referral_documents
 from kelmah.services.payment.service import disputes, escrows, methods, pages, wallets, withdrawals
 from kelmah.services.payment.service.context import Context
 
@@ -43,6 +45,11 @@ async def _methods(context: Context, by: Principal, _cursor: str | None) -> Page
     return await methods.list_methods(context, by=by)
 
 
+async def _referrer(_context: Context, by: Principal, _cursor: str | None) -> Page[Any]:
+    referrer_id = await referral_documents.find_referrer(by.user_id)
+    return single(ReferralView(referrer_id=referrer_id)) if referrer_id else Page(items=[])
+
+
 async def _earlier(_context: Context, by: Principal, cursor: str | None) -> Page[Any]:
     found = await legacy.transactions_of(by.user_id, before=pages.start(cursor), limit=MAX_LIMIT + 1)
     return pages.page(found, MAX_LIMIT, _earlier_view)
@@ -67,5 +74,6 @@ PARTS: Mapping[str, Lister] = {
     "escrows": _escrows,
     "disputes": _disputes,
     "methods": _methods,
+    "referrer": _referrer,
     "earlier_transactions": _earlier,
 }

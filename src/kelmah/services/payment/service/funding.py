@@ -11,7 +11,7 @@ from kelmah.services.payment.documents import DepositDocument, EscrowDocument, d
 from kelmah.services.payment.documents import escrows as documents
 from kelmah.services.payment.errors import EscrowNotFound, MilestoneNotFundable, PartyGone
 from kelmah.services.payment.providers.base import Charge
-from kelmah.services.payment.service import holdings
+from kelmah.services.payment.service import holdings, referrals
 from kelmah.services.payment.service.context import Context
 from kelmah.services.payment.service.deposits import deposit_view, pay
 from kelmah.services.payment.service.escrows import tell_job
@@ -25,7 +25,7 @@ async def fund_escrow(context: Context, request: FundEscrow, *, by: Principal) -
     milestone = next((one for one in contract.milestones if one.id == request.milestone_id), None)
     if milestone is None:
         raise NotFound
-    escrow = _escrow(context, contract, milestone)
+    escrow = await _escrow(context, contract, milestone)
     if request.provider is not None or request.method_id is not None or request.payment_method is not None:
         return await _from_provider(context, request, escrow, milestone, status=contract.status, by=by)
     _check_fundable(contract.status, milestone)
@@ -80,7 +80,7 @@ async def _from_provider(
     return view, code
 
 
-def _escrow(context: Context, contract: ContractFacts, milestone: MilestoneFacts) -> EscrowDocument:
+async def _escrow(context: Context, contract: ContractFacts, milestone: MilestoneFacts) -> EscrowDocument:
     terms, now = context.settings.terms_of(contract.kind), clock.now()
     return EscrowDocument(
         id=new_id(),
@@ -94,7 +94,7 @@ def _escrow(context: Context, contract: ContractFacts, milestone: MilestoneFacts
         fee_basis_points=terms.fee,
         tax_basis_points=terms.tax,
         referral_basis_points=terms.referral,
-        referrer_id=contract.referrer_id,
+        referrer_id=await referrals.referrer_of(contract.worker_id),
         created_at=now,
         updated_at=now,
     )

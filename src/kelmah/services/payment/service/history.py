@@ -6,6 +6,7 @@ from kelmah.kit import past
 from kelmah.kit.context import Principal
 from kelmah.kit.errors import BadInput
 from kelmah.services.payment.documents import ledger
+from kelmah.services.payment.documents.entries import wallet
 from kelmah.services.payment.service.context import Context
 
 
@@ -26,7 +27,7 @@ async def get_past_wallet(context: Context, user_id: str | None, at: str | None,
     moment = past.instant(at)
     subject = f"wallet:{user_id}"
     balances = [
-        Balance(amount=await ledger.balance_at(ledger.wallet(user_id, currency), moment), currency=currency)
+        Balance(amount=await ledger.balance_at(wallet(user_id, currency), moment), currency=currency)
         for currency in sorted(await ledger.wallet_balances(user_id))
     ]
     await past.note(context.mongo, context.events, subject, moment, by=by, viewed=PastMoneyViewed)

@@ -2,11 +2,13 @@
 
 from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
+from functools import partial
 from uuid import UUID, uuid5
 
 from kelmah.contracts.payment import DisputeStatus, EscrowStatus, TransactionKind
 from kelmah.kit.mongo import add_all
 from kelmah.legacy.entities.money import OLD_DISPUTE_STATUSES, OldDispute, OldEscrow, OldTransaction, OldWallet
+from kelmah.legacy.twins import Claims, without_twins
 from kelmah.services.payment.documents import (
     DisputeDocument,
     EscrowDocument,
@@ -16,6 +18,7 @@ from kelmah.services.payment.documents import (
 from kelmah.services.payment.documents import ledger as ledger_documents
 from kelmah.services.payment.documents import legacy as documents
 from kelmah.services.payment.documents.disputes import NOBODY
+from kelmah.services.payment.documents.entries import wallet
 from kelmah.services.payment.documents.escrows import HOLDING
 from kelmah.services.payment.service import ledger
 from kelmah.services.payment.service.context import Context
@@ -24,18 +27,21 @@ from kelmah.services.payment.service.context import Context
 _NAMESPACE = UUID("6b656c6d-6168-5000-8000-626f6f6b7300")
 
 
+def wallet_claims(context: Context, one: OldWallet) -> Claims:
+    """What no two wallets may have."""
+    return {f"{one.user_id}:{one.currency}": "wallets.currency: the person has another wallet in it"}
+
+
 async def move_wallets(context: Context, old: Sequence[OldWallet]) -> dict[str, str]:
     """Open the wallets in the ledger, in the open transaction. What each had comes from `clearing:legacy`."""
-    there = {(one.user_id, one.currency) for one in await documents.wallets_of([one.user_id for one in old])}
-    refused: dict[str, str] = {}
-    made: list[LegacyWalletDocument] = []
-    for one in old:
-        if (one.user_id, one.currency) in there:
-            refused[one.id] = "wallets.currency: the person has another wallet in it"
-            continue
-        there.add((one.user_id, one.currency))
-        made.append(LegacyWalletDocument(id=one.id, user_id=one.user_id, currency=one.currency, balance=one.balance))
-    await add_all(made)
+    there = {f"{one.user_id}:{one.currency}" for one in await documents.wallets_of([one.user_id for one in old])}
+    made, refused = without_twins(old, partial(wallet_claims, context), there)
+    await add_all(
+        [
+            LegacyWalletDocument(id=one.id, user_id=one.user_id, currency=one.currency, balance=one.balance)
+            for one in made
+        ]
+    )
     await ledger_documents.post_all(
         [
             ledger.opening_wallet_entry(
@@ -69,18 +75,17 @@ async def move_transactions(context: Context, old: Sequence[OldTransaction]) -> 
     return {}
 
 
+def escrow_claims(context: Context, one: OldEscrow) -> Claims:
+    """What no two escrows may have."""
+    if one.status is EscrowStatus.REFUNDED:
+        return {}
+    return {one.milestone_id: "escrows.milestone_id: the milestone has another escrow"}
+
+
 async def move_escrows(context: Context, old: Sequence[OldEscrow]) -> dict[str, str]:
     """Make escrows with their disputes, in the open transaction. What one holds comes from `clearing:legacy`."""
     claimed = await documents.claimed_milestones([one.milestone_id for one in old])
-    refused: dict[str, str] = {}
-    made: list[OldEscrow] = []
-    for one in old:
-        if one.status is not EscrowStatus.REFUNDED and one.milestone_id in claimed:
-            refused[one.id] = "escrows.milestone_id: the milestone has another escrow"
-            continue
-        if one.status is not EscrowStatus.REFUNDED:
-            claimed.add(one.milestone_id)
-        made.append(one)
+    made, refused = without_twins(old, partial(escrow_claims, context), claimed)
     escrows = [_escrow(one) for one in made]
     await add_all(escrows)
     await add_all([_dispute(one, dispute) for one in made for dispute in one.disputes])
@@ -108,7 +113,7 @@ async def wallets_now(context: Context, ids: Sequence[str]) -> dict[str, OldWall
             id=one.id,
             user_id=one.user_id,
             currency=one.currency,
-            balance=await ledger_documents.balance(ledger_documents.wallet(one.user_id, one.currency)),
+            balance=await ledger_documents.balance(wallet(one.user_id, one.currency)),
         )
         for one in await documents.wallets_by_id(ids)
     }
@@ -257,7 +262,7 @@ async def movements(
         ]
         accounts = dict.fromkeys(row.account for _, row in moved)
         known = {
-            ledger_documents.wallet(one.user_id, one.currency): one.id
+            wallet(one.user_id, one.currency): one.id
             for one in await documents.wallets_of([_owner(one) for one in accounts])
         }
         wallets = {

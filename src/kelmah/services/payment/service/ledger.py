@@ -6,9 +6,9 @@ from typing import NamedTuple
 from kelmah.contracts.payment import Provider, TransactionKind
 from kelmah.services.payment.documents.chargebacks import ChargebackDocument
 from kelmah.services.payment.documents.deposits import DepositDocument
+from kelmah.services.payment.documents.entries import Entry, EntryDocument, Posting, wallet
 from kelmah.services.payment.documents.escrows import EscrowDocument
 from kelmah.services.payment.documents.exceptions import ExceptionDocument
-from kelmah.services.payment.documents.ledger import Entry, EntryDocument, Posting, wallet
 from kelmah.services.payment.documents.withdrawals import WithdrawalDocument
 from kelmah.services.payment.providers.base import Movement
 

@@ -14,12 +14,18 @@ from kelmah.services.payment.documents import methods as documents
 from kelmah.services.payment.errors import Declined, MethodNotFound, ProviderUnavailable
 from kelmah.services.payment.providers.base import ProviderRefusedError, ProviderUnsureError
 from kelmah.services.payment.service.context import Context, find_provider
+from kelmah.services.payment.service.freshness import require_step_up
 
 FORGET_ACTOR = "payment.forget_method"
 
 
 async def save_method(context: Context, request: SaveMethod, *, by: Principal) -> MethodView:
-    """Have the provider keep a method for this person, and keep its token."""
+    """Have the provider keep a method for this person, and keep its token.
+
+    Raises:
+        StepUpNeeded: the person did not sign in lately. Money may be sent to a method.
+    """
+    require_step_up(context, by)
     if await documents.count_methods(by.user_id) >= documents.MAX_METHODS:
         raise Conflict(f"At most {documents.MAX_METHODS} payment methods can be kept.")
     method_id = new_id()

@@ -64,7 +64,7 @@ async def accept_settlement(
         offer = next((one for one in dispute.offers if one.id == request.offer_id and one.by != by.user_id), None)
         if offer is None:
             raise OfferNotFound
-        done = await documents.move(
+        moved = await documents.move(
             dispute_id,
             DisputeStatus.RESOLVED,
             where={"status": {"$in": list(documents.UNDECIDED)}, "chargeback_id": None, "offers.id": offer.id},
@@ -74,9 +74,9 @@ async def accept_settlement(
             resolved_at=clock.now(),
             deadline_at=None,
         )
+        done = await _share_out(context, moved)
         if done is None:
             raise disputes.why_closed(dispute) if dispute.chargeback_id is None else SettlementClosed()
-        await _share_out(context, done)
         view = mapping.dispute_view(done, context.ring)
         await context.idempotency.remember(view, status=200)
         return view
@@ -167,8 +167,7 @@ async def _rule(
         **ruling,
         resolved_at=now,
     )
-    if second is not None:
-        await _share_out(context, second)
+    if await _share_out(context, second) is not None:
         return second
     until = disputes.business_days_after(now, days)
     first = await documents.move(
@@ -198,13 +197,13 @@ async def _stand(context: Context, dispute_id: str) -> DisputeDocument | None:
         resolved_at=clock.now(),
         deadline_at=None,
     )
-    if done is not None:
-        await _share_out(context, done)
-    return done
+    return await _share_out(context, done)
 
 
-async def _share_out(context: Context, dispute: DisputeDocument) -> None:
-    """Move the money of a dispute that was just resolved."""
+async def _share_out(context: Context, dispute: DisputeDocument | None) -> DisputeDocument | None:
+    """Move the money of a dispute that was just resolved, if one was."""
+    if dispute is None:
+        return None
     worker_amount, hirer_amount = _ruled(dispute)
     escrow = await escrow_documents.move_escrow(
         dispute.escrow_id, EscrowStatus.SETTLED, where={"status": EscrowStatus.DISPUTED}
@@ -228,6 +227,7 @@ async def _share_out(context: Context, dispute: DisputeDocument) -> None:
         fee_amount=share.fee,
         tax_amount=share.tax,
     )
+    return dispute
 
 
 def _of_raiser(dispute: DisputeDocument) -> tuple[int, int]:

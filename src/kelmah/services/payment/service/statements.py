@@ -14,6 +14,7 @@ from kelmah.kit import clock
 from kelmah.kit.context import Principal
 from kelmah.kit.errors import BadInput
 from kelmah.services.payment.documents import ledger
+from kelmah.services.payment.documents.entries import wallet
 from kelmah.services.payment.errors import LedgerError
 from kelmah.services.payment.service.context import Context
 
@@ -61,7 +62,7 @@ async def read_statement(context: Context, *, by: Principal, currency: str, firs
         raise BadInput.of("to", "must not be before from")
     if (last - first).days >= MAX_DAYS:
         raise BadInput.of("to", f"at most {MAX_DAYS} days after from")
-    account = ledger.wallet(by.user_id, currency)
+    account = wallet(by.user_id, currency)
     since = datetime.combine(first, time(), UTC)
     until = datetime.combine(last, time(), UTC) + timedelta(days=1)
     moment = timedelta(milliseconds=1)  # what the database tells apart

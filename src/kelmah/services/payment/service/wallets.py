@@ -7,6 +7,7 @@ from kelmah.contracts.payment import TransactionView, WalletBalance, WalletView
 from kelmah.kit.context import Principal
 from kelmah.services.payment import mapping
 from kelmah.services.payment.documents import deposits, ledger, withdrawals
+from kelmah.services.payment.documents.entries import wallet
 from kelmah.services.payment.service import pages
 from kelmah.services.payment.service.context import Context
 
@@ -35,6 +36,6 @@ async def list_transactions(
     context: Context, *, by: Principal, cursor: str | None, limit: int
 ) -> Page[TransactionView]:
     """Movements of one's own wallet, the latest first."""
-    wallets = {ledger.wallet(by.user_id, currency) for currency in await ledger.wallet_balances(by.user_id)}
+    wallets = {wallet(by.user_id, currency) for currency in await ledger.wallet_balances(by.user_id)}
     found = await ledger.wallet_entries(sorted(wallets), before=pages.start(cursor), limit=limit + 1)
     return pages.page(found, limit, partial(mapping.transaction_view, wallets=wallets))

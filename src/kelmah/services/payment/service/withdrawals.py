@@ -24,12 +24,12 @@ from kelmah.services.payment import mapping
 from kelmah.services.payment.documents import DepositDocument, WithdrawalDocument, deposits, methods
 from kelmah.services.payment.documents import ledger as ledger_documents
 from kelmah.services.payment.documents import withdrawals as documents
+from kelmah.services.payment.documents.entries import wallet
 from kelmah.services.payment.errors import (
     DepositNotRefundable,
     HoldingPeriod,
     MethodNotFound,
     ProviderUnavailable,
-    StepUpNeeded,
     WithdrawalLimit,
     WithdrawalNotCancelable,
     WithdrawalNotFound,
@@ -44,6 +44,7 @@ from kelmah.services.payment.providers.base import (
 from kelmah.services.payment.service import ledger, pages
 from kelmah.services.payment.service.context import Context, find_provider
 from kelmah.services.payment.service.deposits import REQUERY_AFTER
+from kelmah.services.payment.service.freshness import require_step_up
 
 log = structlog.get_logger(__name__)
 
@@ -202,16 +203,6 @@ async def settle_payout(context: Context, withdrawal_id: str, payout: Payout) ->
     await context.mongo.transact(change)
 
 
-def require_step_up(context: Context, by: Principal) -> None:
-    """Money leaves only for somebody who has just signed in.
-
-    Raises:
-        StepUpNeeded: that was too long ago.
-    """
-    if clock.now().timestamp() - by.authenticated_at > context.settings.step_up_minutes * 60:
-        raise StepUpNeeded
-
-
 async def _account_for(
     context: Context, deposit: DepositDocument, method_id: str | None, *, place: bytes
 ) -> str | None:
@@ -252,7 +243,7 @@ async def _check_limits(context: Context, withdrawal: WithdrawalDocument) -> Non
     sent = await documents.sum_since(withdrawal.user_id, withdrawal.currency, now - LIMIT_WINDOW)
     if sent > settings.withdrawal_daily_max:
         raise WithdrawalLimit
-    account = ledger_documents.wallet(withdrawal.user_id, withdrawal.currency)
+    account = wallet(withdrawal.user_id, withdrawal.currency)
     since = now - timedelta(hours=settings.holding_hours)
     if await ledger_documents.balance(account) < await ledger_documents.credited_since(account, since, HELD_KINDS):
         raise HoldingPeriod

@@ -48,8 +48,9 @@ from kelmah.services.review.documents.reviews import (
 )
 from kelmah.services.review.documents.suspects import (
     flag,
-    has_hired,
+    flag_contracts,
     hired_by,
+    hirings,
     is_copied,
     recent_of,
 )
@@ -83,10 +84,11 @@ __all__ = [
     "find_reputation",
     "find_review",
     "flag",
+    "flag_contracts",
     "forget_person",
-    "has_hired",
     "has_ruling",
     "hired_by",
+    "hirings",
     "insert_mark",
     "insert_review",
     "insert_ruling",

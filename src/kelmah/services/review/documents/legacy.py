@@ -1,6 +1,6 @@
 """Queries of the move out of the old database."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
 
 from kelmah.kit.mongo import session
@@ -27,3 +27,10 @@ async def close_exchange(contract_id: str, reviewer_id: str, at: datetime) -> No
         upsert=True,
         session=session(),
     )
+
+
+async def replied_since(since: datetime) -> AsyncIterator[str]:
+    """Ids of reviews with a reply of since. Reads all: nothing else asks for them so."""
+    wanted = {"reply.replied_at": {"$gte": since}}
+    async for row in ReviewDocument.get_pymongo_collection().find(wanted, {"_id": 1}):
+        yield row["_id"]

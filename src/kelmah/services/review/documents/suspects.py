@@ -50,16 +50,26 @@ async def hired_by(hirer_id: str, since: datetime, limit: int) -> list[str]:
     return sorted({row["subject_id"] async for row in rows.limit(limit)})
 
 
-async def has_hired(hirer_ids: Collection[str], worker_id: str, since: datetime) -> bool:
-    """Whether any of these people has reviewed the worker as their hirer since then."""
+async def hirings(hirer_ids: Collection[str], worker_ids: Collection[str], since: datetime) -> list[tuple[str, str]]:
+    """Contract and hirer of what some of these people have reviewed as the hirers of others of them since then."""
     query: dict[str, Any] = {
         "reviewer_id": {"$in": list(hirer_ids)},
         "submitted_at": {"$gte": since},
-        "subject_id": worker_id,
+        "subject_id": {"$in": list(worker_ids)},
         "reviewer_is_hirer": True,
         "status": {"$in": _OPEN},
     }
-    return await ReviewDocument.find_one(query, session=session()) is not None
+    rows = ReviewDocument.get_pymongo_collection().find(query, {"contract_id": 1, "reviewer_id": 1}, session=session())
+    return [(row["contract_id"], row["reviewer_id"]) async for row in rows]
+
+
+async def flag_contracts(contract_ids: Collection[str], suspicion: Suspicion) -> set[str]:
+    """Put a suspicion on all public reviews of these contracts; whom they are of."""
+    reviews = ReviewDocument.get_pymongo_collection()
+    query = {"contract_id": {"$in": list(contract_ids)}, "status": {"$in": PUBLIC}, "suspicions": {"$ne": suspicion}}
+    subjects = {row["subject_id"] async for row in reviews.find(query, {"subject_id": 1}, session=session())}
+    await reviews.update_many(query, {"$addToSet": {"suspicions": suspicion}}, session=session())
+    return subjects
 
 
 async def flag(subject_id: str, since: datetime, suspicion: Suspicion) -> None:

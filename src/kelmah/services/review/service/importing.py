@@ -1,12 +1,14 @@
 """Reviews out of the old database, and back into its shape."""
 
 from collections.abc import Sequence
+from functools import partial
 
 from kelmah.contracts.review import ReviewStatus
 from kelmah.kit import clock
 from kelmah.kit.crypto import random_token
 from kelmah.kit.mongo import add_all
 from kelmah.legacy.entities.reviews import OldReview
+from kelmah.legacy.twins import Claims, without_twins
 from kelmah.services.review import mapping
 from kelmah.services.review.documents import ReplyPart, ReviewDocument
 from kelmah.services.review.documents import legacy as documents
@@ -15,17 +17,15 @@ from kelmah.services.review.service.reputations import recount
 from kelmah.services.review.service.reviews import commitment
 
 
+def review_claims(context: Context, one: OldReview) -> Claims:
+    """What no two reviews may have."""
+    return {f"{one.contract_id}:{one.reviewer_id}": "reviews.reviewer_id: this side has another review"}
+
+
 async def move_reviews(context: Context, old: Sequence[OldReview]) -> dict[str, str]:
     """Store old reviews in the open transaction, and tell of those that cannot be: id → reason."""
-    there = await documents.sides_of([one.contract_id for one in old])
-    refused: dict[str, str] = {}
-    made: list[OldReview] = []
-    for one in old:
-        if (one.contract_id, one.reviewer_id) in there:
-            refused[one.id] = "reviews.reviewer_id: this side has another review"
-            continue
-        there.add((one.contract_id, one.reviewer_id))
-        made.append(one)
+    there = {f"{contract}:{side}" for contract, side in await documents.sides_of([one.contract_id for one in old])}
+    made, refused = without_twins(old, partial(review_claims, context), there)
     await add_all([_moved(context, one) for one in made])
     for one in made:
         await documents.close_exchange(one.contract_id, one.reviewer_id, one.submitted_at)

@@ -1,6 +1,7 @@
 """Writing reviews, opening them, and reading, answering and marking those that are public."""
 
 import hashlib
+import re
 from datetime import datetime, timedelta
 
 import msgspec
@@ -43,6 +44,8 @@ from kelmah.services.review.service.context import Context
 
 #: A milestone in this state was paid, wholly or in part, to the worker.
 _PAID = MilestoneStatus.RELEASED
+#: Answers are JSON and mails escape, so this would run nowhere; whoever writes it means harm all the same.
+_MARKUP = re.compile(r"<\s*[/!?]?[a-z]|javascript:", re.IGNORECASE)
 #: Where everybody may read a review.
 PUBLIC = frozenset({ReviewStatus.REVEALED, ReviewStatus.EXCLUDED})
 
@@ -127,7 +130,11 @@ async def _open(
     if Suspicion.BURST in found:
         await documents.flag(review.subject_id, now - suspicion.BURST_WINDOW, Suspicion.BURST)
     await tell_revealed(context, review)
-    await reputations.recount(context, review.subject_id, now)
+    subjects = {review.subject_id}
+    if Suspicion.RING in found:  # what began it is as suspicious as what closed it
+        subjects |= await documents.flag_contracts(await suspicion.ring_of(review, now), Suspicion.RING)
+    for subject_id in sorted(subjects):
+        await reputations.recount(context, subject_id, now)
     return review
 
 
@@ -162,7 +169,8 @@ async def _reviewable(context: Context, contract_id: str, by: Principal) -> Cont
         contract = await context.job.get_contract(contract_id=contract_id)
     except NotFound as error:
         raise ContractNotReviewable from error
-    if by.user_id not in (contract.hirer_id, contract.worker_id):
+    # Nobody reviews themselves, however such a contract came about.
+    if by.user_id not in (contract.hirer_id, contract.worker_id) or contract.hirer_id == contract.worker_id:
         raise ContractNotReviewable
     is_paid = any(milestone.status is _PAID for milestone in contract.milestones)
     if not is_paid and not await documents.has_ruling(contract_id):
@@ -312,6 +320,9 @@ def cleaned(field: str, text: str, max_chars: int) -> str:
         BadInput: it names the field.
     """
     try:
-        return clean_text(text, max_chars)
+        text = clean_text(text, max_chars)
     except ValueError as error:
         raise BadInput.of(field, str(error)) from error
+    if _MARKUP.search(text):
+        raise BadInput.of(field, "holds markup or a script; plain text is taken")
+    return text

@@ -58,7 +58,7 @@ async def suspicions_of(review: ReviewDocument, exchange: Sequence[ReviewDocumen
     devices = [one.device_fingerprint for one in exchange]
     found = {
         Suspicion.SAME_DEVICE: len(devices) == 2 and devices[0] is not None and devices[0] == devices[1],
-        Suspicion.RING: await _is_in_ring(review, now),
+        Suspicion.RING: bool(await ring_of(review, now)),
         Suspicion.TINY_CONTRACT: Suspicion.TINY_CONTRACT in review.suspicions,
         Suspicion.COPIED_TEXT: await documents.is_copied(review),
         Suspicion.BURST: await _is_in_burst(review.subject_id, now),
@@ -66,15 +66,23 @@ async def suspicions_of(review: ReviewDocument, exchange: Sequence[ReviewDocumen
     return [suspicion for suspicion, is_there in found.items() if is_there]
 
 
-async def _is_in_ring(review: ReviewDocument, now: datetime) -> bool:
-    """Whether the worker hired the hirer, or hired somebody who did. Two hirings in a circle are no market."""
+async def ring_of(review: ReviewDocument, now: datetime) -> set[str]:
+    """The other contracts of the ring that a review's contract closes; none where it closes none.
+
+    The worker hired the hirer, or hired somebody who did. Two hirings in a circle are no market.
+    """
     if review.reviewer_is_hirer:
         hirer, worker = review.reviewer_id, review.subject_id
     else:
         hirer, worker = review.subject_id, review.reviewer_id
     since = now - LOOK_BACK
     followed = await documents.hired_by(worker, since, MAX_FOLLOWED)
-    return hirer in followed or (bool(followed) and await documents.has_hired(followed, hirer, since))
+    if not followed:
+        return set()
+    back = await documents.hirings([worker, *followed], [hirer], since)
+    between = {one for _, one in back} - {worker}
+    there = await documents.hirings([worker], between, since) if between else []
+    return {contract_id for contract_id, _ in [*back, *there]} - {review.contract_id}
 
 
 async def _is_in_burst(subject_id: str, now: datetime) -> bool:

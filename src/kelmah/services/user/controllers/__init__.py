@@ -27,6 +27,8 @@ POLICY: Policy = {
     "SetMyVisibility": SIGNED_IN,
     "GetMyCompleteness": SIGNED_IN,
     "ListMyChanges": SIGNED_IN,
+    "ListMyVersions": SIGNED_IN,
+    "RestoreMyProfile": SIGNED_IN,
     "ExportMyData": SIGNED_IN,
     "GetMyAnalytics": SIGNED_IN,
     "GetPlatformAnalytics": roles(Role.ADMIN),

@@ -3,6 +3,7 @@
 from kelmah.services.user.documents.analytics import ContactDocument, FactDocument
 from kelmah.services.user.documents.bookmarks import BookmarkDocument
 from kelmah.services.user.documents.profiles import ProfileDocument
+from kelmah.services.user.documents.versions import ProfileVersionDocument
 from kelmah.services.user.documents.words import WordDocument
 
-DOCUMENTS = (ProfileDocument, BookmarkDocument, FactDocument, ContactDocument, WordDocument)
+DOCUMENTS = (ProfileDocument, ProfileVersionDocument, BookmarkDocument, FactDocument, ContactDocument, WordDocument)

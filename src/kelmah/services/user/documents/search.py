@@ -33,11 +33,18 @@ _PLACES = Places(
         "region_near": frozenset({"listed_as", "place.region_key"}),
         "near": frozenset({"listed_as"}),
     },
+    lists={"trade_near": "trade_rating", "term_near": "term_rating"},
+    held=frozenset({"hourly_rate.currency", "hourly_rate.amount", "rating_milli", "place.region_key"}),
 )
 _PROJECTION = dict.fromkeys(_FIELDS, 1)
 _FACTS_PROJECTION = dict.fromkeys(
-    {*_FIELDS, "availability", "bookings", "response_rate_percent", "is_resting"} - {"availability.status"}, 1
-)
+    (
+        "role", "display_name", "skills.id", "place", "hourly_rate", "availability.status", "availability.time_zone",
+        "availability.weekly.day", "availability.exceptions", "bookings.local_start", "bookings.local_end",
+        "rating_milli", "review_count", "response_rate_percent", "is_resting",
+    ),
+    1,
+)  # fmt: skip
 
 
 class Window(NamedTuple):
@@ -116,8 +123,8 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
         return self.rating_milli
 
 
-class FactsRow(Row, frozen=True, kw_only=True):
-    """What matching reads of a profile."""
+class FactsRow(msgspec.Struct, frozen=True, kw_only=True):
+    """What matching reads of a profile: hundreds are read for a list of twenty."""
 
     class Slot(msgspec.Struct, frozen=True):
         day: int
@@ -135,8 +142,16 @@ class FactsRow(Row, frozen=True, kw_only=True):
         local_start: str
         local_end: str
 
+    id: str = msgspec.field(name="_id")
+    role: Role
+    display_name: str
+    skills: list[Row.Skill]
+    place: Row.Place | None
+    hourly_rate: Row.Rate | None
     availability: Availability
     bookings: list[Booking]
+    rating_milli: int
+    review_count: int
     response_rate_percent: int | None = None
     is_resting: bool = False
 
@@ -173,31 +188,15 @@ async def _run(
     limit: int,
     fields: Mapping[str, int] = _PROJECTION,
 ) -> list[dict[str, Any]]:
+    profiles = ProfileDocument.get_pymongo_collection()
     match = _match(search)
     if sort is SearchSort.RATE:
         match.setdefault("hourly_rate.amount", {"$gte": 1})
     if search.near is not None and sort is SearchSort.DISTANCE:
-        return await _nearest(search.near, match, after=after, limit=limit, fields=fields)
+        return await nearest(profiles, _PLACES, search.near, match, fields, after=after, limit=limit)
     if search.near is not None:
         match[_PLACES.field] = search.near.condition()
-    profiles = ProfileDocument.get_pymongo_collection()
     return await ordered(profiles, match, fields, by=_ORDER[sort], ids=ASCENDING, after=after, limit=limit)
-
-
-async def _nearest(
-    circle: Circle,
-    match: dict[str, Any],
-    *,
-    after: tuple[float | int, str] | None,
-    limit: int,
-    fields: Mapping[str, int],
-) -> list[dict[str, Any]]:
-    """The nearest rows. Their ids are found first: where people live close together, many are looked at for a page."""
-    collection = ProfileDocument.get_pymongo_collection()
-    found = await nearest(collection, _PLACES, circle, match, after=after, limit=limit)
-    ids = {"_id": {"$in": [near.id for near in found]}}
-    rows = {row["_id"]: row for row in await collection.find(ids, fields, max_time_ms=MAX_TIME_MS).to_list()}
-    return [rows[near.id] | {"distance_m": near.metres} for near in found if near.id in rows]
 
 
 def _match(search: Search) -> dict[str, Any]:

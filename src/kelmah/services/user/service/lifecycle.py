@@ -6,7 +6,7 @@ before.
 
 from kelmah.contracts.auth import AccountDeactivated, AccountDeleted, AccountReactivated, RoleChanged
 from kelmah.contracts.events import Envelope
-from kelmah.services.user.documents import bookmarks
+from kelmah.services.user.documents import bookmarks, versions
 from kelmah.services.user.documents import profiles as documents
 from kelmah.services.user.documents.profiles import Private, ProfileDocument
 from kelmah.services.user.service import images, profiles
@@ -64,6 +64,7 @@ async def on_account_deleted(context: Context, envelope: Envelope, event: Accoun
             profiles.seal(context.ring, bare, Private(first_name=NOBODY, last_name=""))
             await documents.overwrite(bare)
         await bookmarks.remove_person(event.user_id)
+        await versions.forget_person(event.user_id)
 
     await context.mongo.transact(change)
 

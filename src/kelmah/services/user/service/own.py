@@ -6,14 +6,25 @@ from typing import NamedTuple
 import msgspec
 
 from kelmah.contracts.common import Page, Role
-from kelmah.contracts.user import Completeness, MissingPart, ProfileChange, ProfileExport, VisibilityChoice
+from kelmah.contracts.user import (
+    Completeness,
+    MissingPart,
+    MyProfile,
+    ProfileChange,
+    ProfileExport,
+    ProfileVersion,
+    UpdateProfile,
+    VisibilityChoice,
+)
 from kelmah.kit import clock
 from kelmah.kit.context import Principal
 from kelmah.kit.pagination import MAX_LIMIT, encode_cursor
 from kelmah.services.user import mapping
 from kelmah.services.user.documents import history as documents
+from kelmah.services.user.documents import versions as version_documents
 from kelmah.services.user.documents.profiles import ProfileDocument
-from kelmah.services.user.service import analytics, bookings, bookmarks, choices, entries, profiles, search
+from kelmah.services.user.errors import VersionNotFound
+from kelmah.services.user.service import analytics, bookings, bookmarks, choices, entries, profiles, search, versions
 from kelmah.services.user.service.context import Context
 
 #: The most changes of an export.
@@ -69,6 +80,26 @@ async def list_changes(context: Context, *, by: Principal, limit: int, cursor: s
     )
 
 
+async def list_versions(context: Context, *, by: Principal, limit: int, cursor: str | None) -> Page[ProfileVersion]:
+    """What each edit of the caller's own fields changed, the last first."""
+    before = search.read_cursor(cursor, (int,))[0] if cursor else None
+    rows = await version_documents.of_person(by.user_id, before=before, limit=limit + 1)
+    return Page(
+        items=[versions.view(context.ring, row) for row in rows[:limit]],
+        next_cursor=encode_cursor((rows[limit - 1].version,)) if len(rows) > limit else None,
+    )
+
+
+async def restore(context: Context, version: int, *, by: Principal, if_version: int | None) -> tuple[MyProfile, int]:
+    """Have the caller's own fields read as they did at a version. It is checked as an edit like any other."""
+    row = await version_documents.find(by.user_id, version)
+    if row is None:
+        raise VersionNotFound
+    data = msgspec.convert(versions.contents(context.ring, row).before, UpdateProfile)
+    profile = await profiles.update_me(context, data, by=by, if_version=if_version)
+    return profile, profile.version
+
+
 async def export(context: Context, *, by: Principal) -> ProfileExport:
     """A copy of all that is kept of the caller here."""
     profile = await profiles.get(context, by.user_id)
@@ -80,6 +111,7 @@ async def export(context: Context, *, by: Principal) -> ProfileExport:
         if cursor is None:
             break
     changes = await documents.changes(context.mongo, by.user_id, before=None, limit=MAX_CHANGES)
+    edits = await version_documents.of_person(by.user_id, before=None, limit=version_documents.KEPT)
     return ProfileExport(
         exported_at=clock.now(),
         profile=mapping.my_profile(profile, profiles.unseal(context.ring, profile)),
@@ -93,6 +125,7 @@ async def export(context: Context, *, by: Principal) -> ProfileExport:
         visibility=VisibilityChoice(parts=mapping.visibility(profile)),
         bookmarks=saved,
         changes=[_change(row) for row in changes],
+        versions=[versions.view(context.ring, row) for row in edits],
         analytics=await analytics.get_mine(context, by=by, days=365),
     )
 

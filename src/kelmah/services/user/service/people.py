@@ -64,14 +64,22 @@ def _facts(row: FactsRow) -> WorkerFacts:
 def free_days(worker: FactsRow) -> list[date]:
     """The days of the next weeks on which the worker works and has no booking, as the worker's calendar shows them."""
     times = worker.availability
+    today = clock.now().astimezone(ZoneInfo(times.time_zone)).date()
+    weekdays = frozenset(slot.day for slot in times.weekly) or _ALL_WEEK
+    if not times.exceptions and not worker.bookings:
+        return _usual_days(today, weekdays)
     differs = {one.day: one.is_available for one in times.exceptions}
-    weekdays = {slot.day for slot in times.weekly} or _ALL_WEEK
     return [
         day
-        for day, text, weekday, start, end in _days_from(clock.now().astimezone(ZoneInfo(times.time_zone)).date())
+        for day, text, weekday, start, end in _days_from(today)
         if differs.get(text, weekday in weekdays)
         and not any(booking.local_start < end and booking.local_end > start for booking in worker.bookings)
     ]
+
+
+@lru_cache(maxsize=512)
+def _usual_days(today: date, weekdays: frozenset[int]) -> list[date]:
+    return [day for day, _, weekday, *_ in _days_from(today) if weekday in weekdays]
 
 
 @lru_cache(maxsize=8)

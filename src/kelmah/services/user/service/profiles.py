@@ -1,6 +1,7 @@
 """Profiles: how they come to be, how they change, and who sees what."""
 
 from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -38,7 +39,7 @@ from kelmah.services.user.documents.profiles import (
     Rate,
     SettingsEntry,
 )
-from kelmah.services.user.service import spelling, terms, typed
+from kelmah.services.user.service import spelling, terms, typed, versions
 from kelmah.services.user.service.context import Context
 from kelmah.services.user.settings import UserSettings
 
@@ -259,9 +260,13 @@ async def update_me(
         raise BadInput.of("hourlyRate", "only workers have a rate")
     sealed = {field: changes.pop(field) for field in ("phone", "address", "coordinates") if field in changes}
 
+    read: tuple[dict[str, Any], dict[str, Any]] = ({}, {})
+
     def change(profile: ProfileDocument) -> list[str]:
+        nonlocal read
         before = profile.model_dump()
         private = unseal(context.ring, profile)
+        was = versions.fields(profile, private)
         replaced = msgspec.structs.replace(private, **sealed)
         for field, value in changes.items():
             setattr(profile, field, value)
@@ -270,9 +275,13 @@ async def update_me(
         if replaced != private:
             seal(context.ring, profile, replaced)
             changed |= {_wire_name(field) for field in sealed if getattr(private, field) != getattr(replaced, field)}
+        read = (was, versions.fields(profile, replaced))
         return sorted(changed)
 
-    profile = await edit(context, by.user_id, change, if_version=if_version)
+    async def keep(profile: ProfileDocument) -> None:
+        await versions.keep(context.ring, profile, *read)
+
+    profile = await edit(context, by.user_id, change, if_version=if_version, then=keep)
     return mapping.my_profile(profile, unseal(context.ring, profile))
 
 
@@ -304,7 +313,7 @@ def _checked(settings: UserSettings, data: UpdateProfile) -> dict[str, object]:
 
 def _place(location: Location) -> Place:
     longitude, latitude = location.coordinates
-    region = typed.region("location.region", location.region)
+    region = typed.region("location.region", location.region, at=location.coordinates)
     return Place(
         city=typed.line("location.city", location.city, 80),
         region=region,

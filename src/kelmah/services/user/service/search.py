@@ -156,9 +156,7 @@ async def _region_key(region: str) -> str:
     """How the region is stored. One that is neither Ghana's nor anybody's is a typing error, not an empty list."""
     key = regions.key(region)
     if key not in regions.ghana() and not await documents.has_region(key):
-        near = regions.suggest(region)
-        hint = f"did you mean {', '.join(near)}?" if near else f"Ghana has {', '.join(regions.ghana().values())}"
-        raise BadInput.of("region", f"unknown region: {hint}")
+        raise BadInput.of("region", str(regions.unknown(region)))
     return key
 
 

@@ -46,14 +46,12 @@ def time_zone(field: str, typed: str) -> str:
     return typed
 
 
-def region(field: str, typed: str) -> str:
-    """A region, as Ghana writes it if it is one of hers. What only looks like one is refused: it is a typing error."""
-    cleaned = line(field, typed, 80)
-    known = regions.ghana().get(regions.key(cleaned))
-    near = [] if known else regions.suggest(cleaned)
-    if near:
-        raise BadInput.of(field, f"unknown region: did you mean {', '.join(near)}?")
-    return known or cleaned
+def region(field: str, typed: str, *, at: tuple[float, float]) -> str:
+    """The region of a place, as Ghana writes it if it is one of hers."""
+    try:
+        return regions.named(line(field, typed, 80), at=at)
+    except regions.UnknownRegion as error:
+        raise BadInput.of(field, str(error)) from error
 
 
 def skill_id(field: str, typed: str) -> str:
