@@ -34,7 +34,9 @@ class ConnectionLost(errors.BadGateway):
 
 
 class Upload(Protocol):
-    """A body that comes piece by piece."""
+    """A body that comes piece by piece; `is_read` when nothing is left of it."""
+
+    is_read: bool
 
     async def next(self) -> bytes:
         """The next piece, or nothing at the end."""
@@ -84,8 +86,7 @@ class Connection(asyncio.Protocol):
         if isinstance(body, bytes):
             self._transport.write(head + body)
         else:
-            self._transport.write(head)
-            self._upload = self._loop.create_task(self._send(body))
+            self._upload = self._loop.create_task(self._send(head, body))
             self._upload.add_done_callback(self._uploaded)
         await self._wait()
         self._ahead = 1
@@ -147,12 +148,20 @@ class Connection(asyncio.Protocol):
     def _is_ready(self) -> bool:
         return self.is_complete or (self._has_head and self._size >= self._ahead)
 
-    async def _send(self, body: Upload) -> None:
-        while piece := await body.next():
-            self._transport.write(b"%x\r\n%b\r\n" % (len(piece), piece))
+    async def _send(self, head: bytes, body: Upload) -> None:
+        """Send the head with the first piece, and the end with the last.
+
+        A service that answers unread and closes would reset a connection on which more comes, and its answer be lost.
+        """
+        unsent, is_over = head, False
+        while not is_over:
+            piece = await body.next()
+            is_over = body.is_read
+            unsent += b"%x\r\n%b\r\n" % (len(piece), piece) if piece else b""
+            self._transport.write(unsent + b"0\r\n\r\n" if is_over else unsent)
+            unsent = b""
             if self._room is not None:
                 await self._room
-        self._transport.write(b"0\r\n\r\n")
 
     def _uploaded(self, task: asyncio.Task[None]) -> None:
         error = None if task.cancelled() else task.exception()
