@@ -263,7 +263,9 @@ async def test_a_deleted_person_leaves_no_settings_blocks_presence_or_half_uploa
         await rules.on_account_deleted(service.context, envelope(event), event)
     # What was sent stays with whom it was sent to; the part that nobody will end is gone.
     assert await mongo.collection("attachments.files").count_documents({}) == before + 3
-    places = [("blocks", "user_id"), ("delivery_settings", "_id"), ("presence_choices", "_id")]
-    for collection, field in [*places, ("file_usage", "_id"), ("uploads", "uploader_id")]:
+    places = [("blocks", "user_id"), ("presence_choices", "_id"), ("file_usage", "_id"), ("uploads", "uploader_id")]
+    for collection, field in places:
         counts = [await mongo.collection(collection).count_documents({field: who.user_id}) for who in (hirer, worker)]
         assert counts == [1, 0], collection
+    kept = await mongo.collection("delivery_settings").find_one({"_id": worker.user_id})
+    assert kept == {"_id": worker.user_id, "is_gone": True}
