@@ -18,6 +18,7 @@ import pytest
 import structlog
 from pymongo import monitoring
 
+from kelmah.cli import asgi
 from kelmah.contracts import taxonomy
 from kelmah.contracts.common import Location, Role
 from kelmah.contracts.job import JobStatus
@@ -85,6 +86,7 @@ async def test_search(mongo_url: str, mongo_prefix: str, redis_url: str, redis_p
             mongo = service.context.mongo
             await searches.fill(mongo_url, mongo, "jobs", JobDocument.Settings.indexes, _rows(), size)
             await lexicon.learn(*TOWNS, *VILLAGES)
+            asgi.settle()  # as in a process that serves
             searches.print_head(f"{size:,} open jobs; load of this machine {os.getloadavg()[0]:.1f}")
             found.append({})
             kofi = _worker(service)

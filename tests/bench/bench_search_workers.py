@@ -18,6 +18,7 @@ import pytest
 import structlog
 from pymongo import monitoring
 
+from kelmah.cli import asgi
 from kelmah.contracts import regions, taxonomy
 from kelmah.contracts.common import Role
 from kelmah.kit import clock
@@ -97,6 +98,7 @@ async def test_search(mongo_url: str, mongo_prefix: str, redis_url: str, redis_p
             mongo = service.context.mongo
             await searches.fill(mongo_url, mongo, "profiles", ProfileDocument.Settings.indexes, _rows(), size)
             await spelling.learn(sorted({word for text in (*WORDS, *NAMES, *TOWNS) for word in text.lower().split()}))
+            asgi.settle()  # as in a process that serves
             searches.print_head(f"{size:,} workers and hirers; load of this machine {os.getloadavg()[0]:.1f}")
             found.append({})
             for name, path in searches.chosen(SEARCHES).items():

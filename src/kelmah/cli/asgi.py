@@ -46,41 +46,45 @@ def _build(name: str, apps: dict[str, ASGIApp] | None = None) -> Litestar:
     return services.load(name).create_app(settings, apps=apps)
 
 
-def _settle() -> None:
-    """Leave what was made at the start out of every collection, and collect less often: requests make no cycles."""
+def settle() -> None:
+    """Leave what was made at the start out of every collection, and collect less often: requests make few cycles."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(10_000, 20, 20)
 
 
-def gateway() -> Litestar:
-    app = _build("gateway")
-    _settle()
+def _settled(name: str) -> Litestar:
+    app = _build(name)
+    settle()
     return app
 
 
+def gateway() -> Litestar:
+    return _settled("gateway")
+
+
 def auth() -> Litestar:
-    return _build("auth")
+    return _settled("auth")
 
 
 def user() -> Litestar:
-    return _build("user")
+    return _settled("user")
 
 
 def messaging() -> Litestar:
-    return _build("messaging")
+    return _settled("messaging")
 
 
 def job() -> Litestar:
-    return _build("job")
+    return _settled("job")
 
 
 def payment() -> Litestar:
-    return _build("payment")
+    return _settled("payment")
 
 
 def review() -> Litestar:
-    return _build("review")
+    return _settled("review")
 
 
 def one_process() -> ASGIApp:
@@ -89,7 +93,7 @@ def one_process() -> ASGIApp:
     inside = {name: _build(name, apps) for name in services.NAMES}
     apps.update(inside)
     front = _build("gateway", apps)
-    _settle()
+    settle()
 
     async def everything(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "lifespan":  # type: ignore[comparison-overlap]  # servers send it, Litestar's type omits it

@@ -1,10 +1,12 @@
 """The door of every service: only signed calls from our own processes come in, with a bounded body."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 
 import structlog
 from litestar.enums import ScopeType
-from litestar.types import ASGIApp, HTTPReceiveMessage, Receive, Scope, Send, WebSocketReceiveMessage
+from litestar.types import ASGIApp, HTTPReceiveMessage, Message, Receive, Scope, Send, WebSocketReceiveMessage
 from pydantic import SecretStr
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
@@ -16,6 +18,8 @@ log = structlog.get_logger(__name__)
 
 #: Open to whoever reaches the port; the network keeps outsiders away from it.
 OPEN_PATHS = frozenset({"/livez", "/readyz", "/metrics"})
+#: Bytes and seconds of an upload that are still read when it is refused; as many as the largest upload has.
+MAX_UNREAD_BYTES, READ_OUT_S = 33_554_432, 5
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
@@ -43,6 +47,8 @@ class SignedCalls:
         if scope["path"] in OPEN_PATHS:
             await self._app(scope, receive, send)
             return
+        if scope["type"] == ScopeType.HTTP:
+            receive, send = _reading_out(receive, send)
         try:
             receive = await self._admit(scope, receive)
         except errors.KelmahError as error:
@@ -108,6 +114,32 @@ class SignedCalls:
             return
         if not fresh:
             raise signing.SignatureRefused
+
+
+def _reading_out(receive: Receive, send: Send) -> tuple[Receive, Send]:
+    """Read what was left of a body before its answer begins, up to `MAX_UNREAD_BYTES` and `READ_OUT_S`.
+
+    A server that closes with bytes unread resets the connection, and their sender may lose the answer (RFC 9112 §9.6).
+    """
+    is_over = False
+
+    async def reading() -> HTTPReceiveMessage | WebSocketReceiveMessage:
+        nonlocal is_over
+        message = await receive()
+        is_over = message["type"] != "http.request" or not message["more_body"]
+        return message
+
+    async def sending(message: Message) -> None:
+        if message["type"] == "http.response.start" and not is_over:
+            left = MAX_UNREAD_BYTES
+            with suppress(TimeoutError):
+                async with asyncio.timeout(READ_OUT_S):
+                    while left > 0 and not is_over:
+                        unread = await reading()
+                        left -= len(unread["body"]) if unread["type"] == "http.request" else 0
+        await send(message)
+
+    return reading, sending
 
 
 def _replaying(body: bytes, receive: Receive) -> Receive:
