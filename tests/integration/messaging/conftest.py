@@ -5,6 +5,7 @@ import json
 import socket as sockets
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from beanie import init_beanie
 from websockets.asyncio.client import ClientConnection, connect
 
 from kelmah.contracts.common import Role
-from kelmah.kit import signing
+from kelmah.kit import clock, signing
 from kelmah.kit.context import Principal
 from kelmah.kit.frames import FramesServer
 from kelmah.kit.ids import new_id
@@ -206,6 +207,18 @@ async def listening(service: Service, *, ws: Any = FramesServer) -> AsyncIterato
         finally:
             server.should_exit = True
             await task
+
+
+async def none_left(instance: Instance, who: Principal) -> None:
+    """The server counts a socket out a moment after the client closed it; Redis tells nobody."""
+    context = instance.service.context
+    online = f"{context.settings.redis_prefix}:messaging:online"
+    async with asyncio.timeout(10):
+        while True:
+            until = await context.redis.zscore(online, who.user_id)
+            if until <= (clock.now() + timedelta(seconds=30)).timestamp():
+                return
+            await asyncio.sleep(0.01)
 
 
 Instances = tuple[Instance, Instance]

@@ -80,113 +80,76 @@ class EscrowRefunded(Event, frozen=True, kw_only=True):
     released_amount: int = 0
 
 
-class DisputeRaised(Event, frozen=True, kw_only=True):
+class DisputeEvent(Event, frozen=True, kw_only=True):
+    """What every event of a dispute says."""
+
+    dispute_id: str
+    escrow_id: str
+    contract_id: str
+    milestone_id: str
+    hirer_id: str
+    worker_id: str
+
+
+class DisputeRaised(DisputeEvent, frozen=True, kw_only=True):
     """One side disputes an escrow; its money is frozen until a ruling."""
 
     TYPE: ClassVar[str] = "payment.dispute_raised.v1"
-    dispute_id: str
-    escrow_id: str
-    contract_id: str
-    milestone_id: str
-    hirer_id: str
-    worker_id: str
     raised_by: str
 
 
-class DisputeAnswered(Event, frozen=True, kw_only=True):
+class DisputeAnswered(DisputeEvent, frozen=True, kw_only=True):
     """The other side of a dispute answered in time."""
 
     TYPE: ClassVar[str] = "payment.dispute_answered.v1"
-    dispute_id: str
-    escrow_id: str
-    contract_id: str
-    milestone_id: str
-    hirer_id: str
-    worker_id: str
     answered_by: str
 
 
-class DisputeEvidenceAdded(Event, frozen=True, kw_only=True):
+class DisputeEvidenceAdded(DisputeEvent, frozen=True, kw_only=True):
     """A side of a dispute brought a file."""
 
     TYPE: ClassVar[str] = "payment.dispute_evidence_added.v1"
-    dispute_id: str
-    escrow_id: str
-    contract_id: str
-    milestone_id: str
-    hirer_id: str
-    worker_id: str
     evidence_id: str
     added_by: str
 
 
-class DisputeOfferMade(Event, frozen=True, kw_only=True):
+class DisputeOfferMade(DisputeEvent, frozen=True, kw_only=True):
     """A side of a dispute offers how to share the escrow; amounts are minor units of its currency."""
 
     TYPE: ClassVar[str] = "payment.dispute_offer_made.v1"
-    dispute_id: str
-    escrow_id: str
-    contract_id: str
-    milestone_id: str
-    hirer_id: str
-    worker_id: str
     offer_id: str
     offered_by: str
     worker_amount: int
     hirer_amount: int
 
 
-class DisputeEscalated(Event, frozen=True, kw_only=True):
+class DisputeEscalated(DisputeEvent, frozen=True, kw_only=True):
     """The sides did not agree in time; support rules."""
 
     TYPE: ClassVar[str] = "payment.dispute_escalated.v1"
-    dispute_id: str
-    escrow_id: str
-    contract_id: str
-    milestone_id: str
-    hirer_id: str
-    worker_id: str
 
 
-class DisputeRuled(Event, frozen=True, kw_only=True):
+class DisputeRuled(DisputeEvent, frozen=True, kw_only=True):
     """There is a ruling, by support or because nobody answered; it takes effect unless somebody appeals in time."""
 
     TYPE: ClassVar[str] = "payment.dispute_ruled.v1"
-    dispute_id: str
-    escrow_id: str
-    contract_id: str
-    milestone_id: str
-    hirer_id: str
-    worker_id: str
     worker_amount: int
     hirer_amount: int
     ruled_by: str
     appeal_until: datetime
 
 
-class DisputeAppealed(Event, frozen=True, kw_only=True):
+class DisputeAppealed(DisputeEvent, frozen=True, kw_only=True):
     """A side asks for a second ruling, by somebody else."""
 
     TYPE: ClassVar[str] = "payment.dispute_appealed.v1"
-    dispute_id: str
-    escrow_id: str
-    contract_id: str
-    milestone_id: str
-    hirer_id: str
-    worker_id: str
     appealed_by: str
 
 
-class DisputeResolved(Event, frozen=True, kw_only=True):
+class DisputeResolved(DisputeEvent, frozen=True, kw_only=True):
     """A disputed escrow was split, by ruling or by agreement; amounts are minor units of its currency."""
 
     TYPE: ClassVar[str] = "payment.dispute_resolved.v1"
-    dispute_id: str
-    escrow_id: str
-    contract_id: str
-    milestone_id: str
-    hirer_id: str
-    worker_id: str
     worker_amount: int
     hirer_amount: int
     fee_amount: int = 0

@@ -5,7 +5,7 @@
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
-from kelmah.contracts.common import Event, Page
+from kelmah.contracts.common import Page
 from kelmah.contracts.job import MilestoneMoneyState
 from kelmah.contracts.payment import (
     AnswerDispute,
@@ -13,6 +13,7 @@ from kelmah.contracts.payment import (
     DisputeAnswered,
     DisputeAppealed,
     DisputeEscalated,
+    DisputeEvent,
     DisputeOfferMade,
     DisputeRaised,
     DisputeStatus,
@@ -42,7 +43,7 @@ from kelmah.services.payment.service import pages
 from kelmah.services.payment.service.context import Context
 from kelmah.services.payment.service.escrows import sees, tell_job, why_not
 
-EventT = TypeVar("EventT", bound=Event)
+EventT = TypeVar("EventT", bound=DisputeEvent)
 MAX_TEXT_CHARS = 2000
 DEADLINE_ACTOR = "payment.end_dispute_step"
 _SATURDAY = 5
