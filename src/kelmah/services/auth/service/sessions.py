@@ -137,7 +137,8 @@ def _successor_place(session_id: str) -> bytes:
 async def list_own(context: Context, by: Principal) -> Page[SessionView]:
     """All sessions, at most `max_sessions`, the last used first."""
     found = await documents.list_live(by.user_id, now=clock.now(), limit=context.settings.max_sessions)
-    return Page(items=[mapping.session_view(one, context.ring, current_id=by.session_id) for one in found])
+    views = [mapping.session_view(one, context.ring, current_id=by.session_id, places=context.places) for one in found]
+    return Page(items=views)
 
 
 async def end_own(context: Context, session_id: str, *, by: Principal) -> None:
