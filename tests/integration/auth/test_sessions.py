@@ -296,7 +296,8 @@ async def test_others_or_all_end_at_once(auth: Service, member: Visitor) -> None
 async def test_logout_ends_this_session(auth: Service, member: Visitor) -> None:
     assert member.tokens is not None
     for _ in range(2):
-        assert (await auth.call("POST", "/api/v1/auth/logout", by=member.principal)).status == 204
+        reply = await auth.call("POST", "/api/v1/auth/logout", by=member.principal)
+        assert (reply.status, reply.headers["clear-site-data"]) == (204, '"cache", "storage"')
     assert (await member.refresh(member.tokens["refreshToken"])).status == 401
     types = await events_of(auth, f"user:{member.principal.user_id}")
     assert types.count("auth.session_revoked.v1") == 1
