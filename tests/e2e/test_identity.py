@@ -376,6 +376,8 @@ async def administration(town: Town) -> None:
     await town.is_out(somebody["accessToken"])
     changed = (await town.ask("PUT", f"{path}/role", role, token=boss["accessToken"])).data
     assert (changed["oldRole"], changed["newRole"]) == ("worker", "support")
+    sealed = await run("kelmah", "keys", "rotate", "--what", "fields", env=town.platform.env)
+    assert (sealed.status, "0 documents encrypted anew" in sealed.stdout) == (0, True), sealed.stderr
     await town.ask("DELETE", f"{V1}/sessions", token=boss["accessToken"], expect=204)
     await town.is_out(boss["accessToken"])
 

@@ -20,7 +20,7 @@ from kelmah.services.auth.service.oidc import Provider
 from kelmah.services.auth.service.signing import Signer
 from kelmah.services.auth.settings import AuthSettings
 
-_EMAIL = b"auth.accounts.email"
+EMAIL = b"auth.accounts.email"
 _MAX_USER_AGENT_CHARS = 256
 
 
@@ -47,7 +47,7 @@ class Context(Resources):
         Raises:
             ValueError: not a mail address.
         """
-        return self.ring.blind_indexes(normalize_email(email), context=_EMAIL)
+        return self.ring.blind_indexes(normalize_email(email), context=EMAIL)
 
 
 @dataclass(frozen=True, kw_only=True)
