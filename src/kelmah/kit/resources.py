@@ -64,7 +64,8 @@ async def open_resources(
             http_client() as client,
             AsyncExitStack() as stack,
         ):
-            await indexes.check_unique(mongo, documents)
+            if documents:  # an operator's command, which has none, may look at any database
+                await indexes.check_unique(mongo, documents)
             registry = Registry(redis, prefix=settings.redis_prefix)
             found = {
                 callee: Discovery(callee, urls, registry=registry) for callee, urls in settings.service_urls.items()
