@@ -249,3 +249,19 @@ def test_the_edge_redirects_nothing_to_tls() -> None:
     edge = (COMPOSE / "Caddyfile").read_text()
     assert re.search(r"^\tauto_https disable_redirects$", edge, re.MULTILINE)
     assert "redir" not in edge.replace("disable_redirects", "")
+
+
+def test_the_edge_speaks_strong_tls_with_certificates_that_everybody_trusts() -> None:
+    edge = (COMPOSE / "Caddyfile").read_text()
+    told = {line.split()[0]: line.split()[1:] for line in edge.splitlines() if line.strip()}
+    assert told["protocols"] == ["tls1.2", "tls1.3"]
+    strong = re.compile(r"TLS_ECDHE_(ECDSA|RSA)_WITH_(AES_(256|128)_GCM_SHA(384|256)|CHACHA20_POLY1305_SHA256)")
+    assert told["ciphers"]
+    assert [one for one in told["ciphers"] if not strong.fullmatch(one)] == []
+    # Nothing that would have Caddy sign for itself, trust another authority, or serve the public without TLS.
+    assert not re.search(r"\b(internal|local_certs|issuer|ca|ca_root|auto_https off|disable_certs)\b", _code(edge))
+    assert re.findall(r"^(http://\S+|:80)", edge, re.MULTILINE) == ["http://127.0.0.1:2020"]
+
+
+def _code(caddyfile: str) -> str:
+    return "\n".join(line.partition("#")[0] for line in caddyfile.splitlines())
