@@ -74,9 +74,7 @@ async def _from_provider(
 
     view, code = await pay(context, payment, by=by, answer=answer, escrow=escrow)
     if view.status is EscrowStatus.FUNDED:
-        funded = await documents.find_escrow(view.id, seen_by=by.user_id)
-        if funded is not None:
-            await tell_job(context, funded, MilestoneMoneyState.FUNDED)
+        await tell_job(context, view, MilestoneMoneyState.FUNDED)
     return view, code
 
 
