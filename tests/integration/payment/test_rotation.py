@@ -25,7 +25,7 @@ OFF = (404, "payment.webhook_off")
 REFUSED = (400, "payment.webhook_refused")
 TAKEN = (200, None)
 #: The secrets of each day, and what becomes of a notice signed with the old one, the new one, and one of nobody's.
-DAYS = (
+DAYS: tuple[tuple[list[str], tuple[tuple[int, str | None], ...]], ...] = (
     (["old"], (TAKEN, REFUSED, REFUSED)),
     (["new", "old"], (TAKEN, TAKEN, REFUSED)),
     (["new"], (REFUSED, TAKEN, REFUSED)),
