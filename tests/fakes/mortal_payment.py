@@ -1,8 +1,8 @@
 """Serves single requests of the payment service, each in a process that kills itself at a given line of its code.
 
-`python -m tests.fakes.mortal_payment` has made an app that is not started and does nothing but fork. It reads an `Order` a line
-from its standard input and writes an `Outcome` a line. The child counts the lines that it runs in `WATCHED`, and at
-the one it is told it sends itself SIGKILL: no `finally`, no goodbye to the database.
+`python -m tests.fakes.mortal_payment` has made an app, which it never starts, and does nothing but fork. It reads an
+`Order` a line from its standard input and writes an `Outcome` a line. The child starts the app and counts the lines
+that it runs in `WATCHED`, and at the one it is told it sends itself SIGKILL: no `finally`, no goodbye to the database.
 """
 
 import asyncio
