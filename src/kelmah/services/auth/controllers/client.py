@@ -29,6 +29,7 @@ async def provide_client(request: Request[Any, Any, Any], device: Device = None)
         forwarded_for=request.headers.get("x-forwarded-for"),
         user_agent=request.headers.get("user-agent"),
         device=device,
+        languages=request.headers.get("accept-language"),
     )
 
 
