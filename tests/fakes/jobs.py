@@ -15,7 +15,7 @@ from kelmah.kit.mongo import in_transaction
 
 
 class FakeJobClient:
-    """Has `get_contract` and `milestone_money` of `JobClient`; `told` keeps what it was told, `told_of` of which contracts."""
+    """Has `get_contract` and `milestone_money` of `JobClient`; `told` keeps what it was told, `told_of` of what."""
 
     def __init__(self) -> None:
         self.contracts: dict[str, ContractFacts] = {}
