@@ -79,11 +79,13 @@ def results(name: str) -> dict[str, str]:
 
 
 async def mutmut(place: Path, environ: dict[str, str], *names: str) -> int:
-    """Run it on these mutants, or on all that it has not tried yet."""
-    process = await asyncio.create_subprocess_exec(
-        str(Path(sys.executable).with_name("mutmut")), "run", *names, cwd=place, env=os.environ | environ
-    )
-    return await process.wait()
+    """Run it on these mutants, or on all that it has not tried yet. What it says goes into a file."""
+    with (place / "mutmut.log").open("wb") as log:
+        process = await asyncio.create_subprocess_exec(
+            *(str(Path(sys.executable).with_name("mutmut")), "run", *names),
+            cwd=place, env=os.environ | environ, stdout=log, stderr=asyncio.subprocess.STDOUT,
+        )  # fmt: skip
+        return await process.wait()
 
 
 async def mutate(names: list[str], *, sample: int | None, seed: int) -> dict[str, dict[str, str]]:
@@ -97,7 +99,7 @@ async def mutate(names: list[str], *, sample: int | None, seed: int) -> dict[str
         if sample is None:
             for name in names:
                 if await mutmut(prepare(name), environ):
-                    sys.exit(f"{name}: mutmut failed")
+                    sys.exit(f"mutmut failed: see {PLACE / name / 'mutmut.log'}")
             return {name: results(name) for name in names}
         for name in names:  # none is named so: it makes the mutants, and ends
             await mutmut(prepare(name), environ, "-")
@@ -107,7 +109,7 @@ async def mutate(names: list[str], *, sample: int | None, seed: int) -> dict[str
         for name in names:
             mutants = [mutant for group, mutant in chosen if group == name]
             if mutants and await mutmut(PLACE / name, environ, *mutants):
-                sys.exit(f"{name}: mutmut failed")
+                sys.exit(f"mutmut failed: see {PLACE / name / 'mutmut.log'}")
             tried[name] = {mutant: results(name)[mutant] for mutant in mutants}
         return tried
 

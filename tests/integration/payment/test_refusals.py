@@ -67,7 +67,7 @@ async def test_what_is_no_amount_moves_nothing(payments: Payments, operation: st
 async def test_shares_that_are_no_amounts_move_nothing(payments: Payments) -> None:
     hirer, worker, dispute_id = await payments.disputed(1_000)
     path, support = f"/disputes/{dispute_id}", person(Role.SUPPORT)
-    fine = {"workerAmount": 400, "hirerAmount": 600}
+    fine: dict[str, Any] = {"workerAmount": 400, "hirerAmount": 600}
     async with payments.untouched():
         for way, by, more in (("offers", hirer, {}), ("resolve", support, {"note": "n"})):
             for amount in (one for one in NO_AMOUNTS if one != 0):
