@@ -45,7 +45,7 @@ GROUPS = {
     "escrow_rows": Group(("documents/escrows.py",), ("integration/payment/test_escrow_rows.py",)),
     "escrow": Group(
         ("service/holdings.py", "service/escrows.py"),
-        tuple(f"integration/payment/test_{name}.py" for name in ("escrows", "parts", "funding")),
+        ("integration/payment/test_holdings.py",),
     ),
 }
 
