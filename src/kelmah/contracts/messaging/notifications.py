@@ -37,6 +37,7 @@ class NotificationKind(StrEnum):
     WITHDRAWAL_FAILED = "withdrawal_failed"
     MESSAGE_RECEIVED = "message_received"
     DISPUTE_RESOLVED = "dispute_resolved"
+    DISPUTE_WITHDRAWN = "dispute_withdrawn"
     REVIEW_REVEALED = "review_revealed"
     REVIEW_HELD = "review_held"
     REVIEW_DECIDED = "review_decided"

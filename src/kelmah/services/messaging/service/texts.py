@@ -217,6 +217,10 @@ TEXTS: dict[str, dict[str, Text]] = {
         "en": Text("Dispute settled", "The dispute is over. See how the money was split."),
         "fr": Text("Litige réglé", "Le litige est clos. Voyez comment les fonds sont répartis."),
     },
+    Kind.DISPUTE_WITHDRAWN: {
+        "en": Text("Dispute withdrawn", "The dispute was withdrawn. The money is in escrow as before."),
+        "fr": Text("Litige retiré", "Le litige a été retiré. Les fonds sont sous séquestre comme avant."),
+    },
     Kind.PASSWORD_CHANGED: {
         "en": Text("Password changed", "Your password was changed. If that was not you, reset it now."),
         "fr": Text("Mot de passe modifié", "Votre mot de passe a été modifié. Si ce n'est pas vous, réinitialisez-le."),
