@@ -79,7 +79,8 @@ class Bench:
     async def kelmah(self) -> AsyncIterator[Server]:
         port = free_port()
         setup = {"prefix": self._settings.redis_prefix}
-        async with self._running("kelmah", COMMAND, environment(self._settings, port), port, setup) as server:
+        env = environment(self._settings, port) | {"KELMAH_MESSAGING_STRANGER_MESSAGES": "5"}
+        async with self._running("kelmah", COMMAND, env, port, setup) as server:
             yield server
 
     @asynccontextmanager
@@ -159,6 +160,10 @@ async def bench(
             made = await service.call("POST", "/api/v1/conversations", body, by=left)
             assert made.status == 201, made.data
             conversations.append((made.data["id"], [left.user_id, right.user_id]))
+            said = {"clientId": "answer", "text": "Good morning."}  # so that the left is no stranger
+            assert (
+                await service.call("POST", f"/api/v1/conversations/{made.data['id']}/messages", said, by=right)
+            ).data
     yield Bench(settings, directory, conversations)
 
 

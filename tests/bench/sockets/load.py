@@ -1,7 +1,7 @@
 """The far end of many sockets: opens them, publishes or sends messages, and times how they arrive.
 
 `python -m tests.bench.sockets.load` reads one JSON command a line and prints one JSON answer a line. Frames are
-written and read by hand: what this process costs is not what is measured. A text that begins with `@@` and 19 digits
+written and read by hand: what this process costs is not what is measured. A text that begins with `@@` and 19 letters
 says when it was sent.
 """
 
@@ -36,11 +36,13 @@ OPENING = 50
 LATE_S = 10.0
 #: Seconds between two heartbeats of a socket, and parts that all sockets are split into for it.
 BEAT_S, BEATS = 20.0, 200
+DIGITS, LETTERS = str.maketrans("abcdefghij", "0123456789"), str.maketrans("0123456789", "abcdefghij")
 WORDS = "The tiles for the kitchen have come; shall I bring them on Monday, or is the floor not dry yet?"
 
 
 def stamped() -> str:
-    return f"@@{time.perf_counter_ns():019d} {WORDS}"
+    """A text that says when it was sent, in letters: digits could be a telephone number, which ours would look into."""
+    return f"@@{time.perf_counter_ns():019d}".translate(LETTERS) + " " + WORDS
 
 
 class Socket(asyncio.Protocol):
@@ -101,7 +103,10 @@ class Kelmah:
             return iter(await asyncio.gather(*(self._greeting(http, one) for one in people)))
 
     async def _greeting(self, http: aiohttp.ClientSession, user_id: str) -> bytes:
-        by = Principal(user_id=user_id, role=Role.WORKER, session_id=f"session-{user_id}")
+        by = Principal(
+            user_id=user_id, role=Role.WORKER, session_id=f"session-{user_id}", address="102.176.0.1",
+            device="Mozilla/5.0 (Linux; Android 14) AppleWebKit/537.36",
+        )  # fmt: skip
         path = "/api/v1/ws-tickets"
         url = f"http://127.0.0.1:{self._setup['port']}{path}"
         async with http.post(url, headers=self._signed("POST", path, by)) as answer:
@@ -221,7 +226,7 @@ class Load:
     def _heard(self, socket: Socket, frame: bytes) -> None:
         if (message := self._way.heard(socket, frame)) is not None:
             at = message.find(b"@@") + 2
-            self._took.append(time.perf_counter_ns() - int(message[at : at + 19]))
+            self._took.append(time.perf_counter_ns() - int(message[at : at + 19].decode().translate(DIGITS)))
             self._arrived.set()
 
     async def open(self, people: list[str]) -> dict[str, Any]:

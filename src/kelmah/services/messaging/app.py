@@ -37,7 +37,7 @@ async def open_context(settings: MessagingSettings, *, apps: Apps | None = None)
     )
     with closing(blobs):
         async with open_resources(settings, DOCUMENTS, apps=apps) as resources:
-            yield Context(
+            context = Context(
                 **vars(resources),
                 settings=settings,
                 auth=AuthClient(resources.callers["auth"]),
@@ -50,6 +50,11 @@ async def open_context(settings: MessagingSettings, *, apps: Apps | None = None)
                 scanner=scanner_of(settings),
                 limiter=Limiter(resources.redis, key(settings.redis_prefix, "messaging", "limit")),
             )
+            try:
+                yield context
+            finally:
+                await context.sends.close()
+                context.limiter.close()
 
 
 def _push_sender(settings: MessagingSettings) -> WebPush | None:

@@ -33,7 +33,6 @@ from kelmah.services.messaging.service.messages import (
     epoch,
     list_messages,
     missing_since,
-    send_message,
 )
 from kelmah.services.messaging.service.notices import (
     notify,
@@ -70,6 +69,7 @@ from kelmah.services.messaging.service.safety import (
     unblock,
 )
 from kelmah.services.messaging.service.scans import scan_attachment
+from kelmah.services.messaging.service.sending import send_message
 from kelmah.services.messaging.service.subscriptions import (
     forget_phone,
     get_settings,

@@ -1,6 +1,8 @@
 """What the messaging service works with, and the limits on what one person may do."""
 
-from dataclasses import dataclass
+import asyncio
+from dataclasses import dataclass, field
+from typing import Any
 
 import structlog
 from redis.exceptions import RedisError
@@ -10,6 +12,7 @@ from kelmah.clients.job import JobClient
 from kelmah.clients.user import UserClient
 from kelmah.contracts.user import Person
 from kelmah.kit import errors as kit_errors
+from kelmah.kit.batches import Batches
 from kelmah.kit.blobs import BlobStore
 from kelmah.kit.mail import Mailer
 from kelmah.kit.ratelimit import Limit, Limiter
@@ -23,6 +26,8 @@ log = structlog.get_logger(__name__)
 
 CONVERSATIONS = Limit("conversations", quota=30, window_s=3600)
 UPLOADS = Limit("uploads", quota=60, window_s=3600)
+#: Seconds that Redis has to say whether somebody may.
+CHARGE_S = 2
 _PEOPLE_A_CALL = 100
 
 
@@ -40,6 +45,8 @@ class Context(Resources):
     push: PushSender | None
     scanner: Scanner | None
     limiter: Limiter
+    #: Messages on their way into the database, see `service.sending`.
+    sends: Batches[Any, Any] = field(default_factory=Batches)
 
 
 def messages_limit(settings: MessagingSettings) -> Limit:
@@ -55,8 +62,9 @@ async def charge(context: Context, limit: Limit, user_id: str) -> None:
         SlowDown: none is left.
     """
     try:
-        verdict = await context.limiter.check([(limit, user_id, 1)])
-    except RedisError as error:
+        async with asyncio.timeout(CHARGE_S):
+            _, verdict = await context.limiter.lease(limit, user_id, least=1, most=1, hold_s=0)
+    except (RedisError, TimeoutError) as error:
         log.warning("messaging.limits.unavailable", error=type(error).__name__)
         return
     if not verdict.allowed:
