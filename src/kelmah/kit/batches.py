@@ -41,7 +41,7 @@ class Batches(Generic[ItemT, ResultT]):
             self._task = asyncio.create_task(self._work(run), context=Context())
         return await outcome
 
-    async def close(self) -> None:
+    async def aclose(self) -> None:
         """End what is under way; whoever waits is cancelled."""
         if self._task is not None:
             await end(self._task)

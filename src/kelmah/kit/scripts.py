@@ -33,14 +33,15 @@ class Scripts(asyncio.Protocol):
         self._pending: deque[tuple[asyncio.Future[Reply], float]] = deque()
         self._unsent: list[bytes] = []
         self._unread = b""
+        self._watching: asyncio.TimerHandle | None = None
 
-    async def run(self, script: "Script", keys: Sequence[str], arguments: Sequence[int]) -> Reply:
+    async def run(self, script: "Script", keys: Sequence[str], arguments: Sequence[int | bytes]) -> Reply:
         """Run a script.
 
         Raises:
             redis.exceptions.RedisError: Redis cannot be reached, or did not like it.
         """
-        parts = [key.encode() for key in keys] + [b"%d" % argument for argument in arguments]
+        parts = [key.encode() for key in keys] + [one if isinstance(one, bytes) else b"%d" % one for one in arguments]
         try:
             return await self._call(b"EVALSHA", script.digest, b"%d" % len(keys), *parts)
         except NoScriptError:
@@ -48,24 +49,35 @@ class Scripts(asyncio.Protocol):
 
     def close(self) -> None:
         """Close the connection."""
+        if self._watching is not None:
+            self._watching.cancel()
         if self._writer is not None:
             self._writer.transport.abort()
 
     async def _call(self, *words: bytes) -> Reply:
         writer = self._writer or await self._open()
-        now = clock.monotonic()
-        if self._pending and now - self._pending[0][1] > STUCK_S:
-            writer.transport.abort()
-            raise RedisConnectionError("no answer")
         if len(self._pending) >= MAX_PENDING:
             raise RedisConnectionError("too many calls wait")
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[Reply] = loop.create_future()
-        self._pending.append((answer, now))
+        self._pending.append((answer, clock.monotonic()))
+        if self._watching is None:
+            self._watching = loop.call_later(STUCK_S, self._watch, writer)
         if not self._unsent:
             loop.call_soon(self._send)
         self._unsent.append(command(*words))
         return await answer
+
+    def _watch(self, writer: asyncio.StreamWriter) -> None:
+        """Give a connection up that hangs; one timer serves for all calls."""
+        self._watching = None
+        if not self._pending:
+            return
+        left_s = self._pending[0][1] + STUCK_S - clock.monotonic()
+        if left_s > 0:
+            self._watching = asyncio.get_running_loop().call_later(left_s, self._watch, writer)
+        else:
+            writer.transport.abort()
 
     def _send(self) -> None:
         """Send the calls of one turn of the event loop together: a write costs as much as ten of them."""
@@ -104,6 +116,9 @@ class Scripts(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Whoever waits gets no answer."""
+        if self._watching is not None:
+            self._watching.cancel()
+            self._watching = None
         self._writer = None
         self._unsent = []
         while self._pending:

@@ -84,7 +84,7 @@ async def test_a_run_is_bounded() -> None:
 async def test_closing_cancels_whoever_waits() -> None:
     batches, runs = Batches[str, str](), Runs()
     tasks = await started(batches, runs, "a", "b")
-    await batches.close()
+    await batches.aclose()
     for task in tasks:
         with pytest.raises(asyncio.CancelledError):
             await task

@@ -269,13 +269,17 @@ async def set_notified(conversation_id: str, *, user_id: str, sequence: int) -> 
     )
 
 
-async def contacts_of(user_id: str, *, conversations: int) -> set[str]:
-    """The people of the person's most recent conversations."""
+async def contacts_of(user_ids: Collection[str], *, conversations: int) -> dict[str, set[str]]:
+    """For each person the people of the most recent conversations: of so many a person, taken together."""
+    found: dict[str, set[str]] = {one: set() for one in user_ids}
     rows = ConversationDocument.get_pymongo_collection().find(
-        {"participants.user_id": user_id}, {"participants.user_id": 1}
+        {"participants.user_id": {"$in": list(found)}}, {"participants.user_id": 1}
     )
-    found = await rows.sort([("active_at", DESCENDING)]).limit(conversations).to_list()
-    return {one["user_id"] for row in found for one in row["participants"]} - {user_id}
+    async for row in rows.sort([("active_at", DESCENDING)]).limit(conversations * len(found)):
+        people = {one["user_id"] for one in row["participants"]}
+        for one in people & found.keys():
+            found[one] |= people - {one}
+    return found
 
 
 async def known_among(user_ids: Collection[str], *, user_id: str) -> set[str]:

@@ -48,6 +48,7 @@ from kelmah.services.messaging.service.notifications import (
 )
 from kelmah.services.messaging.service.presence import (
     REFRESH_S,
+    announce_coming,
     choose_presence,
     expire_presence,
     get_own_presence,
@@ -96,6 +97,7 @@ __all__ = [
     "Context",
     "Download",
     "Missing",
+    "announce_coming",
     "append_upload",
     "block",
     "cancel_upload",

@@ -1,6 +1,5 @@
 """What the messaging service works with, and the limits on what one person may do."""
 
-import asyncio
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,6 +17,7 @@ from kelmah.kit.mail import Mailer
 from kelmah.kit.ratelimit import Limit, Limiter
 from kelmah.kit.resources import Resources
 from kelmah.kit.scanner import Scanner
+from kelmah.kit.scripts import Scripts
 from kelmah.services.messaging.errors import SlowDown
 from kelmah.services.messaging.providers import PushSender, SmsSender
 from kelmah.services.messaging.settings import MessagingSettings
@@ -26,8 +26,6 @@ log = structlog.get_logger(__name__)
 
 CONVERSATIONS = Limit("conversations", quota=30, window_s=3600)
 UPLOADS = Limit("uploads", quota=60, window_s=3600)
-#: Seconds that Redis has to say whether somebody may.
-CHARGE_S = 2
 _PEOPLE_A_CALL = 100
 
 
@@ -45,8 +43,10 @@ class Context(Resources):
     push: PushSender | None
     scanner: Scanner | None
     limiter: Limiter
-    #: Messages on their way into the database, see `service.sending`.
+    scripts: Scripts
+    #: Messages on their way into the database (`service.sending`), and people who came (`service.presence`).
     sends: Batches[Any, Any] = field(default_factory=Batches)
+    comings: Batches[Any, Any] = field(default_factory=Batches)
 
 
 def messages_limit(settings: MessagingSettings) -> Limit:
@@ -62,9 +62,8 @@ async def charge(context: Context, limit: Limit, user_id: str) -> None:
         SlowDown: none is left.
     """
     try:
-        async with asyncio.timeout(CHARGE_S):
-            _, verdict = await context.limiter.lease(limit, user_id, least=1, most=1, hold_s=0)
-    except (RedisError, TimeoutError) as error:
+        _, verdict = await context.limiter.lease(limit, user_id, least=1, most=1, hold_s=0)
+    except RedisError as error:
         log.warning("messaging.limits.unavailable", error=type(error).__name__)
         return
     if not verdict.allowed:

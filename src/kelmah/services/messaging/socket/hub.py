@@ -25,6 +25,8 @@ from kelmah.services.messaging.socket.subscription import Push, Subscription, su
 
 log = structlog.get_logger(__name__)
 
+#: Seconds that an epoch is believed.
+EPOCH_S = 1
 #: Seconds that a subscription may take to be confirmed.
 SUBSCRIBE_S = 5
 #: While an instance waits, its people get nothing live, and new sockets are refused.
@@ -47,6 +49,9 @@ class Hub:
         self._subscription: Subscription | None = None
         # Subscribing and unsubscribing go over the wire in the order in which people come and go.
         self._changes = asyncio.Lock()
+        #: When the epoch was read, and what it was.
+        self._epoch: tuple[float, str] | None = None
+        self._reading = asyncio.Lock()
         self._tasks: set[asyncio.Task[Any]] = set()
         #: What was published last, and what it says: a message goes to each of its people in turn.
         self._last: tuple[bytes, live.Live, Outgoing] | None = None
@@ -91,6 +96,13 @@ class Hub:
             await service.leave(self.context, connection.id, by=connection.principal)
         except Exception as error:  # it runs out by itself
             log.warning("messaging.socket.not_counted_out", error=type(error).__name__)
+
+    async def epoch(self) -> str:
+        """The database's, read once a second at most: everybody who comes back at once must not crowd there."""
+        async with self._reading:
+            if self._epoch is None or clock.monotonic() - self._epoch[0] > EPOCH_S:
+                self._epoch = clock.monotonic(), await service.epoch(self.context)
+            return self._epoch[1]
 
     async def add(self, connection: Connection) -> None:
         """Deliver to this socket from now on: when it returns, nothing published later is missed.
