@@ -66,8 +66,8 @@ class Fleet:
         )
         return await self._supervisor.start(spec)
 
-    async def start_instance(self, name: str, port: int) -> Process:
-        return await self.start(name, port, KELMAH_ADVERTISE_URL=f"http://127.0.0.1:{port}", KELMAH_ZONE="here")
+    async def start_instance(self, name: str, port: int, **more: str) -> Process:
+        return await self.start(name, port, KELMAH_ADVERTISE_URL=f"http://127.0.0.1:{port}", KELMAH_ZONE="here", **more)
 
     async def stop(self, process: Process) -> None:
         await self._supervisor.stop(process)
@@ -83,9 +83,9 @@ def _answers(url: str) -> Callable[[], Awaitable[bool]]:
 
 @asynccontextmanager
 async def fleet(
-    directory: Path, mongo_url: str, database: str, redis_url: str, prefix: str
+    directory: Path, mongo_url: str, database: str, redis_url: str, prefix: str, *, routes: str = ROUTES
 ) -> AsyncIterator[tuple[Fleet, Behind]]:
-    (directory / "routes.toml").write_text(ROUTES)
+    (directory / "routes.toml").write_text(routes)
     behind = Behind()
     async with AsyncExitStack() as stack:
         redis = Redis.from_url(redis_url)

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import structlog
 from aiohttp import (
+    ClientConnectorError,
     ClientError,
     ClientSession,
     ClientWebSocketResponse,
@@ -20,9 +21,11 @@ from litestar.types import Message, Receive, Send, WebSocketScope
 from multidict import CIMultiDict
 from yarl import URL
 
+from kelmah.gateway.balancer import Ticket
+from kelmah.gateway.client import NotReached
 from kelmah.gateway.incoming import address_key
 from kelmah.gateway.proxy import Keys, Request, signed_headers
-from kelmah.gateway.upstreams import Call, HTTPInstance, MemoryInstance, Service, memory_scope
+from kelmah.gateway.upstreams import Call, Instance, MemoryInstance, Service, memory_scope
 from kelmah.kit import errors, signing
 
 log = structlog.get_logger(__name__)
@@ -124,6 +127,7 @@ class Sockets:
             KelmahError: the service or we refused before the client was accepted.
         """
         person = request.principal.user_id if request.principal else None
+        key = person or request.address
         timed = Timed(receive, send, idle_s=self._limits.idle_s, lifetime_s=self._limits.lifetime_s)
         with self._place(person, address_key(request.address)):
             digest = signing.body_digest(b"")
@@ -136,19 +140,36 @@ class Sockets:
                 streams=True,
                 timeout_s=request.route.timeout_s,
             )
-            attempt = self._services[request.route.service].balancer.take(
-                request.route.balance, person or request.address
-            )
-            instance = attempt.instance
-            if isinstance(instance, MemoryInstance):
+            service = self._services[request.route.service]
+            attempt = service.balancer.take(request.route.balance, key)
+            if isinstance(attempt.instance, MemoryInstance):
                 with attempt:
                     attempt.abandoned()  # there is no connection that could fail
-                    await _in_memory(instance, call, scope, timed.receive, timed.send)
-            elif isinstance(instance, HTTPInstance):
+                    await _in_memory(attempt.instance, call, scope, timed.receive, timed.send)
+                return
+            async with await self._reach(service, attempt, request, key, call, scope) as upstream:
+                await _pass_on(upstream, timed.receive, timed.send)
+
+    async def _reach(
+        self,
+        service: Service,
+        attempt: Ticket[Instance],
+        request: Request,
+        key: str,
+        call: Call,
+        scope: WebSocketScope,
+    ) -> ClientWebSocketResponse[bool]:
+        """Connect to an instance. One that was not reached was sent nothing: then the next one may have it."""
+        unreached: set[str] = set()
+        while True:
+            try:
                 with attempt:
-                    upstream = await self._connect(instance, call, scope, request.route.timeout_s)
-                async with upstream:
-                    await _pass_on(upstream, timed.receive, timed.send)
+                    return await self._connect(attempt.instance, call, scope, request.route.timeout_s)
+            except NotReached:
+                unreached.add(attempt.instance.name)
+                if len(unreached) >= len(service.balancer.members):
+                    raise
+            attempt = service.balancer.take(request.route.balance, key, without=unreached)
 
     @contextmanager
     def _place(self, person: str | None, address: str) -> Iterator[None]:
@@ -173,9 +194,9 @@ class Sockets:
                     del self._open[one]
 
     async def _connect(
-        self, instance: HTTPInstance, call: Call, scope: WebSocketScope, timeout_s: float
+        self, instance: Instance, call: Call, scope: WebSocketScope, timeout_s: float
     ) -> ClientWebSocketResponse[bool]:
-        url = URL("ws" + instance.url.removeprefix("http") + call.target, encoded=True)
+        url = URL("ws" + instance.name.removeprefix("http") + call.target, encoded=True)
         try:
             async with asyncio.timeout(timeout_s):
                 return await self._session.ws_connect(
@@ -190,6 +211,8 @@ class Sockets:
             raise _REFUSALS.get(error.status, errors.BadGateway) from error
         except TimeoutError as error:
             raise errors.GatewayTimeout from error
+        except ClientConnectorError as error:
+            raise NotReached(retry_after_s=1) from error
         except (ClientError, OSError) as error:
             raise errors.Unavailable(retry_after_s=1) from error
 

@@ -67,10 +67,9 @@ class HTTPInstance:
     """Over HTTP/1.1."""
 
     def __init__(self, url: str) -> None:
-        self.url = url.rstrip("/")
-        self.name = self.url
+        self.name = url.rstrip("/")
         self.version = ""
-        self._pool = Pool(self.url)
+        self._pool = Pool(self.name)
 
     async def send(self, call: Call, sink: Sink) -> None:
         """As `Instance`."""

@@ -3,13 +3,14 @@
 import asyncio
 import uuid
 from collections.abc import Callable
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
 
-from tests.integration.gateway.platform import FRAME, FRAMES, Platform, platform
+from tests.integration.gateway.platform import FRAME, FRAMES, Platform, behind_the_door, echo_app, platform, serving
 
 
 async def test_frames_go_through_in_both_directions(gateway: Platform) -> None:
@@ -171,6 +172,38 @@ async def test_a_service_that_is_not_there_is_a_503(tmp_path: Path, redis_url: s
     nobody = {name: ["http://127.0.0.1:1"] for name in ("auth", "echo")}
     async with platform("http", tmp_path, redis_url, f"{redis_prefix}away", service_urls=nobody) as gateway:
         assert await refused(gateway, "/api/v1/ws") == 503
+
+
+async def test_sockets_of_an_instance_that_leaves_come_again_to_another(
+    tmp_path: Path, redis_url: str, redis_prefix: str
+) -> None:
+    prefix = f"{redis_prefix}leaves"
+    async with AsyncExitStack() as stack, platform("http", tmp_path, redis_url, prefix) as stays:
+        url = await stack.enter_async_context(
+            serving(behind_the_door(echo_app(stays.behind), "echo", stays.redis, prefix))
+        )
+        urls = stays.settings.service_urls | {"echo": [*stays.settings.service_urls["echo"], url]}
+        async with platform("http", tmp_path, redis_url, prefix, service_urls=urls) as gateway:
+
+            async def opened(number: int) -> aiohttp.ClientWebSocketResponse[bool]:
+                headers = stays.bearer(user_id=f"person-{number}")
+                socket = await gateway.client.ws_connect("/api/v1/ws", headers=headers)
+                await socket.receive_json()
+                return socket
+
+            sockets = [await opened(number) for number in range(16)]
+            await stack.aclose()
+            moved = 0
+            for number, socket in enumerate(sockets):
+                await socket.send_str("still here")
+                message = await socket.receive(timeout=5)
+                if message.type is aiohttp.WSMsgType.CLOSE:
+                    assert message.data == 1012
+                    await opened(number)  # at once, before any probe
+                    moved += 1
+                else:
+                    assert message.data == "still here"
+            assert 0 < moved < 16
 
 
 async def until_it_stands_still(count: Callable[[], int]) -> int:
