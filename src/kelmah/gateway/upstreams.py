@@ -10,7 +10,7 @@ import msgspec
 from litestar.types import ASGIApp, Message
 
 from kelmah.gateway.balancer import Balancer
-from kelmah.gateway.client import Connection, ConnectionLost, Pool
+from kelmah.gateway.client import ConnectionLost, Pool
 from kelmah.gateway.incoming import SAFE_METHODS, Body, Headers
 from kelmah.kit import errors
 from kelmah.kit.breaker import RetryBudget
@@ -39,8 +39,8 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
 class Sink(Protocol):
     """Takes an answer as it comes."""
 
-    async def start(self, status: int, headers: Headers) -> bool:
-        """Take status and headers; False: the rest is not wanted."""
+    async def start(self, status: int, headers: Headers, body: bytes | None = None) -> bool:
+        """Take status and headers, and the body where it is all there; False: the rest is not wanted."""
 
     async def piece(self, content: bytes, *, last: bool) -> None:
         """Take a piece of the body."""
@@ -76,16 +76,18 @@ class HTTPInstance:
         is_safe = call.method in SAFE_METHODS
         connection = await self._pool.take(surely=not is_safe)
         try:
+            head, ahead = self._head(call), 0 if call.streams else READ_AHEAD_BYTES
             try:
-                await self._begin(connection, call)
+                await connection.begin(head, call.body, timeout_s=call.timeout_s, ahead=ahead)
             except ConnectionLost as error:
                 # The service closed the kept connection just then, and may have read the request or not.
                 if not (error.is_stale and is_safe):
                     raise
                 connection.close()
                 connection = await self._pool.connect()
-                await self._begin(connection, call)
-            is_over = not await sink.start(connection.status, connection.headers)
+                await connection.begin(head, call.body, timeout_s=call.timeout_s, ahead=ahead)
+            whole = connection.read() if connection.is_complete else None
+            is_over = not await sink.start(connection.status, connection.headers, whole)
             while not is_over:
                 piece = await connection.next()
                 is_over = connection.is_complete
@@ -93,7 +95,7 @@ class HTTPInstance:
         finally:
             self._pool.give_back(connection)
 
-    async def _begin(self, connection: Connection, call: Call) -> None:
+    def _head(self, call: Call) -> bytes:
         lines = [
             f"{call.method} {call.target} HTTP/1.1".encode("ascii"),
             b"host: " + self._pool.authority,
@@ -103,9 +105,8 @@ class HTTPInstance:
             lines.append(b"transfer-encoding: chunked")
         elif call.body or call.method not in SAFE_METHODS:
             lines.append(b"content-length: %d" % len(call.body))
-        head = b"\r\n".join(lines) + b"\r\n\r\n"
-        ahead = 0 if call.streams else READ_AHEAD_BYTES
-        await connection.begin(head, call.body, timeout_s=call.timeout_s, ahead=ahead)
+        lines.append(b"\r\n")
+        return b"\r\n".join(lines)
 
     def close(self) -> None:
         """Close the connections that are not in use."""
