@@ -155,9 +155,10 @@ async def _open(settings: GatewaySettings, table: RouteTable, apps: Apps, metric
 
 
 def _service(name: str, found: Discovery | None, settings: GatewaySettings, apps: Apps) -> Service:
+    places, line = settings.max_concurrent_per_service, settings.max_waiting_per_service
     if found is None:
-        return Service(name, [MemoryInstance(name, apps[name])])
-    service = Service(name, zone=settings.zone)
+        return Service(name, [MemoryInstance(name, apps[name])], places=places, line=line)
+    service = Service(name, zone=settings.zone, places=places, line=line)
     service.use(found.endpoints)
     found.listen(service.use)
     return service

@@ -135,11 +135,16 @@ class Proxy:
         service.budget.record_request()
         is_safe = request.method in SAFE_METHODS or (request.method == "POST" and request.has_key)
         tries = ATTEMPTS if is_read and is_safe and request.route.retries else 1
-        for number in range(1, tries + 1):
-            if await self._once(service, request, content, send, is_last=number == tries):
-                return
-            log.info("proxy.retried", callee=service.name, operation=request.route.operation_id, attempt=number)
-            await asyncio.sleep(random.uniform(0, 0.05 * 2**number))  # noqa: S311  # full jitter needs no secrecy
+        if not service.places.try_take():
+            await service.wait_for_place()
+        try:
+            for number in range(1, tries + 1):
+                if await self._once(service, request, content, send, is_last=number == tries):
+                    return
+                log.info("proxy.retried", callee=service.name, operation=request.route.operation_id, attempt=number)
+                await asyncio.sleep(random.uniform(0, 0.05 * 2**number))  # noqa: S311  # full jitter needs no secrecy
+        finally:
+            service.places.give_back()
 
     async def _once(
         self, service: Service, request: Request, content: bytes | Body, send: Send, *, is_last: bool

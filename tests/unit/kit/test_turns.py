@@ -2,8 +2,8 @@
 
 import asyncio
 
-from kelmah.kit.observe import Turns
 from kelmah.kit.tasks import end
+from kelmah.kit.turns import Turns
 
 
 async def in_line(turns: Turns, count: int, order: list[int]) -> list[asyncio.Task[None]]:
