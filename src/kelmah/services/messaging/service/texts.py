@@ -205,6 +205,18 @@ TEXTS: dict[str, dict[str, Text]] = {
         "en": Text("Withdrawal did not go through", "{amount} came back to your wallet. See why, and try again."),
         "fr": Text("Retrait non abouti", "{amount} sont revenus dans votre portefeuille. Voyez pourquoi et réessayez."),
     },
+    Kind.CHARGEBACK_OPENED: {
+        "en": Text("Your bank took a payment back", "Your bank asks for {amount} back. It is held until it decides."),
+        "fr": Text("Paiement contesté", "Votre banque réclame {amount}. La somme est bloquée jusqu'à sa décision."),
+    },
+    Kind.CHARGEBACK_WON: {
+        "en": Text("Your payment stands", "Your bank decided: {amount} stay with Kelmah and are yours to use again."),
+        "fr": Text("Paiement confirmé", "Votre banque a tranché : {amount} sont de nouveau disponibles sur Kelmah."),
+    },
+    Kind.CHARGEBACK_LOST: {
+        "en": Text("Your payment was taken back", "Your bank decided: {amount} went back to your card."),
+        "fr": Text("Paiement annulé", "Votre banque a tranché : {amount} sont retournés sur votre carte."),
+    },
     Kind.MESSAGE_RECEIVED: {
         "en": Text("New message", "You have a new message."),
         "fr": Text("Nouveau message", "Vous avez un nouveau message."),
@@ -216,6 +228,10 @@ TEXTS: dict[str, dict[str, Text]] = {
     Kind.DISPUTE_RESOLVED: {
         "en": Text("Dispute settled", "The dispute is over. See how the money was split."),
         "fr": Text("Litige réglé", "Le litige est clos. Voyez comment les fonds sont répartis."),
+    },
+    Kind.DISPUTE_WITHDRAWN: {
+        "en": Text("Dispute withdrawn", "The dispute was withdrawn. The money is in escrow as before."),
+        "fr": Text("Litige retiré", "Le litige a été retiré. Les fonds sont sous séquestre comme avant."),
     },
     Kind.PASSWORD_CHANGED: {
         "en": Text("Password changed", "Your password was changed. If that was not you, reset it now."),
