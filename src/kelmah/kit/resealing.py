@@ -1,7 +1,7 @@
 """Encrypts what is stored anew with the newest field key, so that an older one can be taken away.
 
-Each service says in `service/resealing.py` which of its fields are sealed. What lives for a day at most (answers kept
-for a replay, links) is left to run out, and so are files, whose bytes keep the key that they were sealed with.
+Each service says in `service/resealing.py` which of its fields are sealed. What lives for days at most (answers kept
+for a replay, archives, links) is left to run out. The bytes of files keep the key that they were sealed with.
 """
 
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
