@@ -1,8 +1,10 @@
 """Old databases of the run's own, and the environment of a platform beside them."""
 
+import asyncio
 import base64
 import json
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -11,6 +13,7 @@ import pytest
 from psycopg import sql
 
 from kelmah import services
+from kelmah.cli import indexes
 from kelmah.cli.legacy import generating
 from kelmah.cli.legacy.moving import Mover
 from kelmah.cli.legacy.plan import open_work
@@ -46,7 +49,7 @@ def make_database(postgres_url: str, run_id: str) -> Iterator[MakeDatabase]:
 
 @pytest.fixture(scope="session")
 def environ_for(mongo_url: str, mongo_prefix: str, redis_url: str, redis_prefix: str) -> Callable[[str, str], Environ]:
-    """The variables of a platform whose databases have a name of their own, beside an old database."""
+    """The variables of a platform whose databases have names of their own, and their indexes, beside an old one."""
 
     def make(name: str, url: str) -> Environ:
         keys = json.dumps([base64.b64encode(bytes(32)).decode()])
@@ -68,11 +71,19 @@ def environ_for(mongo_url: str, mongo_prefix: str, redis_url: str, redis_prefix:
             "KELMAH_AUTH_HASH_PASSES": "1",
             "KELMAH_AUTH_BCRYPT_COST": "4",
         }
-        return variables | {
+        environ = variables | {
             f"KELMAH_{one.upper()}_MONGO_DATABASE": f"{mongo_prefix}{name}_{one}" for one in services.NAMES
         }
+        with ThreadPoolExecutor(1) as pool:  # the test's own loop may be running
+            pool.submit(asyncio.run, _build(environ)).result()
+        return environ
 
     return make
+
+
+async def _build(environ: Environ) -> None:
+    async for _ in indexes.build_all(environ):
+        pass
 
 
 @dataclass(frozen=True)
