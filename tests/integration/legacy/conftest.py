@@ -1,8 +1,10 @@
 """Old databases of the run's own, and the environment of a platform beside them."""
 
+import asyncio
 import base64
 import json
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -11,6 +13,7 @@ import pytest
 from psycopg import sql
 
 from kelmah import services
+from kelmah.cli import indexes
 from kelmah.cli.legacy import generating
 from kelmah.cli.legacy.moving import Mover
 from kelmah.cli.legacy.plan import open_work
@@ -68,11 +71,18 @@ def environ_for(mongo_url: str, mongo_prefix: str, redis_url: str, redis_prefix:
             "KELMAH_AUTH_HASH_PASSES": "1",
             "KELMAH_AUTH_BCRYPT_COST": "4",
         }
-        return variables | {
-            f"KELMAH_{one.upper()}_MONGO_DATABASE": f"{mongo_prefix}{name}_{one}" for one in services.NAMES
-        }
+        variables |= {f"KELMAH_{one.upper()}_MONGO_DATABASE": f"{mongo_prefix}{name}_{one}" for one in services.NAMES}
+        with ThreadPoolExecutor(1) as thread:  # beside the loop that this may be called from
+            thread.submit(lambda: asyncio.run(_build(variables))).result()
+        return variables
 
     return make
+
+
+async def _build(environ: Environ) -> None:
+    """Make the indexes without which no service is opened."""
+    async for _ in indexes.build_all(environ):
+        pass
 
 
 @dataclass(frozen=True)
