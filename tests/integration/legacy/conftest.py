@@ -49,7 +49,7 @@ def make_database(postgres_url: str, run_id: str) -> Iterator[MakeDatabase]:
 
 @pytest.fixture(scope="session")
 def environ_for(mongo_url: str, mongo_prefix: str, redis_url: str, redis_prefix: str) -> Callable[[str, str], Environ]:
-    """The variables of a platform whose databases have names of their own, and their indexes, beside an old one."""
+    """The variables of a platform whose databases have a name of their own, beside an old database."""
 
     def make(name: str, url: str) -> Environ:
         keys = json.dumps([base64.b64encode(bytes(32)).decode()])
@@ -71,17 +71,16 @@ def environ_for(mongo_url: str, mongo_prefix: str, redis_url: str, redis_prefix:
             "KELMAH_AUTH_HASH_PASSES": "1",
             "KELMAH_AUTH_BCRYPT_COST": "4",
         }
-        environ = variables | {
-            f"KELMAH_{one.upper()}_MONGO_DATABASE": f"{mongo_prefix}{name}_{one}" for one in services.NAMES
-        }
-        with ThreadPoolExecutor(1) as pool:  # the test's own loop may be running
-            pool.submit(asyncio.run, _build(environ)).result()
-        return environ
+        variables |= {f"KELMAH_{one.upper()}_MONGO_DATABASE": f"{mongo_prefix}{name}_{one}" for one in services.NAMES}
+        with ThreadPoolExecutor(1) as thread:  # beside the loop that this may be called from
+            thread.submit(lambda: asyncio.run(_build(variables))).result()
+        return variables
 
     return make
 
 
 async def _build(environ: Environ) -> None:
+    """Make the indexes without which no service is opened."""
     async for _ in indexes.build_all(environ):
         pass
 

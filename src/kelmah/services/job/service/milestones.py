@@ -178,7 +178,7 @@ async def note_money(
             sources=sources(MILESTONE_TRANSITIONS, to),
             to=to,
             at=now,
-            changes={"escrow_id": escrow_id, "auto_approves_at": None},
+            changes={"escrow_id": escrow_id, "auto_approves_at": None, "before_dispute": None},
         )
         if contract is None:
             seen = await documents.get_contract(contract_id)
