@@ -103,6 +103,14 @@ CASES: list[tuple[type[Event], dict[str, Any], dict[str, str]]] = [
         {"hirer": "dispute_resolved", "worker": "dispute_resolved"},
     ),
     (
+        payment.DisputeWithdrawn, ESCROW | {"dispute_id": "d1", "withdrawn_by": "worker"},
+        {"hirer": "dispute_withdrawn"},
+    ),
+    (
+        payment.DisputeWithdrawn, ESCROW | {"dispute_id": "d1", "withdrawn_by": "bank"},
+        {"hirer": "dispute_withdrawn", "worker": "dispute_withdrawn"},
+    ),
+    (
         payment.PaymentProcessed,
         {"transaction_id": "t1", "purpose": "deposit", "amount": AMOUNT, "user_id": "hirer"},
         {"hirer": "deposit_processed"},

@@ -40,6 +40,7 @@ class NotificationKind(StrEnum):
     CHARGEBACK_LOST = "chargeback_lost"
     MESSAGE_RECEIVED = "message_received"
     DISPUTE_RESOLVED = "dispute_resolved"
+    DISPUTE_WITHDRAWN = "dispute_withdrawn"
     REVIEW_REVEALED = "review_revealed"
     REVIEW_HELD = "review_held"
     REVIEW_DECIDED = "review_decided"

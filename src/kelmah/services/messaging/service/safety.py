@@ -173,7 +173,7 @@ async def report(context: Context, new: NewReport, *, by: Principal) -> tuple[Re
         sequence=message.sequence,
         sender_id=message.sender_id,
         reason=new.reason,
-        note=context.ring.seal(note, context=_note_context(report_id)),
+        note=context.ring.seal(note, context=note_context(report_id)),
         created_at=clock.now(),
     )
 
@@ -205,7 +205,8 @@ class _Twice(Exception):
         self.found = found
 
 
-def _note_context(report_id: str) -> bytes:
+def note_context(report_id: str) -> bytes:
+    """The place that a report's note is sealed for."""
     return b"messaging.report.note:" + report_id.encode()
 
 
@@ -231,7 +232,7 @@ async def list_own_reports(
         limit,
         view=lambda one: {
             "report": _report_view(one),
-            "note": context.ring.open(one.note, context=_note_context(one.id)),
+            "note": context.ring.open(one.note, context=note_context(one.id)),
         },
         last=lambda one: (one.message_id,),
     )
@@ -262,7 +263,7 @@ async def _case(context: Context, row: ReportDocument) -> ReportCase:
         report=_report_view(row),
         reporter_id=row.reporter_id,
         sender_id=row.sender_id,
-        note=context.ring.open(row.note, context=_note_context(row.id)),
+        note=context.ring.open(row.note, context=note_context(row.id)),
         messages=[
             ReportedMessage(
                 id=one.id,

@@ -7,8 +7,8 @@ from typing import NamedTuple
 from kelmah.contracts.common import MINOR_UNIT_EXPONENTS, Money
 from kelmah.contracts.messaging import NotificationKind as Kind
 from kelmah.contracts.user import NotificationKind as Topic
+from kelmah.kit.text import language_of
 
-DEFAULT_LOCALE = "en"
 _MANY = ".many"
 
 
@@ -229,6 +229,10 @@ TEXTS: dict[str, dict[str, Text]] = {
         "en": Text("Dispute settled", "The dispute is over. See how the money was split."),
         "fr": Text("Litige réglé", "Le litige est clos. Voyez comment les fonds sont répartis."),
     },
+    Kind.DISPUTE_WITHDRAWN: {
+        "en": Text("Dispute withdrawn", "The dispute was withdrawn. The money is in escrow as before."),
+        "fr": Text("Litige retiré", "Le litige a été retiré. Les fonds sont sous séquestre comme avant."),
+    },
     Kind.PASSWORD_CHANGED: {
         "en": Text("Password changed", "Your password was changed. If that was not you, reset it now."),
         "fr": Text("Mot de passe modifié", "Votre mot de passe a été modifié. Si ce n'est pas vous, réinitialisez-le."),
@@ -291,15 +295,6 @@ _PAGE = {
 }
 
 
-def locale_of(wanted: str | None) -> str:
-    """The language that we have for a locale or an Accept-Language header: its first known one, else English."""
-    for part in (wanted or "").split(",")[:10]:
-        language = part.split(";")[0].strip().lower().replace("_", "-").split("-")[0]
-        if language in _OUT:
-            return language
-    return DEFAULT_LOCALE
-
-
 def text_for(kind: Kind, *, params: dict[str, str], count: int, locale: str) -> Text:
     """The words of one notification. `params["amount"]` is what `amount_param` made."""
     name = kind + _MANY if count > 1 and kind + _MANY in TEXTS else kind
@@ -348,7 +343,7 @@ def _mail(
 
 def page_for(*, token: str, is_done: bool, languages: str | None) -> str:
     """The page behind the link in a mail: a button, since programs that look at mails follow links too."""
-    locale = locale_of(languages)
+    locale = language_of(languages)
     title, button, done = _PAGE[locale]
     action = f"?token={escape(token, quote=True)}"
     body = (
