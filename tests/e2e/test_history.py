@@ -105,8 +105,7 @@ async def test_nothing_is_lost_in_a_storm(servers: Servers, tmp_path: Path) -> N
         events = asyncio.create_task(deliver_events(worker.context))
         kills = {"instance": 0, "redis": 0}
 
-        async def fail() -> None:
-            await asyncio.sleep(storm.dice.uniform(1.0, 4.0))
+        async def break_one() -> None:
             if storm.dice.random() < 0.25:
                 kills["redis"] += 1
                 await cache.kill()
@@ -117,6 +116,11 @@ async def test_nothing_is_lost_in_a_storm(servers: Servers, tmp_path: Path) -> N
                 process = storm.dice.choice(processes)
                 await process.kill()
                 await process.start()
+
+        async def fail() -> None:
+            await asyncio.sleep(storm.dice.uniform(1.0, 4.0))
+            # The storm may end at any moment, and leaves nothing dead behind.
+            await asyncio.shield(asyncio.create_task(break_one()))
 
         try:
             await storm.run(messages=MESSAGES, fail=fail, pause_s=0.5, quiet_s=120)
