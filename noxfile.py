@@ -68,6 +68,15 @@ def e2e(session: nox.Session) -> None:
 
 
 @nox.session
+def coverage(session: nox.Session) -> None:
+    """Check that the tests of money take every branch of the payment service."""
+    # Old books and projections are tested where they are moved and made anew.
+    elsewhere = ["legacy/test_move.py", "legacy/test_write_back.py", "events/test_projections.py"]
+    paths = ["tests/unit/payment", "tests/integration/payment", *(f"tests/integration/{one}" for one in elsewhere)]
+    run(session, "pytest", "--cov", "--cov-config=pyproject.toml", *paths, *session.posargs)
+
+
+@nox.session
 def contracts(session: nox.Session) -> None:
     """Check that the committed schemas of events and APIs are those of the code."""
     run(session, "python", "-m", "kelmah.cli", "contracts", "export", "--check")

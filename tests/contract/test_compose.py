@@ -10,10 +10,9 @@ from typing import Any
 import pytest
 import yaml
 
+from tests.contract.processes import APPS, COMPOSE, OURS, SERVICES, make_secrets, take_settings
+
 ROOT = Path(__file__).parents[2]
-COMPOSE = ROOT / "compose"
-SERVICES = {"auth", "user", "job", "messaging", "payment", "review"}
-APPS = {"gateway", *SERVICES, "workers"}
 FILES = ("compose.dev.yaml", "compose.prod.yaml")
 SECRET_WORDS = re.compile(r"PASSWORD|SECRET|_KEYS?\b|TOKEN|_KEYS?$")
 
@@ -52,7 +51,7 @@ def test_each_service_is_checked_limited_and_confined(document: Document) -> Non
         assert "privileged" not in service, name
         assert not any("docker.sock" in volume for volume in service.get("volumes", ())), name
         # Our image sets its own user; each of the others is told one, but for the proxy that binds port 443.
-        assert name in APPS | {"proxy"} or re.fullmatch(r"[1-9]\d*:[1-9]\d*", service["user"]), name
+        assert name in OURS | {"proxy"} or re.fullmatch(r"[1-9]\d*:[1-9]\d*", service["user"]), name
 
 
 def test_apps_are_asked_whether_they_are_ready(document: Document) -> None:
@@ -72,6 +71,29 @@ def test_only_the_edge_publishes_ports(name: str, publishing: set[str]) -> None:
     if name == FILES[0]:
         ports = [port for service in publishing for port in services[service]["ports"]]
         assert all(port.startswith("127.0.0.1:") for port in ports)
+
+
+def test_indexes_are_there_before_anything_starts(document: Document) -> None:
+    services = document["services"]
+    assert services["indexes"]["command"] == ["indexes", "build"]
+    for name in APPS - {"gateway"}:
+        assert services[name]["depends_on"]["indexes"] == {"condition": "service_completed_successfully"}
+
+
+def test_the_gateway_believes_the_proxy_alone() -> None:
+    document = read("compose.prod.yaml")
+    subnet = document["networks"]["edge"]["ipam"]["config"][0]["subnet"]
+    assert document["services"]["gateway"]["environment"]["KELMAH_GATEWAY_TRUSTED_PROXIES"] == f'["{subnet}"]'
+    assert {name for name in document["services"] if "edge" in networks(document, name)} == {"proxy", "gateway"}
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_every_process_takes_its_settings(name: str, tmp_path: Path) -> None:
+    make_secrets(tmp_path)
+    for app in OURS:
+        text = yaml.safe_dump(read(name)["services"][app]["environment"])
+        text = re.sub(r"\$\{DOMAIN.*?\}", "kelmah.example", text)
+        take_settings(app, yaml.safe_load(re.sub(r"\$\{\w+(?::-(.*?))?\}", r"\1", text)), tmp_path)
 
 
 def test_no_service_reaches_another_ones_data(document: Document) -> None:
@@ -135,11 +157,11 @@ def test_production_gives_each_service_a_database_user_of_its_own() -> None:
     assert set(services["mongo-init"]["environment"]["SERVICES"].split(",")) == SERVICES
 
 
-def test_files_are_scanned_in_production_by_the_workers() -> None:
+def test_files_are_scanned_in_production_by_the_workers_and_evidence_by_payment() -> None:
     services = read(FILES[1])["services"]
-    for name in ("messaging", "workers"):
-        assert services[name]["environment"]["KELMAH_MESSAGING_CLAMD_URL"] == "${CLAMD_URL:-tcp://clamd:3310}"
-    assert {name for name in services if "scan" in services[name]["networks"]} == {"clamd", "workers"}
+    for name, room in (("messaging", "MESSAGING"), ("workers", "MESSAGING"), ("payment", "PAYMENT")):
+        assert services[name]["environment"][f"KELMAH_{room}_CLAMD_URL"] == "${CLAMD_URL:-tcp://clamd:3310}"
+    assert {name for name in services if "scan" in services[name]["networks"]} == {"clamd", "workers", "payment"}
 
 
 def test_networks_and_volumes_are_declared_and_used(document: Document) -> None:
@@ -227,3 +249,19 @@ def test_the_edge_redirects_nothing_to_tls() -> None:
     edge = (COMPOSE / "Caddyfile").read_text()
     assert re.search(r"^\tauto_https disable_redirects$", edge, re.MULTILINE)
     assert "redir" not in edge.replace("disable_redirects", "")
+
+
+def test_the_edge_speaks_strong_tls_with_certificates_that_everybody_trusts() -> None:
+    edge = (COMPOSE / "Caddyfile").read_text()
+    told = {line.split()[0]: line.split()[1:] for line in edge.splitlines() if line.strip()}
+    assert told["protocols"] == ["tls1.2", "tls1.3"]
+    strong = re.compile(r"TLS_ECDHE_(ECDSA|RSA)_WITH_(AES_(256|128)_GCM_SHA(384|256)|CHACHA20_POLY1305_SHA256)")
+    assert told["ciphers"]
+    assert [one for one in told["ciphers"] if not strong.fullmatch(one)] == []
+    # Nothing that would have Caddy sign for itself, trust another authority, or serve the public without TLS.
+    assert not re.search(r"\b(internal|local_certs|issuer|ca|ca_root|auto_https off|disable_certs)\b", _code(edge))
+    assert re.findall(r"^(http://\S+|:80)", edge, re.MULTILINE) == ["http://127.0.0.1:2020"]
+
+
+def _code(caddyfile: str) -> str:
+    return "\n".join(line.partition("#")[0] for line in caddyfile.splitlines())

@@ -18,6 +18,7 @@ from kelmah.cli.demo.client import Api, Mailbox, Steps
 from kelmah.cli.platform import Platform
 from kelmah.kit.ids import new_id
 from tests.e2e.conftest import Finished, run
+from tests.fakes.authenticator import code_of
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 PRICE = {"amount": 20_000, "currency": "GHS"}
@@ -54,6 +55,10 @@ async def town(running_platform: Platform) -> AsyncIterator[Town]:
         hirer, worker = await journey.join(steps, anybody, Mailbox(running_platform.mailbox))
         session = await anybody.post("/auth/login", {"email": address, "password": password})
         admin = anybody.signed_in(session["accessToken"])
+        secret = (await admin.post("/auth/mfa/setup"))["secret"]
+        await admin.post("/auth/mfa/verify", {"code": code_of(secret)})
+        both = await anybody.post("/auth/refresh", {"refreshToken": session["refreshToken"]})
+        admin = anybody.signed_in(both["accessToken"])
         yield Town(running_platform, anybody, hirer, worker, admin, session["user"]["id"], since)
 
 

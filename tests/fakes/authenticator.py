@@ -1,4 +1,5 @@
-"""A device with passkeys, in software: what a browser and its authenticator do for `navigator.credentials`.
+"""A device with passkeys, in software: what a browser and its authenticator do for `navigator.credentials`; and what
+an authenticator app shows.
 
 Each answer can be bent (`origin`, `rp_id`, `challenge`, …), for devices and pages that mean ill.
 """
@@ -12,7 +13,10 @@ from typing import Any
 
 import cbor2
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.hashes import SHA1, SHA256
+from cryptography.hazmat.primitives.twofactor.totp import TOTP
+
+from kelmah.kit import clock
 
 _PRESENT, _VERIFIED, _ELIGIBLE, _BACKED_UP, _ATTESTED = 0x01, 0x04, 0x08, 0x10, 0x40
 
@@ -23,6 +27,12 @@ def encoded(content: bytes) -> str:
 
 def decoded(text: str) -> bytes:
     return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+
+
+def code_of(secret: str, *, at: float = 0.0) -> str:
+    """What the app shows `at` seconds from now."""
+    key = base64.b32decode(secret)
+    return TOTP(key, 6, SHA1(), 30).generate(int(clock.now().timestamp() + at)).decode()  # noqa: S303
 
 
 @dataclass

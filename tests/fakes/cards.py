@@ -145,6 +145,7 @@ class FakeCards:
         return self.chargebacks[ref]
 
     async def movements(self, since: datetime, until: datetime) -> AsyncIterator[Movement]:
+        self._step("movements")
         for one in self.moved:
             if since <= one.at < until:
                 yield one

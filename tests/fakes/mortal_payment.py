@@ -1,8 +1,8 @@
 """Serves single requests of the payment service, each in a process that kills itself at a given line of its code.
 
-`python -m tests.fakes.mortal_payment` has imported everything and does nothing but fork. It reads an `Order` a line
-from its standard input and writes an `Outcome` a line. The child counts the lines that it runs in `WATCHED`, and at
-the one it is told it sends itself SIGKILL: no `finally`, no goodbye to the database.
+`python -m tests.fakes.mortal_payment` has made an app, which it never starts, and does nothing but fork. It reads an
+`Order` a line from its standard input and writes an `Outcome` a line. The child starts the app and counts the lines
+that it runs in `WATCHED`, and at the one it is told it sends itself SIGKILL: no `finally`, no goodbye to the database.
 """
 
 import asyncio
@@ -16,6 +16,7 @@ from types import FrameType
 from typing import Any
 
 import msgspec
+from litestar import Litestar
 
 import kelmah
 from kelmah.contracts.job import ContractFacts
@@ -77,12 +78,11 @@ class Lines:
         return self.lines
 
 
-async def serve(settings: PaymentSettings, order: Order) -> Outcome:
+async def serve(app: Litestar, order: Order) -> Outcome:
     """Start the service, make the call, and stop it."""
     clock.set_shift(order.now - datetime.now(order.now.tzinfo))
-    app = create_app(settings)
     async with app.lifespan():
-        service, jobs = Service(app, settings.SERVICE), FakeJobClient()
+        service, jobs = Service(app, PaymentSettings.SERVICE), FakeJobClient()
         jobs.contracts = {contract.id: contract for contract in order.contracts}
         service.replace(job=jobs)
         lines = Lines(order.dies_at)
@@ -92,13 +92,13 @@ async def serve(settings: PaymentSettings, order: Order) -> Outcome:
         return Outcome(status=reply.status, data=reply.data, lines=lines.count)
 
 
-def live(settings: PaymentSettings, order: Order) -> Outcome:
+def live(app: Litestar, order: Order) -> Outcome:
     """Serve one order in a child. An outcome without a status when it was killed."""
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:
         os.close(reading)
-        outcome = asyncio.run(serve(settings, order))
+        outcome = asyncio.run(serve(app, order))
         os.write(writing, msgspec.json.encode(outcome))
         os._exit(0)
     os.close(writing)
@@ -112,11 +112,11 @@ def live(settings: PaymentSettings, order: Order) -> Outcome:
 
 def main() -> None:
     """Serve orders until there are no more."""
-    settings = settings_for(PaymentSettings, **json.loads(sys.argv[1]))
+    app = create_app(settings_for(PaymentSettings, **json.loads(sys.argv[1])))
     told = os.dup(1)
     os.dup2(2, 1)  # the service's log goes elsewhere
     for row in sys.stdin.buffer:
-        outcome = live(settings, msgspec.json.decode(row, type=Order))
+        outcome = live(app, msgspec.json.decode(row, type=Order))
         os.write(told, msgspec.json.encode(outcome) + b"\n")
 
 

@@ -224,7 +224,9 @@ class PayPalServer(ProviderServer):
             row["fee_amount"] = {"currency_code": currency, "value": f"-{fee}"}
         self.booked.append(row)
 
-    async def _certificate(self, _: web.Request) -> web.Response:
+    async def _certificate(self, request: web.Request) -> web.Response:
+        if request.match_info["name"] == "broken":
+            return web.Response(body=b"no certificate")
         name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "messageverificationcerts.paypal.com")])
         now = clock.now()
         made = (

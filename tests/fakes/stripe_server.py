@@ -16,6 +16,7 @@ BEHAVIOURS = {
     "pm_card_chargeCustomerFail": "declines",
     "pm_card_threeDSecureRequired": "asks",
     "pm_card_createDispute": "disputes",
+    "pm_usBankAccount": "is no card",
     "4242424242424242": "pays",
     "4000000000000002": "declines",
     "4000002500003155": "asks",
@@ -130,7 +131,8 @@ class StripeServer(ProviderServer):
     def _method(self, token: str) -> Row:
         if token in BEHAVIOURS and token not in self.objects:
             # As Stripe does, a test token stands for a new method each time.
-            return {"id": token, "card": _card("4242"), "behaviour": BEHAVIOURS[token]}
+            card = None if BEHAVIOURS[token] == "is no card" else _card("4242")
+            return {"id": token, "card": card, "behaviour": BEHAVIOURS[token]}
         return self._get(token)
 
     def _attach(self, body: Row, path: Mapping[str, str]) -> Row:

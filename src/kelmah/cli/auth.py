@@ -14,7 +14,7 @@ from rich.progress import Progress
 
 from kelmah.cli import operator
 from kelmah.cli.development import found_environment
-from kelmah.contracts.common import Role
+from kelmah.contracts.common import STAFF, Role
 from kelmah.kit import clock
 from kelmah.kit.errors import KelmahError
 from kelmah.kit.settings import SettingsError, load
@@ -102,7 +102,10 @@ def create_user(
         )
         return view.id
 
-    Console().print(f"made {role.value} {_run(make)}")
+    console = Console()
+    console.print(f"made {role.value} {_run(make)}")
+    if role in STAFF:
+        console.print("A second factor comes first: log in, then POST /api/v1/auth/mfa/setup (docs/identity.md).")
 
 
 def calibrate(*, budget_ms: float = 100.0, lanes: int = 1) -> None:

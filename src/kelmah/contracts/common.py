@@ -66,6 +66,10 @@ class Role(StrEnum):
     ADMIN = "admin"
 
 
+#: Those who work for the platform. They act by two factors only.
+STAFF = frozenset({Role.MODERATOR, Role.SUPPORT, Role.ADMIN})
+
+
 Longitude = Annotated[float, Meta(ge=-180, le=180)]
 Latitude = Annotated[float, Meta(ge=-90, le=90)]
 

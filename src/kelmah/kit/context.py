@@ -5,10 +5,10 @@ import re
 from contextvars import ContextVar
 from typing import NamedTuple
 
-from kelmah.contracts.common import Contract, Role
+from kelmah.contracts.common import STAFF, Contract, Role
 from kelmah.kit import clock
 from kelmah.kit.clock import monotonic
-from kelmah.kit.errors import StepUpRequired
+from kelmah.kit.errors import SecondFactorRequired, StepUpRequired
 from kelmah.kit.ids import new_id
 
 _TRACEPARENT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}\Z")
@@ -50,6 +50,16 @@ def require_fresh(principal: Principal, *, within_s: int = 600) -> None:
     """
     if principal.authenticated_at + within_s < clock.now().timestamp():
         raise StepUpRequired
+
+
+def require_second_factor(principal: Principal) -> None:
+    """Let nobody of the staff through by one factor alone; their powers are worth more than a password.
+
+    Raises:
+        SecondFactorRequired: the session has not proven a second one.
+    """
+    if principal.role in STAFF and "mfa" not in principal.methods:
+        raise SecondFactorRequired
 
 
 class Origin(NamedTuple):

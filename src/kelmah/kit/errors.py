@@ -52,6 +52,14 @@ class StepUpRequired(Forbidden):
     code, title = "step_up_required", "Prove once more who you are (POST /api/v1/auth/step-up), and send this again"
 
 
+class SecondFactorRequired(Forbidden):
+    code, title = (
+        "second_factor_required",
+        "Staff act by two factors: set up a second one (POST /api/v1/auth/mfa/setup, or a passkey), "
+        "then refresh or step up, and send this again",
+    )
+
+
 class NotFound(KelmahError):
     status_code, code, title = 404, "not_found", "There is nothing here"
 

@@ -1,5 +1,6 @@
 """Makes the indexes of one service's database those that its documents and the kit's collections declare."""
 
+import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping
 from enum import StrEnum
 from typing import Any, NamedTuple
@@ -27,6 +28,15 @@ class Did(StrEnum):
     DROPPED = "dropped"
     #: All of the collection.
     READY = "ready"
+
+
+class NotUnique(RuntimeError):
+    """An index is missing that keeps something from being there twice; no service may run without it."""
+
+    def __init__(self, database: str, missing: Iterable[str]) -> None:
+        super().__init__(
+            f"{database} lacks unique indexes: {', '.join(sorted(missing))}. Run `kelmah indexes build` first."
+        )
 
 
 class Step(NamedTuple):
@@ -61,6 +71,27 @@ async def build(mongo: Mongo, documents: Iterable[type[Document]]) -> AsyncItera
             await _drop(mongo, collection, name)
             yield Step(collection, Did.DROPPED, (name,))
         yield Step(collection, Did.READY)
+
+
+async def check_unique(mongo: Mongo, documents: Iterable[type[Document]]) -> None:
+    """See that every unique index that is declared is there; the others only cost time while they are missing.
+
+    Raises:
+        NotUnique: names those that are missing.
+    """
+    wanted = {
+        (collection, name)
+        for collection, models in _declared(documents).items()
+        for name, model in models.items()
+        if model.document.get("unique")
+    }
+
+    async def there(collection: str) -> set[tuple[str, str]]:
+        return {(collection, row["name"]) async for row in await mongo.collection(collection).list_indexes()}
+
+    found = await asyncio.gather(*(there(collection) for collection in {collection for collection, _ in wanted}))
+    if missing := wanted.difference(*found):
+        raise NotUnique(mongo.database.name, (f"{collection}.{name}" for collection, name in missing))
 
 
 def _declared(documents: Iterable[type[Document]]) -> Mapping[str, dict[str, IndexModel]]:

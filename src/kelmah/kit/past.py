@@ -9,7 +9,7 @@ from litestar.params import QueryParameter
 
 from kelmah.contracts.common import Event, PastEvent, PastState, Role
 from kelmah.kit import clock
-from kelmah.kit.context import Principal
+from kelmah.kit.context import Principal, require_second_factor
 from kelmah.kit.errors import BadInput, Forbidden, NotFound
 from kelmah.kit.events import EventStore, Stored
 from kelmah.kit.mongo import Mongo
@@ -44,9 +44,10 @@ def instant(text: str) -> datetime:
 
 
 def only_admins(by: Principal | None) -> Principal:
-    """Raises Forbidden for anybody else."""
+    """Raises Forbidden for anybody else, and SecondFactorRequired. A public operation may come here."""
     if by is None or by.role is not Role.ADMIN:
         raise Forbidden
+    require_second_factor(by)
     return by
 
 

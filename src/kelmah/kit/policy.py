@@ -1,7 +1,8 @@
 """Who may call what: one table a service, deny by default.
 
 `Policy` maps each operation id to a rule. An app with an operation that has no rule does not start. Rules speak of
-roles and calling services; whether a thing is the caller's own is part of the query that reads it.
+roles and calling services; whether a thing is the caller's own is part of the query that reads it. Staff come by two
+factors, or get no further than to set one up.
 """
 
 from collections.abc import Mapping
@@ -14,17 +15,20 @@ from litestar.middleware import ASGIMiddleware
 from litestar.types import ASGIApp, Receive, Scope, Send
 
 from kelmah.contracts.common import Role
-from kelmah.kit.context import Principal, current_principal
+from kelmah.kit.context import Principal, current_principal, require_second_factor
 from kelmah.kit.errors import Forbidden, Unauthenticated
 
 GATEWAY = "gateway"
 
 
 class Rule(NamedTuple):
-    """`roles` None: no person needed; empty: any signed-in person. `callers`: which processes may call."""
+    """`roles` None: no person needed; empty: any signed-in person. `callers`: which processes may call.
+    `one_factor`: staff may come by one factor alone.
+    """
 
     roles: frozenset[Role] | None
     callers: frozenset[str] = frozenset({GATEWAY})
+    one_factor: bool = False
 
 
 Policy = Mapping[str, Rule]
@@ -33,6 +37,9 @@ Policy = Mapping[str, Rule]
 PUBLIC = Rule(roles=None)
 #: Any person with a valid access token.
 SIGNED_IN = Rule(roles=frozenset())
+
+#: As `SIGNED_IN`, and staff who have yet to set up their second factor: to do that, and to leave.
+ONE_FACTOR = Rule(roles=frozenset(), one_factor=True)
 
 
 def roles(*allowed: Role) -> Rule:
@@ -80,6 +87,8 @@ class PolicyMiddleware(ASGIMiddleware):
             raise Unauthenticated
         if rule.roles and principal.role not in rule.roles:
             raise Forbidden
+        if not rule.one_factor:
+            require_second_factor(principal)
 
 
 def operation_id(handler: BaseRouteHandler) -> str:

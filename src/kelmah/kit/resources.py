@@ -11,6 +11,7 @@ from litestar.types import ASGIApp
 from pydantic import SecretStr
 from redis.asyncio import Redis
 
+from kelmah.kit import indexes
 from kelmah.kit import mongo as mongodb
 from kelmah.kit import redis as redisdb
 from kelmah.kit.calls import ASGITransport, HTTPTransport, Nowhere, ServiceCaller, Transport, http_client
@@ -49,6 +50,9 @@ async def open_resources(
     """Open what a service works with, and close it in reverse.
 
     A caller is made for each service that there is a key for.
+
+    Raises:
+        NotUnique: the database has not the indexes that a service relies on.
     """
     ring = key_ring(settings)
     redis = redisdb.connect(settings.redis_url, prefix=settings.redis_prefix)
@@ -60,6 +64,8 @@ async def open_resources(
             http_client() as client,
             AsyncExitStack() as stack,
         ):
+            if documents:  # an operator's command, which has none, may look at any database
+                await indexes.check_unique(mongo, documents)
             registry = Registry(redis, prefix=settings.redis_prefix)
             found = {
                 callee: Discovery(callee, urls, registry=registry) for callee, urls in settings.service_urls.items()

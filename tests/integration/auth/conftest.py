@@ -98,7 +98,9 @@ class Visitor:
         """As the gateway reads it from the access token."""
         assert self.tokens is not None
         found = claims(self.tokens["accessToken"], self.keys)
-        return Principal(user_id=found["sub"], role=Role(found["role"]), session_id=found["sid"])
+        return Principal(
+            user_id=found["sub"], role=Role(found["role"]), session_id=found["sid"], methods=tuple(found["amr"])
+        )
 
     keys: dict[str, Any] | None = None
 

@@ -7,21 +7,25 @@ from urllib.parse import parse_qs, urlsplit
 
 import msgspec
 import pytest
-from cryptography.hazmat.primitives.hashes import SHA1
-from cryptography.hazmat.primitives.twofactor.totp import TOTP
 
+from kelmah.contracts.common import Role
 from kelmah.kit import clock
 from kelmah.kit.context import Principal
 from kelmah.kit.ids import new_id
+from kelmah.services.auth import service as rules
+from tests.fakes.authenticator import code_of
 from tests.fixtures.mailbox import Mailbox
 from tests.fixtures.service import Reply, Service
-from tests.integration.auth.conftest import PASSWORD, Visitor, claims, events_of, mailed_token, new_member, run_timers
-
-
-def code_of(secret: str, *, at: float = 0.0) -> str:
-    """What the app shows `at` seconds from now."""
-    key = base64.b32decode(secret)
-    return TOTP(key, 6, SHA1(), 30).generate(int(clock.now().timestamp() + at)).decode()  # noqa: S303
+from tests.integration.auth.conftest import (
+    PASSWORD,
+    Visitor,
+    claims,
+    events_of,
+    mailed_token,
+    new_member,
+    new_visitor,
+    run_timers,
+)
 
 
 def fresh(visitor: Visitor) -> Principal:
@@ -225,3 +229,29 @@ async def test_with_a_second_factor_the_password_alone_does_not_step_up(auth: Se
 @pytest.mark.parametrize("operation", ["mfa/setup", "mfa/verify", "mfa/disable", "step-up"])
 async def test_nobody_means_nobody(auth: Service, visitor: Visitor, operation: str) -> None:
     assert (await visitor.post(operation, {"code": "123456"})).status == 401
+
+
+async def test_staff_do_nothing_by_one_factor_but_set_up_the_second(auth: Service) -> None:
+    """The first administrator, made in the machine room, with a password and nothing else."""
+    boss, worker = await new_visitor(auth), await new_member(auth)
+    names = {"first_name": "Esi", "last_name": "Owusu"}
+    await rules.create_staff(auth.context, email=boss.email, password=PASSWORD, role=Role.ADMIN, **names)
+    assert (await boss.login()).status == 200
+    begun, path = boss.principal, f"/api/v1/admin/users/{worker.principal.user_id}/sessions"
+    for method, other in (("DELETE", path), ("POST", "/api/v1/auth/mfa/disable"), ("GET", "/api/v1/auth/api-keys")):
+        refused = await auth.call(method, other, {"code": "000000"} if method == "POST" else None, by=fresh(boss))
+        assert (refused.status, refused.data["code"]) == (403, "second_factor_required"), other
+    assert worker.tokens is not None
+    assert (await worker.refresh(worker.tokens["refreshToken"])).status == 200
+    for other in ("/api/v1/auth/me", "/api/v1/auth/sessions"):
+        assert (await auth.call("GET", other, by=begun)).status == 200
+
+    secret, _ = await switch_on(auth, boss)
+    assert boss.tokens is not None
+    boss.tokens = (await boss.refresh(boss.tokens["refreshToken"])).data
+    assert boss.principal.methods == ("pwd", "otp", "mfa")
+    assert (await auth.call("DELETE", path, by=fresh(boss))).status == 204
+    # From now on every session of theirs begins with both.
+    assert (await answer(boss, await challenge_of(boss), code_of(secret, at=30))).status == 200
+    assert boss.principal.methods == ("pwd", "otp", "mfa")
+    assert (await auth.call("DELETE", "/api/v1/auth/sessions", by=begun)).status == 204

@@ -9,7 +9,7 @@ import pytest
 from kelmah.kit import clock
 from kelmah.kit.ids import new_id
 from kelmah.services.auth.settings import AuthSettings
-from tests.fakes.authenticator import Authenticator, decoded, encoded
+from tests.fakes.authenticator import Authenticator, code_of, decoded, encoded
 from tests.fixtures.mailbox import Mailbox
 from tests.fixtures.service import Reply, Service
 from tests.integration.auth.conftest import (
@@ -21,7 +21,7 @@ from tests.integration.auth.conftest import (
     run_timers,
 )
 from tests.integration.auth.test_lifecycle import account_row, live_sessions
-from tests.integration.auth.test_mfa import answer, challenge_of, code_of, fresh, switch_on
+from tests.integration.auth.test_mfa import answer, challenge_of, fresh, switch_on
 
 REFUSED = (401, "auth.passkey_refused")
 

@@ -5,15 +5,18 @@ import base64
 import json
 import threading
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from kelmah.kit import clock
 from kelmah.kit.ids import new_id
+from kelmah.kit.places import open_places
 from kelmah.services.auth.service import open_hasher
 from kelmah.services.auth.settings import AuthSettings
 from tests.fixtures.mailbox import Mailbox
+from tests.fixtures.places import places_file
 from tests.fixtures.service import Service, person
 from tests.integration.auth.conftest import PASSWORD, Visitor, claims, events_of, new_member, run_timers
 
@@ -293,7 +296,8 @@ async def test_others_or_all_end_at_once(auth: Service, member: Visitor) -> None
 async def test_logout_ends_this_session(auth: Service, member: Visitor) -> None:
     assert member.tokens is not None
     for _ in range(2):
-        assert (await auth.call("POST", "/api/v1/auth/logout", by=member.principal)).status == 204
+        reply = await auth.call("POST", "/api/v1/auth/logout", by=member.principal)
+        assert (reply.status, reply.headers["clear-site-data"]) == (204, '"cache", "storage"')
     assert (await member.refresh(member.tokens["refreshToken"])).status == 401
     types = await events_of(auth, f"user:{member.principal.user_id}")
     assert types.count("auth.session_revoked.v1") == 1
@@ -352,3 +356,26 @@ async def test_a_new_device_is_told_to_the_owner_but_not_the_first(auth: Service
     await run_timers(auth)
     [mail] = mailbox.messages(member.email)
     assert mail["Subject"] == "A new device signed in to Kelmah"
+
+
+async def test_a_session_says_roughly_where_it_is_if_that_is_known(
+    auth: Service, mailbox: Mailbox, tmp_path: Path
+) -> None:
+    member = await new_member(auth, device=True)
+    ghana = {"country": {"iso_code": "GH", "names": {"en": "Ghana"}}, "city": {"names": {"en": "Kumasi"}}}
+    (tmp_path / "city.mmdb").write_bytes(places_file({"198.51.100.0/24": ghana}))
+    with open_places(tmp_path / "city.mmdb") as places:
+        auth.replace(places=places)
+        try:
+            member.headers |= {"kelmah-device": new_id(), "x-forwarded-for": "198.51.100.7"}
+            await member.login()
+            await run_timers(auth)
+            listed = (await auth.call("GET", "/api/v1/auth/sessions", by=member.principal)).data["items"]
+        finally:
+            auth.replace(places=None)
+    kumasi = {"countryCode": "GH", "country": "Ghana", "city": "Kumasi"}
+    assert [(one["current"], one["place"]) for one in listed] == [(True, kumasi), (False, None)]
+    [mail] = mailbox.messages(member.email)
+    body = mail.get_body(("plain",))
+    assert body is not None
+    assert ", Kumasi, Ghana, at 2" in body.get_content().replace("\n", " ")

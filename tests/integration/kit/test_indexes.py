@@ -9,7 +9,7 @@ from pymongo import ASCENDING, DESCENDING, IndexModel
 
 from kelmah.kit import indexes
 from kelmah.kit.ids import new_id
-from kelmah.kit.indexes import Did, Step
+from kelmah.kit.indexes import Did, NotUnique, Step
 from kelmah.kit.mongo import Mongo
 from tests.fixtures.service import Service
 
@@ -93,3 +93,15 @@ async def test_a_duplicate_that_forbids_a_new_index_drops_no_old_one(mongo: Mong
     with pytest.raises(Exception, match="duplicate key"):
         await steps(mongo, declaring(UNIQUE))
     assert await there(mongo) == {"by_a"}
+
+
+async def test_a_service_finds_out_that_nothing_would_be_unique(mongo: Mongo) -> None:
+    document = declaring(BY_A, UNIQUE)
+    for _ in range(2):
+        with pytest.raises(
+            NotUnique, match=r"_\w{8} lacks unique indexes: .*things\.c.* Run `kelmah indexes build` first"
+        ):
+            await indexes.check_unique(mongo, (document,))
+        assert await there(mongo) == set()
+    await steps(mongo, declaring(UNIQUE))
+    await indexes.check_unique(mongo, (document,))

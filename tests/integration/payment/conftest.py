@@ -99,8 +99,7 @@ class Payments:
         who = person(role)
         assert (await self.deposit(who, amount)).status == 201
         clock.shift(timedelta(hours=25))
-        now = int(clock.now().timestamp())
-        return Principal(user_id=who.user_id, role=role, session_id=who.session_id, authenticated_at=now)
+        return msgspec.structs.replace(who, authenticated_at=int(clock.now().timestamp()))
 
     async def held(self, by: Principal, currency: str = "GHS") -> int:
         balances = (await self.get("/wallet", by=by)).data["balances"]

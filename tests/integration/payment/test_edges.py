@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 
+import msgspec
 import pytest
 
 from kelmah.contracts.common import Role
@@ -30,7 +31,7 @@ def pass_(time: timedelta) -> None:
 def fresh(by: Principal, ago_s: int = 0) -> Principal:
     """The same person, who signed in so long ago."""
     at = int(clock.now().timestamp()) - ago_s
-    return Principal(user_id=by.user_id, role=by.role, session_id=by.session_id, authenticated_at=at)
+    return msgspec.structs.replace(by, authenticated_at=at)
 
 
 def outcome(reply: Reply) -> int | str:

@@ -8,6 +8,7 @@ import pytest
 from kelmah.contracts.common import Money, Role
 from kelmah.contracts.events import Envelope
 from kelmah.contracts.job import ContractCancelled, ContractStatus, MilestoneApproved, MilestoneStatus
+from kelmah.kit.context import Principal
 from kelmah.kit.errors import Unavailable
 from kelmah.kit.events import from_document
 from kelmah.kit.ids import new_id
@@ -158,6 +159,17 @@ async def test_release_is_the_hirers(payments: Payments) -> None:
     assert (await payments.post("/escrows/none/release", by=hirer)).status == 404
     assert (await payments.get(f"/escrows/{escrow_id}", by=person())).status == 404
     assert await payments.available(worker) == 0
+
+
+async def test_another_role_makes_nobody_the_other_side(payments: Payments) -> None:
+    """Who is what in an escrow is what the escrow says, not what the person came to be since."""
+    hirer, worker, escrow_id = await payments.funded(1_000)
+    async with payments.untouched():
+        for who, role, way in ((worker, Role.HIRER, "release"), (hirer, Role.WORKER, "refund")):
+            by = Principal(user_id=who.user_id, role=role, session_id=who.session_id)
+            for body in (None, {"amount": {"amount": 1, "currency": "GHS"}}) if way == "release" else (None,):
+                reply = await payments.post(f"/escrows/{escrow_id}/{way}", body, by=by)
+                assert (reply.status, reply.data["code"]) == (403, "forbidden")
 
 
 async def test_a_refunded_milestone_can_be_funded_again(payments: Payments) -> None:

@@ -3,10 +3,11 @@
 import asyncio
 from typing import Any
 
+import msgspec
 import pytest
 
 from kelmah.contracts.common import Role
-from kelmah.contracts.job import ContractCancelled, ContractFacts
+from kelmah.contracts.job import ContractCancelled, ContractFacts, ContractStatus
 from kelmah.kit.context import Principal
 from kelmah.kit.ids import new_id
 from kelmah.services.payment import service
@@ -125,3 +126,28 @@ async def test_a_strangers_method_or_contract_is_refused(payments: Payments) -> 
     assert (await payments.post("/escrows", body | {"provider": "none"}, by=hirer, key=new_id())).status == 400
     assert (await payments.get("/escrows", by=hirer)).data["items"] == []
     assert payments.cards.taken.total() == 0
+
+
+async def test_what_an_earlier_try_began_is_finished_whatever_became_of_the_contract(payments: Payments) -> None:
+    hirer, _, contract = deal(payments)
+    payments.cards.lose("create:after")
+    assert (await fund(payments, contract, by=hirer, key="k")).status == 503
+    payments.jobs.contracts[contract.id] = msgspec.structs.replace(contract, status=ContractStatus.CANCELLED)
+    assert (await fund(payments, contract, by=hirer, key="other")).data["code"] == "payment.milestone_not_fundable"
+    reply = await fund(payments, contract, by=hirer, key="k")
+    assert (reply.status, reply.data["status"], payments.cards.taken.total()) == (201, "funded", 1)
+
+
+async def test_a_forgotten_key_does_not_stand_for_another_milestone(payments: Payments) -> None:
+    """After a day the key itself is forgotten, but what it paid for is not."""
+    hirer, _, contract = deal(payments)
+    first = await fund(payments, contract, by=hirer, key="k")
+    await payments.context.mongo.collection("idempotency_keys").delete_many({})
+    assert (await fund(payments, contract, by=hirer, key="k")).data == first.data
+    await payments.context.mongo.collection("idempotency_keys").delete_many({})
+    other = payments.jobs.make_contract(hirer.user_id, contract.worker_id, 1_500)
+    async with payments.untouched():
+        reply = await fund(payments, other, by=hirer, key="k")
+    assert (reply.status, reply.data["code"]) == (422, "idempotency_key_reused")
+    assert (await payments.get(f"/escrows?contractId={other.id}", by=hirer)).data["items"] == []
+    assert payments.cards.taken.total() == 1

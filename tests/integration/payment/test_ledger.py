@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 
 import pytest
 
+from kelmah.contracts.common import Role
 from kelmah.kit import clock
 from kelmah.kit.ids import new_id
 from kelmah.kit.mongo import session
@@ -91,6 +92,8 @@ async def test_many_entries_are_as_one_after_the_other(payments: Payments) -> No
     assert (await ledger.balance(wallet), await ledger.balance(other)) == (332, 1)
     with pytest.raises(RuntimeError):
         await ledger.post_all([first])
+    async with payments.untouched():
+        await post_all()
     assert (await verify_ledger(payments.context)).faults == []
 
 
@@ -105,6 +108,19 @@ async def test_balances_of_the_past_are_replayed(payments: Payments) -> None:
     at = [await service.balance_at(payments.context, account, instant) for instant in instants]
     assert at == [100, 300, 600]
     assert await service.balance_at(payments.context, account, instants[0] - timedelta(minutes=1)) == 0
+
+
+async def test_an_account_is_shown_with_its_latest_postings(payments: Payments) -> None:
+    hirer, worker = await payments.hirer_with(1_000), person(Role.WORKER)
+    reply = await payments.fund(payments.jobs.make_contract(hirer.user_id, worker.user_id, 400), by=hirer)
+    account = wallet(hirer.user_id, "GHS")
+    held, (funding,) = await service.show_account(payments.context, account, limit=1)
+    assert (held, funding[1:]) == (600, ("escrow_funding", f"escrow:{reply.data['id']}:fund", -400, 600))
+    held, rows = await service.show_account(payments.context, account, limit=9)
+    assert (held, [(row.kind, row.amount, row.balance) for row in rows]) == (
+        600,
+        [("escrow_funding", -400, 600), ("deposit", 1_000, 1_000)],
+    )
 
 
 class Undo(Exception):

@@ -87,6 +87,18 @@ async def test_a_changed_balance_stops_money_and_not_the_site(payments: Payments
     assert (await payments.post(f"/escrows/{escrow_id}/release", by=hirer)).status == 200
 
 
+async def test_a_statement_of_books_that_do_not_add_up_is_not_made(payments: Payments) -> None:
+    hirer = await payments.hirer_with(5_000)
+    account, today = wallet(hirer.user_id, "GHS"), clock.now().date().isoformat()
+    path = f"/wallet/statement?from={today}&to={today}"
+    assert (await payments.get(path, by=hirer)).status == 200
+    entry = await payments.context.mongo.collection("ledger_entries").find_one({"postings.account": account})
+    twice = {"$push": {"postings": entry["postings"][1]}}
+    async with tampered(payments, "ledger_entries", {"_id": entry["_id"]}, twice):
+        assert (await payments.get(path, by=hirer)).status == 500
+    assert (await payments.get(path, by=hirer)).status == 200
+
+
 async def test_nobody_is_charged_while_money_stands_still(payments: Payments) -> None:
     hirer, key = person(), new_id()
     await ledger.halt("a test")

@@ -3,6 +3,8 @@
 from kelmah.contracts.common import Role
 from kelmah.kit import clock
 from kelmah.services.payment import service
+from kelmah.services.payment.documents.methods import find_method
+from kelmah.services.payment.service.methods import forget
 from tests.fakes.cards import MISSING
 from tests.fixtures.service import person
 from tests.integration.payment.conftest import Payments
@@ -60,6 +62,14 @@ async def test_a_deleted_method_is_forgotten_here_and_at_the_provider(payments: 
     assert timer["actor"] == "payment.forget_method"
     await service.forget_method(payments.context, *timer["args"])
     assert payments.cards.forgotten == ["pm_card_visa_kept"]
+
+
+async def test_a_method_is_forgotten_by_one_of_two_who_ask_at_once(payments: Payments) -> None:
+    hirer = person()
+    method_id = (await payments.post("/methods", {"token": "pm_card_visa"}, by=hirer)).data["id"]
+    method = await find_method(method_id, user_id=hirer.user_id)
+    assert method is not None
+    assert [await forget(payments.context, method) for _ in range(2)] == [True, False]
 
 
 async def test_only_tokens_are_taken(payments: Payments) -> None:

@@ -27,6 +27,7 @@ from kelmah.services.payment.providers.base import (
     SavedMethod,
 )
 from kelmah.services.payment.providers.paypal import PayPal
+from kelmah.services.payment.providers.paypal_notices import MAX_CERTIFICATES
 from kelmah.services.payment.settings import PaymentSettings
 from tests.fakes.paypal_server import BLOCKED, CLIENT_ID, CLIENT_SECRET, PAYOUTS, SLOW, WEBHOOK_ID, PayPalServer
 from tests.fixtures.service import Reply, person
@@ -209,6 +210,12 @@ async def test_an_answer_that_is_not_paypals_refuses_nothing(adapter: PayPal, se
         await adapter._get("v2/nowhere")  # aiohttp's own 404, in plain text
 
 
+async def test_calls_in_a_transaction_are_refused(payments: Payments, adapter: PayPal, server: PayPalServer) -> None:
+    with pytest.raises(RuntimeError):
+        await payments.context.mongo.transact(lambda: adapter.retrieve("ORDER-1"))
+    assert server.calls.total() == 0
+
+
 # --- Notices ---
 
 
@@ -249,12 +256,33 @@ async def test_forged_stale_and_foreign_notices_are_refused(adapter: PayPal, ser
         f"{server.url}/v2/checkout/orders",
         f"{server.url}/v1/notifications/certs/one?x=1",
         f"{server.url}/v1/notifications/certs/a/b",
+        f"{server.url}/v1/notifications/certs/broken",
     ]
     bad += [(body, good.headers | {"PayPal-Cert-Url": url}) for url in urls]
     for content, headers in bad:
         with pytest.raises(WebhookRefused):
             await read(adapter, content, headers)
     assert await read(adapter, *server.sign(body, webhook_id="WH-OLD")) is not None
+    clock.shift(timedelta(days=401))  # its certificate, fetched before, is too old
+    with pytest.raises(WebhookRefused):
+        await read(adapter, *server.sign(body))
+
+
+async def test_a_certificate_is_fetched_once_and_a_few_are_kept(adapter: PayPal, server: PayPalServer) -> None:
+    body, known = event(id="ORDER1"), adapter._certificates._known
+
+    async def take(name: str) -> None:
+        headers = {"PayPal-Cert-Url": f"{server.url}/v1/notifications/certs/{name}"}
+        assert await read(adapter, body, server.sign(body).headers | headers) is not None
+
+    for number in range(MAX_CERTIFICATES):
+        await take(str(number))
+    kept = dict(known)
+    await take("0")
+    assert known == kept
+    assert len(known) == MAX_CERTIFICATES
+    await take("another")
+    assert list(known) == [f"{server.url}/v1/notifications/certs/another"]
 
 
 @pytest.mark.parametrize(

@@ -180,9 +180,41 @@ async def test_wrong_entries_are_reversed_once(payments: Payments, bank: FakeBan
     assert [one["kind"] for one in movements.data["items"]] == ["deposit", "reversal", "suspense_cleared"]
 
 
+async def test_a_settlement_is_the_line_that_names_it(payments: Payments, bank: FakeBank) -> None:
+    """Lines of the same amount that name another, or were looked into before, are left where they are."""
+    for text in ("STRIPE po_1", "STRIPE po_2", "STRIPE po_1"):
+        bank.pay(955, text)
+    await service.import_file(payments.context, bank.statement())
+    first = min(await queue(payments), key=lambda one: str(one["reference"]))
+    support = person(Role.SUPPORT, authenticated_at=int(clock.now().timestamp()))
+    path = f"/exceptions/{first['id']}/resolve"
+    assert (await payments.post(path, {"reason": "a letter"}, by=support)).status == 200
+    payments.cards.moved.append(Movement("txn_1", "po_1", -955, "GHS", clock.now(), is_settlement=True))
+    before = await ledger.balance("suspense:bank:GHS")
+    found = await service.reconcile(payments.context, since=clock.now() - timedelta(days=1))
+    assert (found.new, found.matched) == (Counter(), 3 + 1)  # the lines by the bank, and the settlement
+    assert await ledger.balance("suspense:bank:GHS") == before - 955
+    (left,) = await queue(payments)
+    rows = payments.context.mongo.collection("bank_lines")
+    line = await rows.find_one({"_id": left["reference"]})
+    assert payments.context.ring.open(line["text"], context=line["_id"].encode()) == "STRIPE po_2"
+
+
+async def test_a_provider_that_is_away_does_not_hide_the_others(payments: Payments, bank: FakeBank) -> None:
+    bank.pay(5, "unknown")
+    await service.import_file(payments.context, bank.statement())
+    payments.cards.lose("movements")
+    found = await service.reconcile(payments.context)
+    assert (found.unreached, found.movements) == (["stripe"], 1)
+    assert (await service.reconcile(payments.context)).unreached == []
+
+
 async def test_it_goes_on_by_itself(payments: Payments) -> None:
     await service.schedule_reconciliation(payments.context)
-    await service.reconcile_daily(payments.context)
+    payments.cards.moved.append(Movement("txn_x", "pi_of_nobody", 70, "GHS", clock.now()))
+    clock.shift(timedelta(hours=25))
+    assert (await service.reconcile_daily(payments.context)).new == Counter(missing_in_ledger=1)
+    assert (await service.reconcile_daily(payments.context)).new == Counter()
     timer = await payments.timer("ledger:reconcile")
     assert timer is not None
     assert timer["due"] > clock.now() + timedelta(hours=23)

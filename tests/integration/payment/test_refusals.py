@@ -3,6 +3,7 @@
 import asyncio
 from typing import Any
 
+import msgspec
 import pytest
 from pydantic import ValidationError
 
@@ -30,7 +31,7 @@ NO_AMOUNTS: list[Any] = [-1, 0, 0.5, 1e3, 2**53, 2**63, 10**30, "500", True, Non
 
 def now_in(by: Principal) -> Principal:
     at = int(clock.now().timestamp())
-    return Principal(user_id=by.user_id, role=by.role, session_id=by.session_id, authenticated_at=at)
+    return msgspec.structs.replace(by, authenticated_at=at)
 
 
 def refused(reply: Reply) -> tuple[int, str]:

@@ -203,7 +203,7 @@ async def test_a_transfer_is_made_once_found_and_reversed(faked: StripeCards, se
 async def test_accounts_are_saved_only_if_they_can_be_paid(faked: StripeCards) -> None:
     account = await faked.save_method(user_id=new_id(), method_id=new_id(), token="acct_mine")
     assert account == SavedMethod(MethodKind.ACCOUNT, "acct_mine", "stripe", "mine")
-    for token in ("acct_new", "ABCDEFGHIJKLM"):
+    for token in ("acct_new", "ABCDEFGHIJKLM", "pm_usBankAccount"):
         with pytest.raises(ProviderRefusedError):
             await faked.save_method(user_id=new_id(), method_id=new_id(), token=token)
     with pytest.raises(ProviderUnavailable):

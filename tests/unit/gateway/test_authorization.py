@@ -22,6 +22,9 @@ STATED: dict[str, Any] = tomllib.loads(Path(__file__).with_name("authorization.t
 SERVED = Path(routes.__file__).with_name("openapi.json")
 #: Nobody, and somebody in each role.
 CALLERS: tuple[Role | None, ...] = (None, *Role)
+#: Signed in, and staff by one factor alone: what sets up the second, and what leads out.
+ONE_FACTOR = "one_factor"
+NAMED: dict[str, frozenset[Role] | None] = {"public": None, "signed_in": frozenset(), ONE_FACTOR: frozenset()}
 
 
 def operations() -> dict[str, tuple[Route, Rule]]:
@@ -52,7 +55,7 @@ def outcome(roles: frozenset[Role] | None, caller: Role | None) -> str:
 
 def stated(name: str, caller: Role | None) -> str:
     who = STATED[name]
-    roles = None if who == "public" else frozenset() if who == "signed_in" else frozenset(Role(one) for one in who)
+    roles = NAMED[who] if isinstance(who, str) else frozenset(Role(one) for one in who)
     return outcome(roles, caller)
 
 
@@ -68,3 +71,4 @@ def test_both_doors_let_in_whom_the_statement_names(name: str) -> None:
         outer, inner = outcome(route.roles, caller), outcome(rule.roles, caller)
         met = inner if outer == "in" else outer
         assert met == stated(name, caller), f"{caller or 'nobody'}: the gateway says {outer}, the service {inner}"
+    assert rule.one_factor == (STATED[name] == ONE_FACTOR)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from kelmah.contracts.payment import BankAccount
 from kelmah.services.payment.errors import BankFileRefused
 from kelmah.services.payment.providers import iso20022
-from kelmah.services.payment.providers.iso20022 import Statement, Transfer, read_file, write_payments
+from kelmah.services.payment.providers.iso20022 import Statement, Status, Transfer, read_file, write_payments
 from kelmah.services.payment.providers.references import find_reference, is_checked, make_reference
 from tests.fakes.bank import ACCOUNT, FakeBank
 
@@ -67,6 +67,43 @@ def test_what_does_not_add_up_is_refused(old: bytes, new: bytes) -> None:
 def test_what_is_no_file_of_a_bank_is_refused(content: bytes) -> None:
     with pytest.raises(BankFileRefused):
         read_file(content)
+
+
+def batch(*parts: str) -> bytes:
+    """A statement whose one line is a batch of these parts."""
+    content = made(500)
+    start, end = content.index(b"<TxDtls>"), content.index(b"</NtryDtls>")
+    return content[:start] + "".join(parts).encode() + content[end:]
+
+
+def part_of(amount: str, name: str) -> str:
+    return (
+        f"<TxDtls><Refs><EndToEndId>{name}</EndToEndId></Refs><AmtDtls><TxAmt><Amt Ccy='GHS'>{amount}</Amt></TxAmt>"
+        "</AmtDtls><CdtDbtInd>CRDT</CdtDbtInd></TxDtls>"
+    )
+
+
+def test_a_batch_is_its_parts_to_the_last_minor_unit() -> None:
+    (found,) = read_file(batch(part_of("3.01", "one"), part_of("1.99", "two")))
+    assert isinstance(found, Statement)
+    (key, _) = found.lines[0].key.split("/")
+    assert [(line.key, line.amount, line.end_to_end_id) for line in found.lines] == [
+        (f"{key}/0", 301, "one"),
+        (f"{key}/1", 199, "two"),
+    ]
+    with pytest.raises(BankFileRefused):
+        read_file(batch(part_of("3.01", "one"), part_of("1.98", "two")))
+
+
+def test_reports_name_their_message_and_have_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    report = FakeBank().report("m1", status="RJCT", only="w1")
+    assert read_file(report) == [Status("m1", None, "PART", None), Status("m1", "w1", "RJCT", "AC04")]
+    for bad in (report.replace(b"OrgnlMsgId", b"MsgId"), report.replace(b"OrgnlGrpInfAndSts", b"Grp")):
+        with pytest.raises(BankFileRefused):
+            read_file(bad)
+    monkeypatch.setattr(iso20022, "MAX_LINES", 0)
+    with pytest.raises(BankFileRefused):
+        read_file(report)
 
 
 def test_too_many_lines_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:

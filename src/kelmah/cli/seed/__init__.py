@@ -141,6 +141,7 @@ def _print(console: Console, result: Result) -> None:
             table.add_row(f"deals, {stage}", str(count))
         console.print(table)
         console.print(f"Everybody's password is {people.PASSWORD}; staff: {', '.join(p.email for p in plan.staff)}")
+        console.print("Staff set up a second factor before they may act (docs/identity.md).")
         console.print(f"For instance {plan.hirers[0].email} hires, {plan.workers[0].email} works.")
     if report.is_sound:
         console.print(f"The ledger balances: {report.entries} entries in {report.accounts} accounts, no fault.")

@@ -230,6 +230,14 @@ class IdentityView(Response, frozen=True, kw_only=True):
     linked_at: datetime
 
 
+class SessionPlace(Response, frozen=True, kw_only=True):
+    """Roughly where an address is, as a list of networks has it: no proof of where anybody was."""
+
+    country_code: str
+    country: str | None
+    city: str | None
+
+
 class SessionView(Response, frozen=True, kw_only=True):
     """One place where a person is signed in."""
 
@@ -238,6 +246,8 @@ class SessionView(Response, frozen=True, kw_only=True):
     last_seen_at: datetime
     expires_at: datetime
     address: str | None
+    #: Null where it is not known.
+    place: SessionPlace | None
     user_agent: str | None
     #: In words, such as "Firefox on Windows"; what the program says of itself, which may be untrue.
     device: str

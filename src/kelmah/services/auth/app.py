@@ -11,6 +11,7 @@ from kelmah.clients.exports import ExportClient
 from kelmah.kit.app import service_app
 from kelmah.kit.blobs import GridFSBlobStore
 from kelmah.kit.mail import Mailer
+from kelmah.kit.places import open_places
 from kelmah.kit.ratelimit import Limiter
 from kelmah.kit.redis import key as redis_key
 from kelmah.kit.resources import Apps, Resources, open_resources
@@ -30,7 +31,11 @@ async def open_context(settings: AuthSettings, *, apps: Apps | None = None) -> A
         bucket="exports",
         max_bytes=settings.export_max_bytes,  # of what is compressed, and so far less
     )
-    with closing(archives), open_breaches(settings.breached_passwords) as breaches:
+    with (
+        closing(archives),
+        open_breaches(settings.breached_passwords) as breaches,
+        open_places(settings.places) as places,
+    ):
         async with (
             open_resources(settings, DOCUMENTS, apps=apps) as resources,
             open_hasher(settings) as hasher,
@@ -51,6 +56,7 @@ async def open_context(settings: AuthSettings, *, apps: Apps | None = None) -> A
                 exports={name: ExportClient(caller) for name, caller in resources.callers.items()},
                 bridge=bridge,
                 breaches=breaches,
+                places=places,
             )
 
 

@@ -8,10 +8,12 @@ from kelmah.contracts.auth import (
     PublicKey,
     PublicKeys,
     RoleChange,
+    SessionPlace,
     SessionView,
 )
 from kelmah.kit.agents import browser_of, device_of, system_of
 from kelmah.kit.crypto import KeyRing
+from kelmah.kit.places import Places
 from kelmah.services.auth.documents.accounts import AccountDocument
 from kelmah.services.auth.documents.api_keys import ApiKeyDocument
 from kelmah.services.auth.documents.keys import SigningKeysDocument
@@ -62,17 +64,20 @@ def contact(account: AccountDocument, ring: KeyRing) -> Contact:
     )
 
 
-def session_view(session: SessionDocument, ring: KeyRing, *, current_id: str) -> SessionView:
+def session_view(session: SessionDocument, ring: KeyRing, *, current_id: str, places: Places | None) -> SessionView:
     def opened(sealed: str | None, field: str) -> str | None:
         return None if sealed is None else ring.open(sealed, context=place("sessions", field, session.id))
 
     user_agent = opened(session.user_agent_sealed, "user_agent")
+    address = opened(session.address_sealed, "address")
+    found = places.find(address) if places else None
     return SessionView(
         id=session.id,
         created_at=session.created_at,
         last_seen_at=session.last_seen_at,
         expires_at=min(session.expires_at, session.idle_at),
-        address=opened(session.address_sealed, "address"),
+        address=address,
+        place=SessionPlace(**found._asdict()) if found else None,
         user_agent=user_agent,
         device=device_of(user_agent),
         browser=browser_of(user_agent),

@@ -107,6 +107,12 @@ class AuthSettings(BridgeSettings, ServiceSettings):
         "none of them is taken.",
     )
 
+    places: Path | None = Field(
+        None,
+        description="A file of networks with their country and city in MaxMind's format (.mmdb), from which sessions "
+        "say roughly where they are; read again at each start.",
+    )
+
     bcrypt_cost: int = Field(
         0,
         ge=0,

@@ -5,9 +5,7 @@ from contextlib import asynccontextmanager
 from dataclasses import fields
 from functools import partial
 
-import structlog
 from litestar import Litestar
-from pymongo.errors import PyMongoError
 
 from kelmah.clients.job import JobClient
 from kelmah.contracts.payment import Provider
@@ -20,8 +18,6 @@ from kelmah.services.payment.providers import bank, paypal, stripe
 from kelmah.services.payment.providers.base import PaymentProvider
 from kelmah.services.payment.service import Context, schedule_check, schedule_reconciliation
 from kelmah.services.payment.settings import PaymentSettings
-
-log = structlog.get_logger(__name__)
 
 
 @asynccontextmanager
@@ -45,11 +41,8 @@ async def open_context(settings: PaymentSettings, *, apps: Apps | None = None) -
             providers=providers,
             scanner=scanner_of(settings),
         )
-        try:
-            await schedule_check(context)
-            await schedule_reconciliation(context)
-        except PyMongoError as error:  # it is not ready, and says so
-            log.warning("payment.ledger.check_not_set", error=type(error).__name__)
+        await schedule_check(context)
+        await schedule_reconciliation(context)
         yield context
 
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Annotated
 
 from litestar import Response, delete, get, post
+from litestar.datastructures import ResponseHeader
 from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 from litestar.types import ControllerRouterHandler
@@ -31,7 +32,7 @@ from kelmah.contracts.auth import (
 )
 from kelmah.contracts.common import Page, Role
 from kelmah.kit.context import Principal, current_principal
-from kelmah.kit.policy import PUBLIC, SIGNED_IN, Policy, roles, services
+from kelmah.kit.policy import ONE_FACTOR, PUBLIC, SIGNED_IN, Policy, roles, services
 from kelmah.services.auth import service
 from kelmah.services.auth.controllers.api_keys import API_KEY_CONTROLLERS
 from kelmah.services.auth.controllers.client import CLIENT, SECRET
@@ -60,12 +61,12 @@ POLICY: Policy = {
     "DeleteMe": SIGNED_IN,
     "ChangeRole": roles(Role.ADMIN),
     "EndSessionsOf": roles(Role.ADMIN),
-    "StepUp": SIGNED_IN,
-    "SetUpMfa": SIGNED_IN,
-    "VerifyMfa": SIGNED_IN,
+    "StepUp": ONE_FACTOR,
+    "SetUpMfa": ONE_FACTOR,
+    "VerifyMfa": ONE_FACTOR,
     "DisableMfa": SIGNED_IN,
-    "StartAddingPasskey": SIGNED_IN,
-    "AddPasskey": SIGNED_IN,
+    "StartAddingPasskey": ONE_FACTOR,
+    "AddPasskey": ONE_FACTOR,
     "StartPasskey": PUBLIC,
     "LoginPasskey": PUBLIC,
     "ListPasskeys": SIGNED_IN,
@@ -89,14 +90,16 @@ POLICY: Policy = {
     "GetSigningKeys": PUBLIC,
     "Logout": PUBLIC,
     "ChangePassword": SIGNED_IN,
-    "GetMe": SIGNED_IN,
-    "ListSessions": SIGNED_IN,
-    "EndSessions": SIGNED_IN,
-    "EndSession": SIGNED_IN,
+    "GetMe": ONE_FACTOR,
+    "ListSessions": ONE_FACTOR,
+    "EndSessions": ONE_FACTOR,
+    "EndSession": ONE_FACTOR,
     "GetContacts": services("user", "messaging", "payment", "review"),
     "GetRevocations": services("gateway"),
 }
 
+#: Has the browser forget what a page of this origin kept (ASVS 14.3.1). Cookies may be other sites' of the domain too.
+FORGET = [ResponseHeader(name="clear-site-data", value='"cache", "storage"')]
 ACCOUNT, SESSIONS, PASSWORD, INTERNAL = ["Account"], ["Sessions"], ["Password"], ["Internal"]
 
 
@@ -202,7 +205,13 @@ async def refresh_tokens(
 
 
 @post(
-    "/api/v1/auth/logout", operation_id="Logout", summary="End this session", tags=SESSIONS, status_code=204, opt=SECRET
+    "/api/v1/auth/logout",
+    operation_id="Logout",
+    summary="End this session",
+    tags=SESSIONS,
+    status_code=204,
+    opt=SECRET,
+    response_headers=FORGET,
 )
 async def logout(context: NamedDependency[Context], data: JSONBody[LogoutRequest | None] = None) -> None:
     token = data.refresh_token if data else None

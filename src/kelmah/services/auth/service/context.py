@@ -8,6 +8,7 @@ from kelmah.clients.exports import ExportClient
 from kelmah.kit.blobs import BlobStore
 from kelmah.kit.crypto import digest_token
 from kelmah.kit.mail import Mailer
+from kelmah.kit.places import Places
 from kelmah.kit.ratelimit import Limiter
 from kelmah.kit.resources import Resources
 from kelmah.kit.text import normalize_email
@@ -36,6 +37,7 @@ class Context(Resources):
     exports: Mapping[str, ExportClient]
     bridge: Bridge | None = None
     breaches: Breaches | None = None
+    places: Places | None = None
 
     def email_indexes(self, email: str) -> list[str]:
         """The values by which an account with this address is found; the first is the one to store.

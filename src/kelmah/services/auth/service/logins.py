@@ -209,7 +209,7 @@ async def step_up(context: Context, request: StepUpRequest, *, by: Principal, cl
     if session is None:
         raise Unauthenticated
     return StepUp(
-        access_token=await access_token(context, session, account), expires_in=context.settings.access_token_s
+        access_token=await access_token(context, session, account.role), expires_in=context.settings.access_token_s
     )
 
 
@@ -256,7 +256,7 @@ async def _begin(
     session, ended = await context.mongo.transact(change)
     await revocations.publish(context, ended)
     return SignedIn(
-        access_token=await access_token(context, session, account),
+        access_token=await access_token(context, session, account.role),
         refresh_token=refresh.token,
         expires_in=context.settings.access_token_s,
         user=mapping.account_view(account, context.ring),

@@ -155,10 +155,12 @@ async def _send_new_device(context: Context, account: AccountDocument, *, sessio
     if session is None or session.revoked_at is not None:
         return
     token, link = await _not_me(context, account, session_id=session_id)
-    view = mapping.session_view(session, context.ring, current_id="")
+    view = mapping.session_view(session, context.ring, current_id="", places=context.places)
+    known = filter(None, (view.place.city, view.place.country)) if view.place else ()
+    where = "".join(f", {part}" for part in known)
     paragraphs = [
         "Somebody signed in to your Kelmah account on a device that we had not seen before: "
-        f"{view.device}, at {view.created_at:%Y-%m-%d %H:%M} UTC. If it was you, there is nothing to do.",
+        f"{view.device}{where}, at {view.created_at:%Y-%m-%d %H:%M} UTC. If it was you, there is nothing to do.",
         "If this was not you, open this address. It ends every session, makes the password useless and sends you a "
         "mail to set a new one:",
         link,

@@ -33,7 +33,9 @@ async def everything(context: Context, by: Principal) -> AccountExport:
     return AccountExport(
         account=mapping.account_view(account, context.ring),
         exported_at=now,
-        sessions=[mapping.session_view(one, context.ring, current_id=by.session_id) for one in live],
+        sessions=[
+            mapping.session_view(one, context.ring, current_id=by.session_id, places=context.places) for one in live
+        ],
         identities=(await oauth.list_own(by)).items,
         devices=[
             DeviceView(first_seen_at=one.first_seen_at, last_seen_at=one.last_seen_at)

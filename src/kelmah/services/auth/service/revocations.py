@@ -1,8 +1,9 @@
 """Tells gateways of sessions and API keys that ended early: at once through Redis, and for good from MongoDB.
 
 In Redis: a sorted set `<prefix>:auth:revoked` of ids by the epoch second at which their last access token dies,
-and a message with the id on the channel `<prefix>:auth:revocations`. Redis may lose either; a gateway that
-starts, reconnects or has not asked for a while catches up with `since`.
+and a message with the id on the channel `<prefix>:auth:revocations`; beside them the entry that refreshing looks at
+(`session_cache`). Redis may lose any of it; a gateway that starts, reconnects or has not asked for a while catches up
+with `since`.
 """
 
 from collections.abc import Sequence
@@ -16,6 +17,7 @@ from kelmah.kit import clock
 from kelmah.kit.redis import key as redis_key
 from kelmah.services.auth.documents import api_keys
 from kelmah.services.auth.documents import sessions as documents
+from kelmah.services.auth.service import session_cache
 from kelmah.services.auth.service.context import Context
 
 log = structlog.get_logger(__name__)
@@ -47,6 +49,8 @@ async def publish(context: Context, session_ids: Sequence[str]) -> None:
             pipeline.zadd(set_key(prefix), dict.fromkeys(session_ids, expires_at))  # type: ignore[unused-awaitable]  # queued
             pipeline.zremrangebyscore(set_key(prefix), "-inf", int(now.timestamp()))  # type: ignore[unused-awaitable]  # queued
             for session_id in session_ids:
+                entry = session_cache.entry_key(context, session_id)
+                pipeline.set(entry, session_cache.ENDED, ex=session_cache.LIFE_S)  # type: ignore[unused-awaitable]  # queued
                 pipeline.publish(channel(prefix), session_id)  # type: ignore[unused-awaitable]  # queued
             await pipeline.execute()
     except RedisError as error:

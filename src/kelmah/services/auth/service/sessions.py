@@ -6,7 +6,7 @@ from datetime import timedelta
 import structlog
 
 from kelmah.contracts.auth import SessionRevoked, SessionView, Tokens
-from kelmah.contracts.common import Page
+from kelmah.contracts.common import Page, Role
 from kelmah.kit import clock
 from kelmah.kit.context import Principal
 from kelmah.kit.crypto import DecryptionError, digest_token, random_token
@@ -15,10 +15,9 @@ from kelmah.kit.ids import new_id
 from kelmah.services.auth import mapping
 from kelmah.services.auth.documents import accounts
 from kelmah.services.auth.documents import sessions as documents
-from kelmah.services.auth.documents.accounts import AccountDocument
 from kelmah.services.auth.documents.sessions import SessionDocument
 from kelmah.services.auth.errors import RefreshRefused
-from kelmah.services.auth.service import api_keys, revocations
+from kelmah.services.auth.service import api_keys, revocations, session_cache
 from kelmah.services.auth.service.accounts import notify, subject
 from kelmah.services.auth.service.context import Client, Context
 
@@ -54,16 +53,16 @@ class RefreshToken:
         return digest_token(self.token)
 
 
-async def access_token(context: Context, session: SessionDocument, account: AccountDocument) -> str:
+async def access_token(context: Context, session: SessionDocument, role: Role) -> str:
     """A token that says who the person is, for `access_token_s` seconds."""
     now = int(clock.now().timestamp())
     return await context.signer.sign(
         {
             "iss": context.settings.token_issuer,
             "aud": AUDIENCE,
-            "sub": account.id,
+            "sub": session.account_id,
             "sid": session.id,
-            "role": account.role.value,
+            "role": role.value,
             "jti": new_id(),
             "iat": now,
             "nbf": now,
@@ -81,6 +80,7 @@ async def refresh(context: Context, token: str, *, client: Client) -> Tokens:
         RefreshRefused: forged, used, expired or revoked.
     """
     given = RefreshToken.read(context, token)
+    role = await session_cache.role_of(context, given.session_id)
     successor = RefreshToken.make(context, given.session_id)
     now = clock.now()
     session = await documents.rotate(
@@ -94,11 +94,14 @@ async def refresh(context: Context, token: str, *, client: Client) -> Tokens:
     next_token = successor.token
     if session is None:
         session, next_token = await _lost_race(context, given, client)
-    account = await accounts.by_id(session.account_id)
-    if account is None:
-        raise RefreshRefused
+    if role is None:
+        account = await accounts.by_id(session.account_id)
+        if account is None:
+            raise RefreshRefused
+        role = account.role
+        await session_cache.keep(context, session.id, role)
     return Tokens(
-        access_token=await access_token(context, session, account),
+        access_token=await access_token(context, session, role),
         refresh_token=next_token,
         expires_in=context.settings.access_token_s,
     )
@@ -108,7 +111,10 @@ async def _lost_race(context: Context, given: RefreshToken, client: Client) -> t
     """The successor that a twin of this request was given, or the end of the session."""
     now = clock.now()
     session = await documents.by_id(given.session_id)
-    if session is None or session.revoked_at or min(session.expires_at, session.idle_at) <= now:
+    if session is None or session.revoked_at:
+        await session_cache.note_end(context, given.session_id)
+        raise RefreshRefused
+    if min(session.expires_at, session.idle_at) <= now:
         raise RefreshRefused
     if (
         session.used_hash == given.digest
@@ -131,7 +137,8 @@ def _successor_place(session_id: str) -> bytes:
 async def list_own(context: Context, by: Principal) -> Page[SessionView]:
     """All sessions, at most `max_sessions`, the last used first."""
     found = await documents.list_live(by.user_id, now=clock.now(), limit=context.settings.max_sessions)
-    return Page(items=[mapping.session_view(one, context.ring, current_id=by.session_id) for one in found])
+    views = [mapping.session_view(one, context.ring, current_id=by.session_id, places=context.places) for one in found]
+    return Page(items=views)
 
 
 async def end_own(context: Context, session_id: str, *, by: Principal) -> None:

@@ -5,7 +5,6 @@ from typing import Any, ClassVar
 
 from beanie import Document
 from pymongo import ASCENDING, IndexModel
-from pymongo.errors import DuplicateKeyError
 
 from kelmah.contracts.payment import ExceptionKind
 from kelmah.kit import clock, mongo
@@ -44,15 +43,11 @@ class ExceptionDocument(Document):
 
 async def insert_exception(exception: ExceptionDocument) -> bool:
     """Queue a difference. Whether it is new."""
-    if await ExceptionDocument.get(exception.id, session=session()) is not None:
-        return False
-    try:
-        await exception.insert(session=session())
-    except DuplicateKeyError:
-        if mongo.in_transaction():
-            raise  # the transaction is over; the body runs again and finds it
-        return False
-    return True
+    row = exception.model_dump(by_alias=True)
+    done = await ExceptionDocument.get_pymongo_collection().update_one(
+        {"_id": row.pop("_id")}, {"$setOnInsert": row}, upsert=True, session=session()
+    )
+    return done.upserted_id is not None
 
 
 async def find_exception(exception_id: str) -> ExceptionDocument | None:

@@ -150,7 +150,7 @@ async def why_not(escrow_id: str, by: Principal, *, may: Callable[[EscrowDocumen
     return _closed(escrow)
 
 
-async def tell_job(context: Context, escrow: EscrowDocument, state: MilestoneMoneyState) -> None:
+async def tell_job(context: Context, escrow: EscrowDocument | EscrowView, state: MilestoneMoneyState) -> None:
     """Tell the job service at once. If it cannot be reached, the event tells it later."""
     try:
         await context.job.milestone_money(

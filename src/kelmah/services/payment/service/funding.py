@@ -4,12 +4,12 @@ from kelmah.contracts.job import ContractFacts, ContractStatus, MilestoneFacts, 
 from kelmah.contracts.payment import CreateDeposit, EscrowStatus, EscrowView, FundEscrow, Provider
 from kelmah.kit import clock, idempotency
 from kelmah.kit.context import Principal
-from kelmah.kit.errors import NotFound
+from kelmah.kit.errors import IdempotencyKeyReused, NotFound
 from kelmah.kit.ids import new_id
 from kelmah.services.payment import mapping
 from kelmah.services.payment.documents import DepositDocument, EscrowDocument, deposits, parties
 from kelmah.services.payment.documents import escrows as documents
-from kelmah.services.payment.errors import EscrowNotFound, MilestoneNotFundable, PartyGone
+from kelmah.services.payment.errors import MilestoneNotFundable, PartyGone
 from kelmah.services.payment.providers.base import Charge
 from kelmah.services.payment.service import holdings, referrals
 from kelmah.services.payment.service.context import Context
@@ -68,15 +68,13 @@ async def _from_provider(
 
     async def answer(deposit: DepositDocument, charge: Charge | None) -> EscrowView:
         current = await documents.find_escrow(deposit.escrow_id or "", seen_by=by.user_id)
-        if current is None:
-            raise EscrowNotFound
+        if current is None or current.milestone_id != milestone.id:
+            raise IdempotencyKeyReused  # after the key was forgotten; what it paid for is not
         return mapping.escrow_view(current, payment=deposit_view(deposit, charge))
 
     view, code = await pay(context, payment, by=by, answer=answer, escrow=escrow)
     if view.status is EscrowStatus.FUNDED:
-        funded = await documents.find_escrow(view.id, seen_by=by.user_id)
-        if funded is not None:
-            await tell_job(context, funded, MilestoneMoneyState.FUNDED)
+        await tell_job(context, view, MilestoneMoneyState.FUNDED)
     return view, code
 
 

@@ -106,19 +106,6 @@ async def wallets_as_old(context: Context, ids: Sequence[str]) -> dict[str, OldW
     }
 
 
-async def wallets_now(context: Context, ids: Sequence[str]) -> dict[str, OldWallet]:
-    """Wallets with what the ledger has now."""
-    return {
-        one.id: OldWallet(
-            id=one.id,
-            user_id=one.user_id,
-            currency=one.currency,
-            balance=await ledger_documents.balance(wallet(one.user_id, one.currency)),
-        )
-        for one in await documents.wallets_by_id(ids)
-    }
-
-
 async def transactions_as_old(context: Context, ids: Sequence[str]) -> dict[str, OldTransaction]:
     """Old transactions as they were."""
     return {

@@ -5,8 +5,6 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from weakref import WeakValueDictionary
 
-from kelmah.kit.mongo import in_transaction
-
 
 class Lanes:
     """First come, first served, by person, within this process.
@@ -20,10 +18,7 @@ class Lanes:
 
     @asynccontextmanager
     async def hold(self, *user_ids: str) -> AsyncIterator[None]:
-        """Wait for one's turn at these persons' wallets. In an open transaction it is too late to wait."""
-        if in_transaction():
-            yield
-            return
+        """Wait for one's turn at these persons' wallets, before the transaction is opened."""
         async with AsyncExitStack() as stack:
             for user_id in sorted(set(user_ids)):  # in one order everywhere, so that nobody waits in a circle
                 lock = self._locks.setdefault(user_id, asyncio.Lock())

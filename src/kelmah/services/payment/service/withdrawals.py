@@ -312,11 +312,9 @@ async def _follow(context: Context, withdrawal: WithdrawalDocument, payout: Payo
                 ),
                 subject=_subject(paid),
             )
-    elif withdrawal.status is WithdrawalStatus.PAID:
-        returned = await documents.move_withdrawal(withdrawal.id, WithdrawalStatus.RETURNED, failure_code=code)
-        if returned is not None:
-            await ledger_documents.post(ledger.return_entry(returned))
-            await _tell_failed(context, returned)
+    elif returned := await documents.move_withdrawal(withdrawal.id, WithdrawalStatus.RETURNED, failure_code=code):
+        await ledger_documents.post(ledger.return_entry(returned))  # it had been paid
+        await _tell_failed(context, returned)
     else:
         await _fail(context, withdrawal, code, payout.ref)
 

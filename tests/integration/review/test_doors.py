@@ -1,0 +1,9 @@
+"""Nobody comes in whom the policy does not name, at any operation of the review service."""
+
+from kelmah.services.review.controllers import POLICY
+from tests.fixtures.doors import check_doors
+from tests.fixtures.service import Service
+
+
+async def test_who_is_not_named_is_refused_everywhere(reviews: Service) -> None:
+    await check_doors(reviews, POLICY)
