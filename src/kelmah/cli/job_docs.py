@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-from kelmah.contracts.job import ContractStatus
+from kelmah.contracts.job import ContractStatus, MilestoneStatus
 from kelmah.contracts.payment import EscrowStatus
 from kelmah.services.job.service import ranking, states
 from kelmah.services.payment.documents import disputes, escrows
@@ -35,12 +35,15 @@ def pages() -> Iterator[tuple[Path, str]]:
 
 
 def _states() -> str:
+    disputed = MilestoneStatus.DISPUTED
+    milestones = {**states.MILESTONE_TRANSITIONS}
+    milestones[disputed] = milestones[disputed] | states.AFTER_DISPUTE
     tables: dict[str, Mapping[str, frozenset[str]]] = {
         "Job": {str(one): _names(to) for one, to in states.JOB_TRANSITIONS.items()},
         "Application": {str(one): _names(to) for one, to in states.APPLICATION_TRANSITIONS.items()},
         "Invitation": {str(one): _names(to) for one, to in states.INVITATION_TRANSITIONS.items()},
         "Contract": {str(one): _names(to) for one, to in states.CONTRACT_TRANSITIONS.items()},
-        "Milestone": {str(one): _names(to) for one, to in states.MILESTONE_TRANSITIONS.items()},
+        "Milestone": {str(one): _names(to) for one, to in milestones.items()},
         "Escrow": {str(one): _names(to) for one, to in escrows.TRANSITIONS.items()},
         "Dispute": {str(one): _names(to) for one, to in disputes.TRANSITIONS.items()},
     }

@@ -4,6 +4,7 @@ from typing import Any
 
 from kelmah.contracts.common import Role
 from kelmah.kit.context import Principal
+from kelmah.services.job.service import milestones
 from tests.fixtures.service import Reply, Service, person
 
 ACCRA = [-0.187, 5.6037]
@@ -64,6 +65,13 @@ class Desk:
         path = f"/internal/contracts/{contract_id}/milestones/{milestone_id}/money"
         body = {"state": state, "escrowId": escrow_id}
         return await self.service.call("POST", path, body, caller="payment")
+
+    async def dispute(self, contract_id: str, milestone_id: str, *, is_open: bool = True, sequence: int = 2) -> None:
+        """What payment tells of a dispute."""
+        context, escrow_id = self.service.context, "e1"
+        await milestones.note_dispute(
+            context, contract_id, milestone_id, is_open=is_open, sequence=sequence, escrow_id=escrow_id
+        )
 
     async def submitted(self, hirer: Principal, worker: Principal, **changes: Any) -> tuple[Any, str]:
         """An active contract whose first milestone is funded and handed in; with that milestone's id."""

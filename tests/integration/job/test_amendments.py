@@ -166,7 +166,7 @@ async def test_both_sides_are_told_what_happens_next_and_when(desk: Desk) -> Non
     assert (told["at"], told["milestoneId"]) == (handed_in["autoApprovesAt"], part)
     await desk.ok("POST", milestone(contract["id"], part, "request-changes"), {"reason": "Higher."}, by=anna)
     assert await steps() == [("worker", "submit")]
-    await desk.money(contract["id"], part, "disputed")
+    await desk.dispute(contract["id"], part)
     assert await steps() == [("nobody", "resolve_dispute")]
     await desk.money(contract["id"], part, "released")
     assert await steps() == []

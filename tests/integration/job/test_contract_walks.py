@@ -68,6 +68,7 @@ class Contracts(Walk):
         self.parts = [part["id"] for part in contract["milestones"]]
         self.model = [MilestoneStatus.AGREED for _ in self.parts]
         self.submissions = [0 for _ in self.parts]
+        self.frozen: dict[str, tuple[int, MilestoneStatus | None]] = {}
         self.job = JobStatus.IN_PROGRESS
         self.kept = self.run(self.everything())
 
@@ -252,6 +253,26 @@ class Contracts(Walk):
         is_paid = settled.issuperset(self.model) and MilestoneStatus.RELEASED in self.model
         if is_paid and self.status is ContractStatus.ACTIVE:
             self.moved(ContractStatus.COMPLETED)
+
+    @rule(at=st.integers(0, MOST - 1), is_open=st.booleans(), is_late=st.booleans())
+    def dispute(self, at: int, is_open: bool, is_late: bool) -> None:
+        """Payment's news of a dispute that began or was withdrawn, or of an earlier one."""
+        at %= len(self.parts)
+        number, was = self.frozen.get(self.parts[at], (0, None))
+        number += not is_late
+        self.run(self.desk.dispute(self.contract_id, self.parts[at], is_open=is_open, sequence=number))
+        before, self.kept = self.kept, self.run(self.everything())
+        now = self.model[at]
+        if is_late:
+            assert self.kept == before
+            return
+        if is_open and MilestoneStatus.DISPUTED in MILESTONE_TRANSITIONS[now]:
+            was = MilestoneStatus.FUNDED if now is MilestoneStatus.AGREED else now
+            self.model[at] = MilestoneStatus.DISPUTED
+        elif not is_open and now is MilestoneStatus.DISPUTED:
+            assert was is not None
+            self.model[at] = was
+        self.frozen[self.parts[at]] = (number, was)
 
     # Who has nothing to do with it
 

@@ -157,7 +157,8 @@ async def test_a_contract_with_money_cannot_be_cancelled(desk: Desk, state: str)
     anna, kofi = hirer(), worker()
     halves = [{"title": "One", "amount": 20_000}, {"title": "Two", "amount": 25_000}]
     contract = await desk.active(anna, kofi, milestones=halves)
-    await desk.money(contract["id"], contract["milestones"][0]["id"], state)
+    part = contract["milestones"][0]["id"]
+    await (desk.dispute(contract["id"], part) if state == "disputed" else desk.money(contract["id"], part, state))
     for side in (anna, kofi):
         reply = await desk.call("POST", f"/contracts/{contract['id']}/cancel", by=side)
         assert (reply.status, reply.data["code"]) == (409, "job.contract_has_money")
@@ -175,6 +176,10 @@ async def test_money_that_comes_for_a_cancelled_contract_is_sent_back(desk: Desk
         await desk.money(contract["id"], part, "funded")
     told = await desk.events(f"contract:{contract['id']}")
     assert told[-2:] == ["contract_cancelled", "cancelled_contract_funded"]
+    # The same, when what was held was disputed at once, and the dispute withdrawn.
+    await desk.dispute(contract["id"], part)
+    await desk.dispute(contract["id"], part, is_open=False, sequence=3)
+    assert (await desk.events(f"contract:{contract['id']}")).count("cancelled_contract_funded") == 2
     await desk.money(contract["id"], part, "refunded")
     seen = await desk.ok("GET", f"/contracts/{contract['id']}", by=anna)
     assert (seen["status"], seen["milestones"][0]["status"]) == ("cancelled", "refunded")

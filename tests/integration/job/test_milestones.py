@@ -14,6 +14,7 @@ from kelmah.contracts.job import ContractStatus, MilestoneMoneyState, MilestoneS
 from kelmah.contracts.payment import (
     DisputeRaised,
     DisputeResolved,
+    DisputeWithdrawn,
     EscrowFunded,
     EscrowRefunded,
     EscrowReleased,
@@ -140,7 +141,7 @@ async def test_a_refusal_of_payment_reaches_the_hirer_and_the_approval_stands(
     ("answer", "status"),
     [
         (EscrowStatus.RELEASED, "released"),
-        (EscrowStatus.DISPUTED, "disputed"),
+        (EscrowStatus.DISPUTED, "approved"),
         (EscrowStatus.REFUNDED, "refunded"),
         (EscrowStatus.FUNDED, "approved"),
         (EscrowStatus.SETTLED, "approved"),
@@ -192,10 +193,47 @@ async def test_silence_about_an_old_submission_approves_nothing(desk: Desk, paym
 async def test_silence_after_a_dispute_approves_nothing(desk: Desk, payment: FakePaymentClient) -> None:
     anna, kofi = hirer(), worker()
     contract, part = await desk.submitted(anna, kofi)
-    await desk.money(contract["id"], part, "disputed")
+    await desk.dispute(contract["id"], part)
     assert await desk.timers(contract["id"]) == []
     await service.auto_approve_milestone(desk.service.context, contract["id"], part, "1")
     assert (await _status(desk, contract["id"]), payment.released) == ("disputed", [])
+
+
+async def test_submitted_work_waits_anew_after_a_dispute_that_was_withdrawn(
+    desk: Desk, payment: FakePaymentClient
+) -> None:
+    anna, kofi = hirer(), worker()
+    contract, part = await desk.submitted(anna, kofi)
+    await desk.dispute(contract["id"], part)
+    clock.shift(timedelta(days=10))
+    await desk.dispute(contract["id"], part, is_open=False, sequence=3)
+    assert await _status(desk, contract["id"]) == "submitted"
+    timer = await desk.service.context.mongo.collection("timers").find_one(
+        {"_id": f"auto-approve:{contract['id']}:{part}:1"}
+    )
+    assert timer["due"] - timedelta(days=14) <= clock.now() <= timer["due"]
+    await service.auto_approve_milestone(desk.service.context, *timer["args"])
+    assert payment.released == [(contract["id"], part)]
+
+
+@pytest.mark.parametrize("failure", [None, Conflict()])
+async def test_approved_work_is_paid_for_after_a_dispute_that_was_withdrawn(
+    desk: Desk, payment: FakePaymentClient, failure: Conflict | None
+) -> None:
+    anna, kofi = hirer(), worker()
+    contract, part = await desk.submitted(anna, kofi)
+    payment.failure = Conflict("The escrow is disputed.")
+    await desk.call("POST", milestone(contract["id"], part, "approve"), by=anna)
+    await desk.dispute(contract["id"], part)
+    payment.failure, payment.released = Unavailable(), []
+    event: Any = _events(contract)["withdrawn"]
+    envelope = _envelope(event, 3)
+    with pytest.raises(Unavailable):  # the message comes again
+        await service.on_dispute_withdrawn(desk.service.context, envelope, event)
+    payment.failure = failure
+    await service.on_dispute_withdrawn(desk.service.context, envelope, event)
+    assert payment.released == [(contract["id"], part)] * 2
+    assert await _status(desk, contract["id"]) == "approved"  # until payment tells of the release
 
 
 async def test_a_refusal_of_payment_does_not_fail_the_timer(desk: Desk, payment: FakePaymentClient) -> None:
@@ -261,6 +299,8 @@ def _events(contract: Any) -> dict[str, Event]:
         "released": EscrowReleased(**ids, amount=amount, fee_amount=1),
         "refunded": EscrowRefunded(**ids, amount=amount),
         "disputed": DisputeRaised(**ids, dispute_id="d1", raised_by="x"),
+        "withdrawn": DisputeWithdrawn(**ids, dispute_id="d1", withdrawn_by="x"),
+        "again": DisputeRaised(**ids, dispute_id="d2", raised_by="x"),
         "resolved": DisputeResolved(**ids, dispute_id="d1", worker_amount=1, hirer_amount=44_999),
         "lost": DisputeResolved(**ids, dispute_id="d1", worker_amount=0, hirer_amount=45_000),
     }
@@ -271,19 +311,23 @@ _HEARD_BY: dict[str, Any] = {
     "released": service.on_escrow_released,
     "refunded": service.on_escrow_refunded,
     "disputed": service.on_dispute_raised,
+    "withdrawn": service.on_dispute_withdrawn,
+    "again": service.on_dispute_raised,
     "resolved": service.on_dispute_resolved,
     "lost": service.on_dispute_resolved,
 }
+#: Their places in the escrow's stream.
+_SEQUENCES = {"disputed": 2, "withdrawn": 3, "again": 4}
 
 
-def _envelope(event: Event) -> Envelope:
+def _envelope(event: Event, sequence: int = 1) -> Envelope:
     return Envelope(
         id=new_id(),
         source="/kelmah/payment",
         type=event.TYPE,
         time=clock.now(),
         subject="escrow:e1",
-        sequence=1,
+        sequence=sequence,
         data=msgspec.Raw(msgspec.json.encode(event)),
         correlationid=new_id(),
     )
@@ -303,6 +347,14 @@ def _envelope(event: Event) -> Envelope:
         (["refunded", "funded"], "refunded"),
         (["refunded", "released"], "released"),
         (["released", "refunded"], "released"),
+        (["funded", "disputed", "withdrawn"], "funded"),
+        (["disputed", "funded", "withdrawn"], "funded"),
+        (["withdrawn", "disputed", "funded"], "funded"),
+        (["withdrawn", "disputed", "released"], "released"),
+        (["funded", "disputed", "withdrawn", "again"], "disputed"),
+        (["again", "funded", "withdrawn", "disputed"], "disputed"),
+        (["disputed", "again", "withdrawn", "funded"], "disputed"),
+        (["disputed", "again", "withdrawn", "resolved"], "released"),
     ],
 )
 async def test_news_of_money_is_heard_in_any_order_and_any_number_of_times(
@@ -311,7 +363,7 @@ async def test_news_of_money_is_heard_in_any_order_and_any_number_of_times(
     anna, kofi = hirer(), worker()
     contract = await desk.active(anna, kofi)
     events = _events(contract)
-    envelopes = [(name, _envelope(events[name])) for name in heard]
+    envelopes = [(name, _envelope(events[name], _SEQUENCES.get(name, 5))) for name in heard]
     for name, envelope in envelopes + envelopes:
         await _HEARD_BY[name](desk.service.context, envelope, events[name])
     await asyncio.gather(*(_HEARD_BY[name](desk.service.context, one, events[name]) for name, one in envelopes * 3))

@@ -103,6 +103,14 @@ CASES: list[tuple[type[Event], dict[str, Any], dict[str, str]]] = [
         {"hirer": "dispute_resolved", "worker": "dispute_resolved"},
     ),
     (
+        payment.DisputeWithdrawn, ESCROW | {"dispute_id": "d1", "withdrawn_by": "worker"},
+        {"hirer": "dispute_withdrawn"},
+    ),
+    (
+        payment.DisputeWithdrawn, ESCROW | {"dispute_id": "d1", "withdrawn_by": "bank"},
+        {"hirer": "dispute_withdrawn", "worker": "dispute_withdrawn"},
+    ),
+    (
         payment.PaymentProcessed,
         {"transaction_id": "t1", "purpose": "deposit", "amount": AMOUNT, "user_id": "hirer"},
         {"hirer": "deposit_processed"},
@@ -116,6 +124,14 @@ CASES: list[tuple[type[Event], dict[str, Any], dict[str, str]]] = [
         payment.WithdrawalFailed,
         {"withdrawal_id": "w1", "amount": AMOUNT, "user_id": "worker", "failure_code": "refused"},
         {"worker": "withdrawal_failed"},
+    ),
+    *(
+        (
+            payment.ChargebackChanged,
+            {"chargeback_id": "cb1", "deposit_id": "t1", "amount": AMOUNT, "user_id": "hirer", "status": status},
+            {"hirer": kind},
+        )
+        for status, kind in (("open", "chargeback_opened"), ("won", "chargeback_won"), ("lost", "chargeback_lost"))
     ),
     (
         review.ReviewRevealed,
@@ -218,7 +234,7 @@ async def test_each_event_tells_whom_it_matters_to_once(
             # What it is about, and nobody's id.
             assert set(one["data"]) <= {
                 "applicationId", "jobId", "contractId", "milestoneId", "escrowId", "disputeId", "transactionId",
-                "reviewId", "invitationId", "certificateId", "exportId", "withdrawalId",
+                "reviewId", "invitationId", "certificateId", "exportId", "withdrawalId", "chargebackId", "depositId",
             }  # fmt: skip
             assert one["data"]
             rows = service.context.mongo.collection("timers").find({"args": {"$regex": f"^{one['id']}"}})

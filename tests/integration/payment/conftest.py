@@ -168,6 +168,12 @@ class Payments:
         return found
 
 
+async def clear(payments: Payments) -> None:
+    """Forget all that the service keeps."""
+    for document in DOCUMENTS:
+        await document.get_pymongo_collection().delete_many({})
+
+
 @pytest.fixture(scope="module")
 async def running_service(
     mongo_url: str, mongo_prefix: str, redis_url: str, redis_prefix: str

@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from functools import partial
@@ -43,6 +43,7 @@ WEIGHTS = {
     "dispute": 2,
     "rule": 2,
     "settle_dispute": 2,
+    "take_back": 2,
     "withdraw": 3,
     "give_back": 2,
     "charge_back": 2,
@@ -91,10 +92,13 @@ class Model:
         self.kept_by_banks = 0
         self.escrows: dict[str, tuple[int, EscrowStatus]] = {}
         self.released: Counter[str] = Counter()
+        #: Disputes that were not withdrawn, with their escrows, and who raised them.
         self.disputes: dict[str, str] = {}
-        #: What the platform lost by a chargeback, and which one a dispute is about, by escrow.
+        self.raised_by: dict[str, str] = {}
+        #: What the platform lost by a chargeback; which of them froze an escrow; what they alone froze.
         self.losses: Counter[str] = Counter()
-        self.about: dict[str, str] = {}
+        self.about: defaultdict[str, list[str]] = defaultdict(list)
+        self.by_bank: set[str] = set()
         self.deaths = 0
 
     async def run(self, step: Step) -> None:
@@ -288,7 +292,7 @@ class Model:
         for kind in ("charge.dispute.closed", "charge.dispute.created"):
             await self._hear(step, kind, ref)
         if state is ChargebackState.WON:
-            self.about = {escrow_id: by for escrow_id, by in self.about.items() if by != deposit_id}
+            self._thaw(deposit_id)
             return
         self.hirer_has -= held
         self.kept_by_banks += amount
@@ -303,10 +307,22 @@ class Model:
         for escrow_id, (left, status) in sorted(self.escrows.items(), reverse=True):
             if lost > 0 and status in (FUNDED, DISPUTED):
                 lost -= left
-                self.escrows[escrow_id] = (left, DISPUTED)
-                self.about.setdefault(escrow_id, deposit_id)
-        listed = (await self.payments.get("/disputes?limit=100", by=self.hirer)).data["items"]
-        self.disputes |= {one["id"]: one["escrowId"] for one in listed}
+                self.about[escrow_id].append(deposit_id)
+                if status is FUNDED:
+                    self.by_bank.add(escrow_id)
+                    self.escrows[escrow_id] = (left, DISPUTED)
+        for one in (await self.payments.get("/disputes?limit=100", by=self.hirer)).data["items"]:
+            if one["status"] != "withdrawn":
+                self._note_dispute(one, one["escrowId"])
+
+    def _thaw(self, deposit_id: str) -> None:
+        """The bank gave the money back: what was frozen for nothing else is free again."""
+        for escrow_id, deposits in self.about.items():
+            if deposit_id in deposits:
+                deposits.remove(deposit_id)
+                _, status = self.escrows[escrow_id]
+                if not deposits and escrow_id in self.by_bank and status is DISPUTED:
+                    self._withdrawn(escrow_id)
 
     # Escrows
 
@@ -363,7 +379,8 @@ class Model:
             self.hirer_has += amount
             self.escrows[escrow_id] = (amount, EscrowStatus.REFUNDED)
         elif done:
-            self._note_dispute(done[0], escrow_id)
+            self.escrows[escrow_id] = (amount, DISPUTED)
+            self._note_dispute(done[0].data, escrow_id)
 
     async def crowd(self, step: Step) -> None:
         """Three withdrawals of half of what there is, three fundings of half of what there is, and a release."""
@@ -400,13 +417,41 @@ class Model:
         if (escrow_id := await self._some_escrow(step)) is None:
             return
         by = self.worker if step.which % 2 else self.hirer
-        status = self.escrows[escrow_id][1]
+        left, status = self.escrows[escrow_id]
         reply = await self._ask(step, "/disputes", {"escrowId": escrow_id, "reason": "r"}, by=by)
         if status is not FUNDED:
             assert reply.status == 409
             return
         assert reply.status == 201
-        self._note_dispute(reply, escrow_id)
+        self.escrows[escrow_id] = (left, DISPUTED)
+        self._note_dispute(reply.data, escrow_id)
+
+    async def take_back(self, step: Step) -> None:
+        """Who raised a dispute withdraws it, sometimes while support rules; the other side may not."""
+        if (dispute_id := await self._some_dispute(step)) is None:
+            return
+        escrow_id = self.disputes[dispute_id]
+        amount, status = self.escrows[escrow_id]
+        is_hirers = self.raised_by[dispute_id] == self.hirer.user_id
+        raiser, other = (self.hirer, self.worker) if is_hirers else (self.worker, self.hirer)
+        path = f"/disputes/{dispute_id}/withdraw"
+        assert (await self._ask(step, path, by=other)).status == 403
+        if status is not DISPUTED or self.about[escrow_id]:
+            assert (await self._ask(step, path, by=raiser)).status == 409
+            return
+        if step.which % 2:
+            assert (await self._ask(step, path, by=raiser)).status == 200
+            self._withdrawn(escrow_id)
+            return
+        withdrawn, ruled = await asyncio.gather(
+            self.payments.post(path, by=raiser), self.payments.rule(dispute_id, amount, 0)
+        )
+        assert sorted((withdrawn.status, ruled.status)) == [200, 409]
+        if withdrawn.status == 200:
+            self._withdrawn(escrow_id)
+            return
+        await self.payments.let_pass(dispute_id)
+        self._share(escrow_id, amount)
 
     async def rule(self, step: Step) -> None:
         """Support rules; the ruling stands, or is appealed and ruled over by another."""
@@ -443,7 +488,7 @@ class Model:
         part = step.amount % (amount + 1)
         body = {"workerAmount": part, "hirerAmount": amount - part}
         reply = await self._ask(step, f"/disputes/{dispute_id}/offers", body, by=self.hirer)
-        if status is not DISPUTED or escrow_id in self.about:
+        if status is not DISPUTED or self.about[escrow_id]:
             assert reply.status == 409
             return
         accept = {"offerId": reply.data["offers"][0]["id"]}
@@ -492,18 +537,25 @@ class Model:
         self.hirer_has -= amount
         self.escrows[reply.data["id"]] = (amount, FUNDED)
 
-    def _note_dispute(self, reply: Reply, escrow_id: str) -> None:
-        self.escrows[escrow_id] = (self.escrows[escrow_id][0], DISPUTED)
-        self.disputes[reply.data["id"]] = escrow_id
+    def _note_dispute(self, dispute: dict[str, str], escrow_id: str) -> None:
+        self.disputes[dispute["id"]] = escrow_id
+        self.raised_by[dispute["id"]] = dispute["raisedBy"]
+
+    def _withdrawn(self, escrow_id: str) -> None:
+        self.escrows[escrow_id] = (self.escrows[escrow_id][0], FUNDED)
+        self.by_bank.discard(escrow_id)
+        self.disputes = {one: by for one, by in self.disputes.items() if by != escrow_id}
 
     def _share(self, escrow_id: str, part: int) -> None:
         """An escrow is shared out; the hirer's part pays what the platform lost first."""
         amount, _ = self.escrows[escrow_id]
         self.escrows[escrow_id] = (amount, EscrowStatus.SETTLED)
-        about = self.about.get(escrow_id, "")
-        paid = min(self.losses[about], amount - part)
-        self.losses[about] -= paid
-        self.hirer_has += amount - part - paid
+        left = amount - part
+        for deposit_id in self.about[escrow_id]:
+            paid = min(self.losses[deposit_id], left)
+            self.losses[deposit_id] -= paid
+            left -= paid
+        self.hirer_has += left
         self._pay(escrow_id, part)
 
     def _pay(self, escrow_id: str, gross: int) -> None:

@@ -154,7 +154,15 @@ async def accept(stage: Stage) -> Deed:
     return Deed(f"{path}/accept", body, hirer, [(hirer, 600, 0), (worker, 360, 0)])
 
 
-DEEDS: list[Callable[[Stage], Awaitable[Deed]]] = [fund, fund_by_card, release, refund, withdraw, rule, accept]
+async def take_back(stage: Stage) -> Deed:
+    """A dispute is withdrawn, and its escrow funded again."""
+    hirer, worker, dispute_id = await stage.payments.disputed(1_000)
+    return Deed(f"/disputes/{dispute_id}/withdraw", None, hirer, [(hirer, 0, 0), (worker, 0, 0)])
+
+
+DEEDS: list[Callable[[Stage], Awaitable[Deed]]] = [
+    *(fund, fund_by_card, release, refund, withdraw, rule, accept, take_back),
+]
 
 
 async def die(stage: Stage, make: Callable[[Stage], Awaitable[Deed]], line: int) -> Outcome:

@@ -40,7 +40,6 @@ async def test_either_side_raises_a_dispute(payments: Payments, raised_by: int) 
     assert due(reply.data) == business_days_after(due(reply.data, "createdAt"), 5)
     (event,) = await payments.events("dispute_raised", escrowId=escrow_id)
     assert (event["disputeId"], event["raisedBy"]) == (reply.data["id"], raiser.user_id)
-    assert payments.jobs.told[-1][1:] == ("disputed", escrow_id)
     for side in (*sides, person(Role.SUPPORT)):
         assert (await payments.get(f"/disputes/{reply.data['id']}", by=side)).data == reply.data
     assert (await payments.get("/disputes", by=sides[0])).data == {"items": [reply.data], "nextCursor": None}
@@ -401,7 +400,7 @@ async def test_steps_that_were_overtaken_change_nothing(payments: Payments) -> N
         ("escrows", {"$set": {"status": "funded"}}),
         ("disputes", {"$set": {"worker_amount": None}}),
         ("disputes", {"$set": {"hirer_amount": None}}),
-        ("disputes", {"$set": {"chargeback_id": "stripe:dp_nowhere"}}),
+        ("disputes", {"$set": {"chargeback_ids": ["stripe:dp_nowhere"]}}),
     ],
 )
 async def test_a_dispute_that_does_not_fit_its_escrow_moves_nothing_and_says_so(
@@ -428,3 +427,15 @@ async def test_a_dispute_without_its_escrow_has_no_outcomes(payments: Payments) 
     await rows.update_one({"_id": dispute_id}, {"$set": {"escrow_id": "none"}})
     with pytest.raises(LedgerError):
         await service.preview_outcomes(dispute_id, by=hirer)
+
+
+async def test_a_dispute_whose_escrow_is_not_frozen_is_not_withdrawn(payments: Payments) -> None:
+    hirer, _, dispute_id = await payments.disputed()
+    dispute = (await payments.get(f"/disputes/{dispute_id}", by=hirer)).data
+    rows = payments.context.mongo.collection("escrows")
+    await rows.update_one({"_id": dispute["escrowId"]}, {"$set": {"status": "funded"}})
+    async with payments.untouched():
+        assert (await payments.post(f"/disputes/{dispute_id}/withdraw", by=hirer)).status == 500
+    assert (await payments.get(f"/disputes/{dispute_id}", by=hirer)).data["status"] == "open"
+    await rows.update_one({"_id": dispute["escrowId"]}, {"$set": {"status": "disputed"}})
+    assert (await payments.post(f"/disputes/{dispute_id}/withdraw", by=hirer)).status == 200

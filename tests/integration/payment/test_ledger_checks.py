@@ -19,9 +19,8 @@ from kelmah.services.payment.documents import ledger
 from kelmah.services.payment.documents.entries import wallet
 from tests.fakes.bank import ACCOUNT, FakeBank
 from tests.fixtures.service import person
-from tests.integration.payment.conftest import Payments
+from tests.integration.payment.conftest import Payments, clear
 from tests.integration.payment.test_bank import bank, ordered
-from tests.integration.payment.test_model import clear
 
 __all__ = ["bank"]
 

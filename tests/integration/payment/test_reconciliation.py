@@ -20,9 +20,8 @@ from tests.fakes.bank import FakeBank
 from tests.fakes.cards import SLOW
 from tests.fakes.stripe_server import StripeServer
 from tests.fixtures.service import person
-from tests.integration.payment.conftest import Payments
+from tests.integration.payment.conftest import Payments, clear
 from tests.integration.payment.test_bank import bank, ordered, queue
-from tests.integration.payment.test_model import clear
 from tests.integration.payment.test_stripe import server, settings
 from tests.integration.payment.test_webhooks import deliver, handle_all, notice
 

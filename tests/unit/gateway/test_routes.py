@@ -230,6 +230,6 @@ def test_money_login_and_reset_fail_closed_in_the_packaged_table() -> None:
         and "POST" in route.methods
         and not route.path.endswith(("{provider}", "methods", "evidence"))
     ]
-    assert len(spends) == 15
+    assert len(spends) == 16
     assert {route.limit for route in spends} == {"money"}
     assert {route.roles is None for route in spends} == {False}

@@ -42,7 +42,6 @@ class MilestoneMoneyState(StrEnum):
     FUNDED = "funded"
     RELEASED = "released"
     REFUNDED = "refunded"
-    DISPUTED = "disputed"
 
 
 class MilestoneMoney(Request, frozen=True, kw_only=True):

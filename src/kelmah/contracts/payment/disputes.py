@@ -22,6 +22,7 @@ class DisputeStatus(StrEnum):
     RULED = "ruled"
     APPEALED = "appealed"
     RESOLVED = "resolved"
+    WITHDRAWN = "withdrawn"
 
 
 class RaiseDispute(Request, frozen=True, kw_only=True):

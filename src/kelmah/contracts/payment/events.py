@@ -156,6 +156,13 @@ class DisputeResolved(DisputeEvent, frozen=True, kw_only=True):
     tax_amount: int = 0
 
 
+class DisputeWithdrawn(DisputeEvent, frozen=True, kw_only=True):
+    """Whoever raised a dispute took it back, or the bank gave back what it was about: the escrow is as it was."""
+
+    TYPE: ClassVar[str] = "payment.dispute_withdrawn.v1"
+    withdrawn_by: str
+
+
 class ExceptionResolved(Event, frozen=True, kw_only=True):
     """Somebody took a difference out of the queue; money in suspense went to `credited_user_id`, if anybody."""
 

@@ -23,13 +23,15 @@ DISPUTE_STATUSES = {
     "open": DisputeStatus.OPEN,
     "under_review": DisputeStatus.IN_REVIEW,
     "resolved": DisputeStatus.RESOLVED,
-    "withdrawn": DisputeStatus.RESOLVED,
+    "withdrawn": DisputeStatus.WITHDRAWN,
 }
+CLOSED_DISPUTES = (DisputeStatus.RESOLVED, DisputeStatus.WITHDRAWN)
 #: What else a dispute may be is `IN_REVIEW` there.
 OLD_DISPUTE_STATUSES = {
     DisputeStatus.OPEN: "open",
     DisputeStatus.IN_REVIEW: "under_review",
     DisputeStatus.RESOLVED: "resolved",
+    DisputeStatus.WITHDRAWN: "withdrawn",
 }
 TRANSACTION_TYPES = {
     word: word
@@ -163,7 +165,7 @@ def make_escrow(group: Group) -> OldEscrow:
 
 
 def _check_disputes(row: Old, escrow: OldEscrow) -> None:
-    is_open = sum(one.status is not DisputeStatus.RESOLVED for one in escrow.disputes)
+    is_open = sum(one.status not in CLOSED_DISPUTES for one in escrow.disputes)
     if is_open != (escrow.status is EscrowStatus.DISPUTED):
         raise row.fault("status", f"{row.raw('status')}, and {is_open} disputes are open")
     if escrow.status is not EscrowStatus.SETTLED:
@@ -185,7 +187,7 @@ def _basis_points(row: Old, amount: int, fee: int) -> int:
 def _dispute(row: Old, currency: str) -> OldDispute:
     status = row.choice("status", DISPUTE_STATUSES)
     amounts = {
-        name: row.minor(name, currency) if status is DisputeStatus.RESOLVED and row.raw(name) is not None else None
+        name: row.minor(name, currency) if status in CLOSED_DISPUTES and row.raw(name) is not None else None
         for name in ("worker_amount", "hirer_amount")
     }
     if (amounts["worker_amount"] is None) != (amounts["hirer_amount"] is None):
@@ -361,7 +363,7 @@ ESCROWS = Entity(
                 "escrow_id": To("disputes.escrow_id"),
                 "raised_by": To("disputes.raised_by"),
                 "reason": To("disputes.reason"),
-                "status": To("disputes.status", "under_review → in_review; withdrawn → resolved"),
+                "status": To("disputes.status", "under_review → in_review"),
                 "worker_amount": To("disputes.worker_amount"),
                 "hirer_amount": To("disputes.hirer_amount"),
                 "resolution": To("disputes.note"),

@@ -108,7 +108,7 @@ def dispute_view(dispute: DisputeDocument, ring: KeyRing) -> DisputeView:
         hirer_id=dispute.hirer_id,
         worker_id=dispute.worker_id,
         raised_by=dispute.raised_by,
-        chargeback_id=dispute.chargeback_id,
+        chargeback_id=next(iter(dispute.chargeback_ids), None),
         reason=dispute.reason,
         status=dispute.status,
         amount=Money(amount=dispute.amount, currency=dispute.currency),

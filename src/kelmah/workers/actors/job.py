@@ -1,7 +1,14 @@
 """Actors of the job service."""
 
 from kelmah.contracts.auth import AccountDeactivated, AccountDeleted
-from kelmah.contracts.payment import DisputeRaised, DisputeResolved, EscrowFunded, EscrowRefunded, EscrowReleased
+from kelmah.contracts.payment import (
+    DisputeRaised,
+    DisputeResolved,
+    DisputeWithdrawn,
+    EscrowFunded,
+    EscrowRefunded,
+    EscrowReleased,
+)
 from kelmah.services.job import service
 from kelmah.workers.registry import on_event, on_timer
 
@@ -12,6 +19,7 @@ on_event("job.note_escrow_released", EscrowReleased, service.on_escrow_released)
 on_event("job.note_escrow_refunded", EscrowRefunded, service.on_escrow_refunded)
 on_event("job.note_dispute_raised", DisputeRaised, service.on_dispute_raised)
 on_event("job.note_dispute_resolved", DisputeResolved, service.on_dispute_resolved)
+on_event("job.note_dispute_withdrawn", DisputeWithdrawn, service.on_dispute_withdrawn)
 on_timer("job.auto_approve_milestone", service.auto_approve_milestone)
 on_timer("job.book_worker", service.book_worker)
 on_timer("job.expire_offer", service.expire_offer)

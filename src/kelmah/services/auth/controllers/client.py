@@ -34,6 +34,7 @@ async def provide_client(
         forwarded_for=request.headers.get("x-forwarded-for"),
         user_agent=request.headers.get("user-agent"),
         device=device,
+        languages=request.headers.get("accept-language"),
     )
 
 

@@ -50,6 +50,9 @@ class Milestone(BaseModel):
     approved_at: datetime | None = None
     auto_approved: bool = False
     escrow_id: str | None = None
+    #: What it was when a dispute froze it, and the sequence of the latest news of one.
+    before_dispute: MilestoneStatus | None = None
+    dispute_sequence: int = 0
 
 
 class Window(BaseModel):

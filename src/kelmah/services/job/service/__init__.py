@@ -5,6 +5,7 @@ from kelmah.services.job.service.bookings import book_worker
 from kelmah.services.job.service.consumers import (
     on_dispute_raised,
     on_dispute_resolved,
+    on_dispute_withdrawn,
     on_escrow_funded,
     on_escrow_refunded,
     on_escrow_released,
@@ -28,6 +29,7 @@ __all__ = [
     "on_account_deleted",
     "on_dispute_raised",
     "on_dispute_resolved",
+    "on_dispute_withdrawn",
     "on_escrow_funded",
     "on_escrow_refunded",
     "on_escrow_released",

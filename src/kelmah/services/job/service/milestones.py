@@ -46,7 +46,6 @@ AUTO_APPROVE = "job.auto_approve_milestone"
 #: What the answer of payment says about the money; `settled` may mean either and is left to the event.
 _BY_ESCROW = {
     EscrowStatus.FUNDED: MilestoneMoneyState.FUNDED,
-    EscrowStatus.DISPUTED: MilestoneMoneyState.DISPUTED,
     EscrowStatus.REFUNDED: MilestoneMoneyState.REFUNDED,
     EscrowStatus.RELEASED: MilestoneMoneyState.RELEASED,
 }
@@ -63,13 +62,12 @@ async def submit(
         before = _milestone(seen, milestone_id)
         now = clock.now()
         number = len(before.submissions) + 1
-        due = now + timedelta(days=seen.auto_approve_after_days)
         contract = await _step(
             contract_id,
             milestone_id,
             MilestoneStatus.SUBMITTED,
             conditions={"worker_id": by.user_id},
-            changes={"auto_approves_at": due},
+            changes={"auto_approves_at": now + timedelta(days=seen.auto_approve_after_days)},
             submission=Submission(number=number, note=note, submitted_at=now),
             submission_count=number - 1,
         )
@@ -77,12 +75,7 @@ async def submit(
             if before.status is MilestoneStatus.AGREED:
                 raise MilestoneNotFunded.of("milestone", before.status)
             raise _why_not(seen, before)
-        await context.timers.set(
-            _timer_key(contract_id, milestone_id, number),
-            AUTO_APPROVE,
-            [contract_id, milestone_id, str(number)],
-            due=due,
-        )
+        await _silence(context, contract, milestone_id)
         event = MilestoneSubmitted(
             contract_id=contract_id,
             milestone_id=milestone_id,
@@ -193,21 +186,96 @@ async def note_money(
                 raise ContractNotFound
             _milestone(seen, milestone_id)
             return  # it is there already, or further on
-        submissions = _milestone(contract, milestone_id).submissions
-        if submissions:
-            await context.timers.cancel(_timer_key(contract_id, milestone_id, len(submissions)))
-        if contract.status is ContractStatus.CANCELLED and to is MilestoneStatus.FUNDED:
-            # It was cancelled between payment's look at it and the hold: that cancellation found no money to give back.
-            event = CancelledContractFunded(
-                contract_id=contract_id,
-                milestone_id=milestone_id,
-                hirer_id=contract.hirer_id,
-                worker_id=contract.worker_id,
-            )
-            await context.events.append(event, subject=subject(contract_id))
+        await _silence(context, contract, milestone_id)
+        if to is MilestoneStatus.FUNDED:
+            await _tell_if_cancelled(context, contract, milestone_id)
         await _complete(context, contract)
 
     await context.mongo.transact(change)
+
+
+async def note_dispute(
+    context: Context, contract_id: str, milestone_id: str, *, is_open: bool, sequence: int, escrow_id: str
+) -> None:
+    """A dispute froze a milestone's money, or was withdrawn; the latest news counts, in whatever order it comes.
+
+    What is unfrozen is as it was, and the hirer's days to answer begin anew.
+
+    Raises:
+        ContractNotFound: there is no such contract.
+        MilestoneNotFound: it has no such milestone.
+    """
+
+    async def change() -> None:
+        seen = await documents.get_contract(contract_id)
+        if seen is None:
+            raise ContractNotFound
+        before = _milestone(seen, milestone_id)
+        if before.dispute_sequence >= sequence:
+            return
+        to, now = before.status, clock.now()
+        changes: dict[str, Any] = {"dispute_sequence": sequence, "escrow_id": escrow_id}
+        if is_open and MilestoneStatus.DISPUTED in MILESTONE_TRANSITIONS[before.status]:
+            to = MilestoneStatus.DISPUTED
+            # News of the funding may come later, and then changes nothing.
+            was = MilestoneStatus.FUNDED if before.status is MilestoneStatus.AGREED else before.status
+            changes |= {"before_dispute": was, "auto_approves_at": None}
+        elif not is_open and before.status is MilestoneStatus.DISPUTED:
+            to = before.before_dispute or MilestoneStatus.FUNDED
+            changes |= {"before_dispute": None}
+            if to is MilestoneStatus.SUBMITTED:
+                changes |= {"auto_approves_at": now + timedelta(days=seen.auto_approve_after_days)}
+        contract = await documents.move_milestone(
+            contract_id, milestone_id, sources=[before.status], to=to, at=now, changes=changes
+        )
+        if contract is None or to is before.status:
+            return
+        await _silence(context, contract, milestone_id)
+        if not is_open:
+            await _tell_if_cancelled(context, contract, milestone_id)
+
+    await context.mongo.transact(change)
+
+
+async def pay_approved(context: Context, contract_id: str, milestone_id: str) -> None:
+    """Have approved work paid for whose money was frozen when it was approved.
+
+    Raises:
+        KelmahError: payment cannot be reached; to be tried again.
+    """
+    contract = await documents.get_contract(contract_id)
+    milestone = contract and contract.milestone(milestone_id)
+    if milestone is None or milestone.status is not MilestoneStatus.APPROVED:
+        return
+    try:
+        await context.payment.release_milestone(contract_id=contract_id, milestone_id=milestone_id)
+    except Conflict as error:
+        log.warning("milestone.release_refused", contract=contract_id, milestone=milestone_id, code=error.code)
+
+
+async def _silence(context: Context, contract: ContractDocument, milestone_id: str) -> None:
+    """Have the hirer's silence approve submitted work when its days are over; take the timer away from all else."""
+    milestone = _milestone(contract, milestone_id)
+    number = len(milestone.submissions)
+    key = _timer_key(contract.id, milestone_id, number)
+    if milestone.auto_approves_at is not None:
+        args = [contract.id, milestone_id, str(number)]
+        await context.timers.set(key, AUTO_APPROVE, args, due=milestone.auto_approves_at)
+    elif number:
+        await context.timers.cancel(key)
+
+
+async def _tell_if_cancelled(context: Context, contract: ContractDocument, milestone_id: str) -> None:
+    """Say that there is money for a contract that is cancelled: that cancellation found none to give back."""
+    if contract.status is not ContractStatus.CANCELLED:
+        return
+    event = CancelledContractFunded(
+        contract_id=contract.id,
+        milestone_id=milestone_id,
+        hirer_id=contract.hirer_id,
+        worker_id=contract.worker_id,
+    )
+    await context.events.append(event, subject=subject(contract.id))
 
 
 async def _approve(

@@ -67,7 +67,8 @@ CONTRACT_TRANSITIONS: Mapping[ContractStatus, frozenset[ContractStatus]] = {
 _SETTLED = frozenset({MilestoneStatus.REFUNDED, MilestoneStatus.RELEASED})
 _BY_MONEY = _SETTLED | {MilestoneStatus.DISPUTED}
 #: Disputed, refunded, released: each outranks those before it, and funded moves only what is agreed. So news of
-#: money leads to the same state in whatever order it arrives; that of a split dispute is `released`.
+#: money leads to the same state in whatever order it arrives; that of a split dispute is `released`. A dispute that is
+#: withdrawn takes a milestone back to where it was, which is no step that anybody asks for: `milestones.note_dispute`.
 MILESTONE_TRANSITIONS: Mapping[MilestoneStatus, frozenset[MilestoneStatus]] = {
     MilestoneStatus.AGREED: _BY_MONEY | {MilestoneStatus.FUNDED},
     MilestoneStatus.FUNDED: _BY_MONEY | {MilestoneStatus.SUBMITTED},
@@ -78,10 +79,18 @@ MILESTONE_TRANSITIONS: Mapping[MilestoneStatus, frozenset[MilestoneStatus]] = {
     MilestoneStatus.REFUNDED: frozenset({MilestoneStatus.RELEASED}),
     MilestoneStatus.RELEASED: frozenset(),
 }
+#: What a milestone may be again after a dispute that was withdrawn.
+AFTER_DISPUTE = frozenset(
+    {
+        MilestoneStatus.FUNDED,
+        MilestoneStatus.SUBMITTED,
+        MilestoneStatus.CHANGES_REQUESTED,
+        MilestoneStatus.APPROVED,
+    }
+)
 #: What a milestone becomes by payment's news.
 BY_MONEY_STATE: Mapping[MilestoneMoneyState, MilestoneStatus] = {
     MilestoneMoneyState.FUNDED: MilestoneStatus.FUNDED,
-    MilestoneMoneyState.DISPUTED: MilestoneStatus.DISPUTED,
     MilestoneMoneyState.REFUNDED: MilestoneStatus.REFUNDED,
     MilestoneMoneyState.RELEASED: MilestoneStatus.RELEASED,
 }

@@ -133,6 +133,20 @@ async def appeal_ruling(
     return await service.appeal_ruling(context, dispute_id, data, by=principal)
 
 
+@post(
+    "/api/v1/payments/disputes/{dispute_id:str}/withdraw",
+    operation_id="WithdrawDispute",
+    status_code=200,
+    summary="Take one's own dispute back, before anybody ruled; the escrow is as it was",
+    tags=["Disputes"],
+    opt=MOVES_MONEY,
+)
+async def withdraw_dispute(
+    dispute_id: FromPath[str], context: NamedDependency[Context], principal: NamedDependency[Principal]
+) -> DisputeView:
+    return await service.withdraw_dispute(context, dispute_id, by=principal)
+
+
 @get(
     "/api/v1/payments/disputes/{dispute_id:str}/outcomes",
     operation_id="GetDisputeOutcomes",
@@ -221,6 +235,7 @@ HANDLERS = [
     offer_settlement,
     accept_settlement,
     appeal_ruling,
+    withdraw_dispute,
     preview_outcomes,
     add_evidence,
     read_evidence,

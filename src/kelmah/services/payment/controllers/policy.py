@@ -31,6 +31,7 @@ POLICY: Policy = {
     "OfferSettlement": roles(Role.HIRER, Role.WORKER),
     "AcceptSettlement": roles(Role.HIRER, Role.WORKER),
     "AppealRuling": roles(Role.HIRER, Role.WORKER),
+    "WithdrawDispute": roles(Role.HIRER, Role.WORKER),
     # Moderators judge words; money is support's.
     "ResolveDispute": roles(Role.SUPPORT, Role.ADMIN),
     "GetReferralCode": roles(Role.HIRER, Role.WORKER),

@@ -15,20 +15,30 @@ from kelmah.services.payment.documents.escrows import side
 
 #: The legal steps. Money leaves on the way to RESOLVED alone: by an accepted offer, or by a ruling that stands.
 TRANSITIONS: Mapping[DisputeStatus, frozenset[DisputeStatus]] = {
-    # Who does not answer in time is ruled against.
-    DisputeStatus.OPEN: frozenset({DisputeStatus.ANSWERED, DisputeStatus.RULED, DisputeStatus.RESOLVED}),
+    # Who does not answer in time is ruled against. It can be withdrawn until somebody ruled.
+    DisputeStatus.OPEN: frozenset(
+        {DisputeStatus.ANSWERED, DisputeStatus.RULED, DisputeStatus.RESOLVED, DisputeStatus.WITHDRAWN}
+    ),
     # Who does not agree in time is ruled over by support.
-    DisputeStatus.ANSWERED: frozenset({DisputeStatus.IN_REVIEW, DisputeStatus.RULED, DisputeStatus.RESOLVED}),
-    DisputeStatus.IN_REVIEW: frozenset({DisputeStatus.RULED, DisputeStatus.RESOLVED}),
+    DisputeStatus.ANSWERED: frozenset(
+        {DisputeStatus.IN_REVIEW, DisputeStatus.RULED, DisputeStatus.RESOLVED, DisputeStatus.WITHDRAWN}
+    ),
+    DisputeStatus.IN_REVIEW: frozenset({DisputeStatus.RULED, DisputeStatus.RESOLVED, DisputeStatus.WITHDRAWN}),
     # A ruling stands unless somebody appeals in time; the second one stands at once.
     DisputeStatus.RULED: frozenset({DisputeStatus.APPEALED, DisputeStatus.RESOLVED}),
     DisputeStatus.APPEALED: frozenset({DisputeStatus.RESOLVED}),
     DisputeStatus.RESOLVED: frozenset(),
+    DisputeStatus.WITHDRAWN: frozenset(),
 }
 #: No ruling stands: the sides may agree and bring evidence, and support may rule.
 UNDECIDED = (DisputeStatus.OPEN, DisputeStatus.ANSWERED, DisputeStatus.IN_REVIEW, DisputeStatus.APPEALED)
-#: Who rules over somebody who does not answer.
+#: The escrow is not frozen any more.
+CLOSED = tuple(status for status, targets in TRANSITIONS.items() if not targets)
+#: Who rules over somebody who does not answer, and who withdraws what a chargeback began.
 NOBODY = "deadline"
+BANK = "bank"
+#: It is between the sides alone: no bank took back what it is about.
+OWN: Mapping[str, Any] = {"chargeback_ids.0": {"$exists": False}}
 #: Files that one side may bring.
 MAX_FILES = 10
 
@@ -56,10 +66,10 @@ class Evidence(BaseModel):
 
 
 class DisputeDocument(Document):
-    """A quarrel over an escrow. At most one is not resolved for each. Shard key: `_id`, hashed.
+    """A quarrel over an escrow. At most one is not closed for each. Shard key: `_id`, hashed.
 
-    `deadline_at` is when its state ends by itself. With a `chargeback_id` the hirer's bank took the money back, and
-    the sides cannot settle at the platform's cost.
+    `deadline_at` is when its state ends by itself. With `chargeback_ids` the hirer's bank took money back, and the
+    sides cannot settle at the platform's cost. What a bank alone began is `by_bank`.
     """
 
     id: str  # type: ignore[assignment]  # ours, not an ObjectId
@@ -69,7 +79,8 @@ class DisputeDocument(Document):
     hirer_id: str
     worker_id: str
     raised_by: str
-    chargeback_id: str | None = None
+    chargeback_ids: list[str] = Field(default_factory=list)
+    by_bank: bool = False
     reason: str
     amount: int
     currency: str
@@ -94,6 +105,7 @@ class DisputeDocument(Document):
             IndexModel([("escrow_id", ASCENDING), ("_id", DESCENDING)], name="escrow"),
             IndexModel([("hirer_id", ASCENDING), ("_id", DESCENDING)], name="hirer"),
             IndexModel([("worker_id", ASCENDING), ("_id", DESCENDING)], name="worker"),
+            IndexModel([("chargeback_ids", ASCENDING)], name="chargebacks"),
         ]
 
 
@@ -140,7 +152,7 @@ async def put_offer(dispute_id: str, offer: Offer) -> DisputeDocument | None:
     query = {
         "_id": dispute_id,
         "status": {"$in": list(UNDECIDED)},
-        "chargeback_id": None,
+        **OWN,
         "amount": offer.worker_amount + offer.hirer_amount,
         **side(offer.by),
     }
@@ -153,18 +165,21 @@ async def note_chargeback(escrow_id: str, chargeback_id: str) -> None:
     """From now on the dispute over an escrow, if there is one, is about what a bank took back, too."""
     await mongo.change(
         DisputeDocument,
-        {"escrow_id": escrow_id, "status": {"$ne": DisputeStatus.RESOLVED}, "chargeback_id": None},
-        {"$set": {"chargeback_id": chargeback_id}},
+        {"escrow_id": escrow_id, "status": {"$nin": list(CLOSED)}},
+        {"$addToSet": {"chargeback_ids": chargeback_id}},
     )
 
 
-async def drop_chargeback(chargeback_id: str) -> None:
-    """The bank gave the money back: the disputes that go on are between the sides alone."""
-    await DisputeDocument.get_pymongo_collection().update_many(
-        {"chargeback_id": chargeback_id, "status": {"$ne": DisputeStatus.RESOLVED}},
-        {"$set": {"chargeback_id": None}},
-        session=session(),
+async def drop_chargeback(chargeback_id: str) -> list[str]:
+    """The bank gave the money back. Ids of the disputes that go on and are now between the sides alone."""
+    rows = DisputeDocument.get_pymongo_collection().find(
+        {"chargeback_ids": chargeback_id, "status": {"$nin": list(CLOSED)}}, {"_id": 1}, session=session()
     )
+    dropped = [
+        await mongo.change(DisputeDocument, {"_id": row["_id"]}, {"$pull": {"chargeback_ids": chargeback_id}})
+        async for row in rows
+    ]
+    return [one.id for one in dropped if one is not None and not one.chargeback_ids]
 
 
 async def add_evidence(dispute_id: str, evidence: Evidence, data: bytes) -> DisputeDocument | None:

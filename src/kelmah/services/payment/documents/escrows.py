@@ -12,13 +12,14 @@ from kelmah.kit import clock, mongo
 from kelmah.kit.mongo import session
 from kelmah.services.payment.errors import EscrowExists
 
-#: The legal steps. A payment that is under way funds it, or does not; money leaves by release, refund or ruling.
+#: The legal steps. A payment that is under way funds it, or does not; money leaves by release, refund or ruling. A
+#: dispute that is withdrawn leaves it as it was.
 TRANSITIONS: dict[EscrowStatus, frozenset[EscrowStatus]] = {
     EscrowStatus.PENDING: frozenset({EscrowStatus.FUNDED, EscrowStatus.VOIDED, EscrowStatus.EXPIRED}),
     EscrowStatus.FUNDED: frozenset(
         {EscrowStatus.RELEASED, EscrowStatus.REFUNDED, EscrowStatus.DISPUTED, EscrowStatus.SETTLED}
     ),
-    EscrowStatus.DISPUTED: frozenset({EscrowStatus.SETTLED}),
+    EscrowStatus.DISPUTED: frozenset({EscrowStatus.SETTLED, EscrowStatus.FUNDED}),
     EscrowStatus.RELEASED: frozenset(),
     EscrowStatus.REFUNDED: frozenset(),
     EscrowStatus.SETTLED: frozenset(),

@@ -21,6 +21,7 @@ from kelmah.services.payment.service.disputes import (
     list_disputes,
     offer_settlement,
     raise_dispute,
+    withdraw_dispute,
 )
 from kelmah.services.payment.service.escrows import (
     get_escrow,
@@ -139,4 +140,5 @@ __all__ = [
     "show_account",
     "unreconciled",
     "verify_ledger",
+    "withdraw_dispute",
 ]

@@ -33,7 +33,8 @@ async def follow_chargeback(context: Context, provider: Provider, deposit: Depos
             entry = ledger.chargeback_end_entry(closed, won=found.state is ChargebackState.WON)
             await ledger_documents.post(entry)
             if found.state is ChargebackState.WON:
-                await dispute_documents.drop_chargeback(chargeback_id)
+                for dispute_id in await dispute_documents.drop_chargeback(chargeback_id):
+                    await disputes.lift(context, dispute_id, where={"by_bank": True}, by=dispute_documents.BANK)
             await _tell(context, closed)
 
     await context.mongo.transact(change)
@@ -78,14 +79,15 @@ async def _freeze(context: Context, chargeback: ChargebackDocument, *, funds: st
         lost -= escrow.held
 
 
-async def recover(chargeback_id: str, escrow_id: str, amount: int) -> None:
-    """Of what a ruling gave the payer, take what the platform lost. In a transaction."""
+async def recover(chargeback_id: str, escrow_id: str, amount: int) -> int:
+    """Of what a ruling gave the payer, take what the platform lost, in a transaction. How much that is."""
     chargeback = await documents.find_chargeback(chargeback_id)
     if chargeback is None:
         raise LedgerError("a dispute over a chargeback that is not there", chargeback_id=chargeback_id)
     if back := min(chargeback.amount - chargeback.from_wallet, amount):
         await documents.take_back(chargeback, back)
         await ledger_documents.post(ledger.recovery_entry(chargeback, escrow_id, back))
+    return back
 
 
 async def _tell(context: Context, chargeback: ChargebackDocument) -> None:

@@ -2,11 +2,11 @@
 `documents.disputes`; each has an event, and each that waits has a deadline on a durable timer.
 """
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 from kelmah.contracts.common import Page
-from kelmah.contracts.job import MilestoneMoneyState
 from kelmah.contracts.payment import (
     AnswerDispute,
     AppealRuling,
@@ -18,6 +18,7 @@ from kelmah.contracts.payment import (
     DisputeRaised,
     DisputeStatus,
     DisputeView,
+    DisputeWithdrawn,
     EscrowStatus,
     OfferSettlement,
     RaiseDispute,
@@ -36,12 +37,13 @@ from kelmah.services.payment.errors import (
     DisputeNotFound,
     DisputeResolvedAlready,
     DisputeStepClosed,
+    LedgerError,
     RulingDoesNotAddUp,
     SettlementClosed,
 )
 from kelmah.services.payment.service import pages
 from kelmah.services.payment.service.context import Context
-from kelmah.services.payment.service.escrows import sees, tell_job, why_not
+from kelmah.services.payment.service.escrows import sees, why_not
 
 EventT = TypeVar("EventT", bound=DisputeEvent)
 MAX_TEXT_CHARS = 2000
@@ -53,7 +55,7 @@ async def raise_dispute(context: Context, request: RaiseDispute, *, by: Principa
     """Freeze a funded escrow; for either of its sides."""
     reason = text_of("reason", request.reason)
 
-    async def change() -> tuple[DisputeView, EscrowDocument]:
+    async def change() -> DisputeView:
         seen = await escrow_documents.find_escrow(request.escrow_id, seen_by=by.user_id)
         escrow = await escrow_documents.move_escrow(request.escrow_id, EscrowStatus.DISPUTED) if seen else None
         if escrow is None:
@@ -61,11 +63,9 @@ async def raise_dispute(context: Context, request: RaiseDispute, *, by: Principa
         dispute = await _open(context, escrow, raised_by=by.user_id, reason=reason)
         view = mapping.dispute_view(dispute, context.ring)
         await context.idempotency.remember(view)
-        return view, escrow
+        return view
 
-    view, escrow = await context.mongo.transact(change)
-    await tell_job(context, escrow, MilestoneMoneyState.DISPUTED)
-    return view
+    return await context.mongo.transact(change)
 
 
 async def freeze(context: Context, escrow_id: str, *, chargeback_id: str) -> None:
@@ -161,6 +161,41 @@ async def appeal_ruling(context: Context, dispute_id: str, request: AppealRuling
     return await context.mongo.transact(change)
 
 
+async def withdraw_dispute(context: Context, dispute_id: str, *, by: Principal) -> DisputeView:
+    """Take one's own dispute back, before anybody ruled: the escrow is as it was."""
+
+    async def change() -> DisputeView:
+        own = {"raised_by": by.user_id, **documents.OWN}
+        dispute = await lift(context, dispute_id, where=own, by=by.user_id)
+        if dispute is None:
+            raise _why_not_withdrawn(await find(dispute_id, by=by), by)
+        return await _remembered(context, dispute)
+
+    return await context.mongo.transact(change)
+
+
+async def lift(
+    context: Context, dispute_id: str, *, by: str, where: Mapping[str, Any] | None = None
+) -> DisputeDocument | None:
+    """Unfreeze the escrow of a dispute that nobody ruled over. In a transaction. None when it is no such dispute."""
+    dispute = await documents.move(
+        dispute_id,
+        DisputeStatus.WITHDRAWN,
+        where=where,
+        deadline_at=None,
+        resolved_by=by,
+        resolved_at=clock.now(),
+    )
+    if dispute is None:
+        return None
+    frozen = {"status": EscrowStatus.DISPUTED}
+    if await escrow_documents.move_escrow(dispute.escrow_id, EscrowStatus.FUNDED, where=frozen) is None:
+        raise LedgerError("an open dispute without a disputed escrow", dispute_id=dispute.id)
+    await wait(context, dispute)
+    await tell(context, dispute, DisputeWithdrawn, withdrawn_by=by)
+    return dispute
+
+
 async def escalate(context: Context, dispute: DisputeDocument) -> None:
     """The sides did not agree in time: it is support's. In a transaction."""
     moved = await documents.move(
@@ -207,7 +242,7 @@ async def tell(context: Context, dispute: DisputeDocument, kind: type[EventT], *
 
 def why_closed(dispute: DisputeDocument) -> KelmahError:
     """Why a step of a dispute, which its own side asked for, was not possible."""
-    return DisputeResolvedAlready() if dispute.status is DisputeStatus.RESOLVED else DisputeStepClosed()
+    return DisputeResolvedAlready() if dispute.status in documents.CLOSED else DisputeStepClosed()
 
 
 def does_not_add_up(dispute: DisputeDocument) -> KelmahError:
@@ -244,10 +279,16 @@ def _why_not_answered(dispute: DisputeDocument, by: Principal) -> KelmahError:
     return Forbidden() if is_own else why_closed(dispute)
 
 
+def _why_not_withdrawn(dispute: DisputeDocument, by: Principal) -> KelmahError:
+    if dispute.raised_by != by.user_id:
+        return Forbidden()
+    return SettlementClosed() if dispute.chargeback_ids else why_closed(dispute)
+
+
 def _why_not_offered(dispute: DisputeDocument, request: OfferSettlement) -> KelmahError:
     if dispute.status not in documents.UNDECIDED:
         return why_closed(dispute)
-    if dispute.chargeback_id is not None:
+    if dispute.chargeback_ids:
         return SettlementClosed()
     return does_not_add_up(dispute)
 
@@ -267,7 +308,8 @@ async def _open(
         reason=reason,
         amount=escrow.held,
         currency=escrow.currency,
-        chargeback_id=chargeback_id,
+        chargeback_ids=[chargeback_id] if chargeback_id else [],
+        by_bank=chargeback_id is not None,
         deadline_at=business_days_after(now, context.settings.dispute_answer_days),
         created_at=now,
     )

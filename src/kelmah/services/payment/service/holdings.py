@@ -32,7 +32,7 @@ async def hold(context: Context, escrow: EscrowDocument) -> None:
 
 async def fund_pending(context: Context, escrow_id: str) -> None:
     """The payment for an escrow came in. One that no longer waits is left alone, and the money in the wallet."""
-    escrow = await documents.move_escrow(escrow_id, EscrowStatus.FUNDED)
+    escrow = await documents.move_escrow(escrow_id, EscrowStatus.FUNDED, where={"status": EscrowStatus.PENDING})
     if escrow is not None:
         await hold(context, escrow)
 

@@ -17,7 +17,7 @@ from kelmah.services.payment.documents import (
 )
 from kelmah.services.payment.documents import ledger as ledger_documents
 from kelmah.services.payment.documents import legacy as documents
-from kelmah.services.payment.documents.disputes import NOBODY
+from kelmah.services.payment.documents.disputes import BANK, CLOSED, NOBODY
 from kelmah.services.payment.documents.entries import wallet
 from kelmah.services.payment.documents.escrows import HOLDING
 from kelmah.services.payment.service import ledger
@@ -66,7 +66,7 @@ async def move_transactions(context: Context, old: Sequence[OldTransaction]) -> 
                 amount=one.amount,
                 currency=one.currency,
                 status=one.status,
-                reference=one.reference and context.ring.seal(one.reference, context=_place(one.id)),
+                reference=one.reference and context.ring.seal(one.reference, context=reference_place(one.id)),
                 created_at=one.created_at,
             )
             for one in old
@@ -117,7 +117,7 @@ async def transactions_as_old(context: Context, ids: Sequence[str]) -> dict[str,
             amount=one.amount,
             currency=one.currency,
             status=one.status,
-            reference=one.reference and context.ring.open(one.reference, context=_place(one.id)),
+            reference=one.reference and context.ring.open(one.reference, context=reference_place(one.id)),
             created_at=one.created_at,
         )
         for one in await documents.transactions_by_id(ids)
@@ -202,7 +202,7 @@ def _dispute(escrow: OldEscrow, old: OldDispute) -> DisputeDocument:
 
 def _dispute_as_old(one: DisputeDocument) -> OldDispute:
     """What the old system had no word for is under review there, and who ruled is a person or nobody."""
-    is_over = one.status is DisputeStatus.RESOLVED
+    is_over = one.status in CLOSED
     return OldDispute(
         id=one.id,
         raised_by=one.raised_by,
@@ -212,12 +212,13 @@ def _dispute_as_old(one: DisputeDocument) -> OldDispute:
         worker_amount=one.worker_amount if is_over else None,
         hirer_amount=one.hirer_amount if is_over else None,
         note=one.note,
-        resolved_by=None if one.resolved_by == NOBODY else one.resolved_by,
+        resolved_by=None if one.resolved_by in (NOBODY, BANK) else one.resolved_by,
         resolved_at=one.resolved_at,
     )
 
 
-def _place(transaction_id: str) -> bytes:
+def reference_place(transaction_id: str) -> bytes:
+    """The place that an old transaction's reference is sealed for."""
     return f"payment.legacy_transactions.reference:{transaction_id}".encode()
 
 

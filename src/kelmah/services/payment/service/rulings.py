@@ -67,7 +67,7 @@ async def accept_settlement(
         moved = await documents.move(
             dispute_id,
             DisputeStatus.RESOLVED,
-            where={"status": {"$in": list(documents.UNDECIDED)}, "chargeback_id": None, "offers.id": offer.id},
+            where={"status": {"$in": list(documents.UNDECIDED)}, **documents.OWN, "offers.id": offer.id},
             worker_amount=offer.worker_amount,
             hirer_amount=offer.hirer_amount,
             resolved_by=by.user_id,
@@ -76,7 +76,7 @@ async def accept_settlement(
         )
         done = await _share_out(context, moved)
         if done is None:
-            raise disputes.why_closed(dispute) if dispute.chargeback_id is None else SettlementClosed()
+            raise SettlementClosed() if dispute.chargeback_ids else disputes.why_closed(dispute)
         view = mapping.dispute_view(done, context.ring)
         await context.idempotency.remember(view, status=200)
         return view
@@ -215,8 +215,9 @@ async def _share_out(context: Context, dispute: DisputeDocument | None) -> Dispu
         ledger.ruling_entry(escrow, dispute_id=dispute.id, worker_gross=worker_amount, hirer=hirer_amount)
     )
     await escrow_documents.note_parts(escrow, worker=share.net, fee=share.fee, tax=share.tax, hirer=hirer_amount)
-    if dispute.chargeback_id is not None:
-        await chargebacks.recover(dispute.chargeback_id, escrow.id, hirer_amount)
+    left = hirer_amount
+    for chargeback_id in dispute.chargeback_ids:
+        left -= await chargebacks.recover(chargeback_id, escrow.id, left)
     await disputes.wait(context, dispute)
     await disputes.tell(
         context,
