@@ -77,6 +77,12 @@ def coverage(session: nox.Session) -> None:
 
 
 @nox.session
+def mutate(session: nox.Session) -> None:
+    """Change ledger and escrow in small ways, and check that the tests notice: nox -s mutate -- --sample 200."""
+    run(session, "python", "-m", "tests.mutation", *session.posargs)
+
+
+@nox.session
 def contracts(session: nox.Session) -> None:
     """Check that the committed schemas of events and APIs are those of the code."""
     run(session, "python", "-m", "kelmah.cli", "contracts", "export", "--check")

@@ -15,11 +15,12 @@ from kelmah.kit.mongo import in_transaction
 
 
 class FakeJobClient:
-    """Has `get_contract` and `milestone_money` of `JobClient`; `told` keeps what it was told."""
+    """Has `get_contract` and `milestone_money` of `JobClient`; `told` keeps what it was told, `told_of` of what."""
 
     def __init__(self) -> None:
         self.contracts: dict[str, ContractFacts] = {}
         self.told: list[tuple[str, MilestoneMoneyState, str]] = []
+        self.told_of: list[str] = []
         self.down: KelmahError | None = None
 
     def make_contract(
@@ -63,3 +64,4 @@ class FakeJobClient:
         if self.down is not None:
             raise self.down
         self.told.append((milestone_id, state, escrow_id))
+        self.told_of.append(contract_id)

@@ -35,7 +35,7 @@ _GROUPS = {
         | {"rebuild": "rebuild:rebuild_"},
     ),
     "indexes": ("The indexes of MongoDB.", {"build": "indexes:build"}),
-    "keys": ("Signing keys and the keys of sealed fields.", {"rotate": "auth:rotate_keys"}),
+    "keys": ("Signing keys and the keys of sealed fields.", {"rotate": "keys:rotate"}),
     "ledger": (
         "The ledger of the payment service.",
         {

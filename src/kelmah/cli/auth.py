@@ -1,4 +1,4 @@
-"""`kelmah keys`, `kelmah users` and `kelmah auth`: what the machine room does for the auth service."""
+"""`kelmah users` and `kelmah auth`: what the machine room does for the auth service."""
 
 import asyncio
 import getpass
@@ -6,11 +6,10 @@ import os
 import statistics
 import sys
 from collections.abc import Awaitable, Callable
-from typing import Literal, TypeVar
+from typing import TypeVar
 
 import argon2
 from rich.console import Console
-from rich.progress import Progress
 
 from kelmah.cli import operator
 from kelmah.cli.development import found_environment
@@ -30,7 +29,9 @@ _TRIES = 5
 _MOST_MEMORY_KIB = 262_144
 
 
-def _run(work: Callable[[Context], Awaitable[ResultT]]) -> ResultT:
+def run(work: Callable[[Context], Awaitable[ResultT]]) -> ResultT:
+    """Do something with the auth service's context, or end with what is wrong."""
+
     async def within() -> ResultT:
         async with open_context(load(AuthSettings, found_environment())) as context:
             return await work(context)
@@ -43,36 +44,6 @@ def _run(work: Callable[[Context], Awaitable[ResultT]]) -> ResultT:
         fields = "".join(f"\n  {one.field}: {one.message}" for one in error.errors or [])
         wait = f" Come back in {error.retry_after_s:.0f} s." if error.retry_after_s else ""
         sys.exit(f"{error.message}.{wait}{fields}")
-
-
-def rotate_keys(*, what: Literal["signing", "fields"] = "signing") -> None:
-    """Turn keys. Safe to run again, and while people are signed in.
-
-    Args:
-        what: signing lets the next signing key sign and publishes a new next one; fields encrypts what is stored of
-            people with the newest of KELMAH_AUTH_FIELD_KEYS, after which the older ones may be taken away.
-    """
-    console = Console()
-    operator.act("keys rotate", "auth", target=what)
-    if what == "signing":
-        keys = _run(service.rotate_signing_keys)
-        console.print(f"signing with {keys.keys[0].kid}; next {keys.keys[1].kid}; {len(keys.keys) - 2} retired")
-        return
-    with Progress(console=console) as progress:
-
-        async def reseal(context: Context) -> int:
-            bars: dict[str, int] = {}
-            changed = 0
-            async for step in service.reseal(context):
-                bar = bars.setdefault(step.collection, -1)
-                if bar < 0:
-                    bars[step.collection] = progress.add_task(step.collection, total=step.total)
-                progress.update(bars[step.collection], completed=step.done)  # type: ignore[arg-type]  # an id
-                changed += step.changed
-            return changed
-
-        changed = _run(reseal)
-    console.print(f"{changed} documents encrypted anew")
 
 
 def create_user(
@@ -103,7 +74,7 @@ def create_user(
         return view.id
 
     console = Console()
-    console.print(f"made {role.value} {_run(make)}")
+    console.print(f"made {role.value} {run(make)}")
     if role in STAFF:
         console.print("A second factor comes first: log in, then POST /api/v1/auth/mfa/setup (docs/identity.md).")
 

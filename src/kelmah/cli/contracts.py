@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+from litestar import Litestar
 
 from kelmah import services
 from kelmah.cli import asyncapi, job_docs, legacy_docs
@@ -73,7 +74,12 @@ def _documents() -> Iterator[tuple[Path, str]]:
 
 
 def service_openapi(name: str) -> dict[str, Any]:
-    """One service's OpenAPI document, from an app that is made and not started."""
+    """One service's OpenAPI document."""
+    return dict(_portable(service_app(name).openapi_schema.to_schema()))
+
+
+def service_app(name: str) -> Litestar:
+    """One service's app, made and not to be started."""
     settings = settings_class(name)
     values: dict[str, Any] = {
         "redis_url": "redis://unused",
@@ -83,8 +89,7 @@ def service_openapi(name: str) -> dict[str, Any]:
         "field_keys": [base64.b64encode(bytes(32)).decode()],
     }
     required = {field for field, info in settings.model_fields.items() if info.is_required()} - values.keys()
-    app = services.load(name).create_app(settings.model_validate(values | dict.fromkeys(required, "unused")))
-    return dict(_portable(app.openapi_schema.to_schema()))
+    return services.load(name).create_app(settings.model_validate(values | dict.fromkeys(required, "unused")))
 
 
 def _portable(content: Any) -> Any:

@@ -12,12 +12,13 @@ log = structlog.get_logger(__name__)
 class Answering(RequestResponseCycle):
     """As uvicorn's own, at half the cost: our headers are lower-case already, and are checked all at once.
 
-    And with a difference: who sends to a client that is gone is told so, and can stop.
+    And with two differences: who sends to a client that is gone is told so, and can stop; and a message that starts an
+    answer may have all of its `body`, and so be the only one.
     """
 
     #: The head while it waits for the first of the body, and what writes it should none come at once.
     _head = b""
-    _flushing: Handle
+    _flushing: Handle | None = None
 
     async def run_asgi(self, app) -> None:  # type: ignore[no-untyped-def]  # uvicorn's types are its own
         """Run the app, and close the connection where the answer did not come to its end."""
@@ -47,6 +48,10 @@ class Answering(RequestResponseCycle):
             raise ClientDisconnected
         if not self.response_started:
             self._start(message["status"], message["headers"])
+            if "body" in message:
+                self._continue(message["body"], False)
+            else:
+                self._flushing = get_running_loop().call_soon(self._write, b"")
         elif not self.response_complete:
             self._continue(message.get("body", b""), message.get("more_body", False))
         else:
@@ -56,14 +61,16 @@ class Answering(RequestResponseCycle):
         self.response_started = True
         self.waiting_for_100_continue = False
         lines = [*map(b": ".join, self.default_headers), *map(b": ".join, headers)]
-        closes = False
-        for name, value in headers:
-            if name == b"content-length":
-                self.expected_content_length = int(value)
-                self.chunked_encoding = False
-            elif name == b"connection" and b"close" in value.lower():
-                self.keep_alive, closes = False, True
-        if not self.keep_alive and not closes:
+        named = dict(headers)
+        if b"content-length" in named:
+            self.expected_content_length = int(named[b"content-length"])
+            self.chunked_encoding = False
+        closes = b"connection" in named and any(
+            name == b"connection" and b"close" in value.lower() for name, value in headers
+        )
+        if closes:
+            self.keep_alive = False
+        elif not self.keep_alive:
             lines.append(b"connection: close")
         if self.chunked_encoding is None and self.scope["method"] != "HEAD" and status not in (204, 304):
             self.chunked_encoding = True
@@ -73,11 +80,11 @@ class Answering(RequestResponseCycle):
             raise RuntimeError("a header would end the head")
         # The body comes at once as a rule, and goes with the head: a write costs as much as all of this.
         self._head = b"%b%b\r\n\r\n" % (STATUS_LINE[status], head)
-        self._flushing = get_running_loop().call_soon(self._write, b"")
 
     def _write(self, data: bytes) -> None:
         if self._head:
-            self._flushing.cancel()
+            if self._flushing is not None:
+                self._flushing.cancel()
             data, self._head = self._head + data, b""
         if data:
             self.transport.write(data)

@@ -5,10 +5,12 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from functools import partial
+from typing import Any
 
 import structlog
 from aiohttp import ClientSession, ClientTimeout, DummyCookieJar, TCPConnector
 from litestar import Litestar
+from litestar.types import LifeSpanReceive, LifeSpanScope, Receive, Scope
 from redis.asyncio import Redis
 
 from kelmah.gateway import api_keys, reload, revocations, routes, tokens
@@ -72,7 +74,15 @@ def create_app(settings: GatewaySettings, *, apps: Apps | None = None) -> Litest
                 yield
                 log.info("app.stopping")
 
-    return Litestar(lifespan=[lifespan], openapi_config=None, logging_config=None)
+    return _Gateway(lifespan=[lifespan], openapi_config=None, logging_config=None)
+
+
+class _Gateway(Litestar):
+    """Litestar opens and closes it; what comes in between has no use for Litestar's scope and hooks."""
+
+    async def __call__(self, scope: Scope | LifeSpanScope, receive: Receive | LifeSpanReceive, send: Any) -> None:
+        handle: Any = super().__call__ if scope["type"] == "lifespan" else self.asgi_handler
+        await handle(scope, receive, send)
 
 
 def _check_services(settings: GatewaySettings, table: RouteTable, apps: Apps) -> None:
@@ -145,9 +155,10 @@ async def _open(settings: GatewaySettings, table: RouteTable, apps: Apps, metric
 
 
 def _service(name: str, found: Discovery | None, settings: GatewaySettings, apps: Apps) -> Service:
+    places, line = settings.max_concurrent_per_service, settings.max_waiting_per_service
     if found is None:
-        return Service(name, [MemoryInstance(name, apps[name])])
-    service = Service(name, zone=settings.zone)
+        return Service(name, [MemoryInstance(name, apps[name])], places=places, line=line)
+    service = Service(name, zone=settings.zone, places=places, line=line)
     service.use(found.endpoints)
     found.listen(service.use)
     return service

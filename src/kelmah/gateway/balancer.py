@@ -175,7 +175,6 @@ class Ticket(Generic[T]):
     def __enter__(self) -> Self:
         """Start the call."""
         self._member.running += 1
-        self._call.__enter__()
         return self
 
     def __exit__(
@@ -245,7 +244,9 @@ class Balancer(Generic[T]):
             CircuitOpen: none takes calls.
         """
         refusal: CircuitOpen | None = None
-        left = [member for member in self.members if not without or member.instance.name not in without]
+        left = (
+            [member for member in self.members if member.instance.name not in without] if without else self.members[:]
+        )
         while left:
             member = self._choose(way, key, self._fit(left))
             try:

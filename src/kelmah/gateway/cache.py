@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 import structlog
-from litestar.types import Message, Send
+from litestar.types import Send
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
@@ -190,11 +190,11 @@ class _Collected:
         self._headers: Headers = []
         self._pieces: list[bytes] = []
 
-    async def take(self, message: Message) -> None:
+    async def take(self, message: Any) -> None:
         if message["type"] == "http.response.start":
             self._status, self._headers = message["status"], list(message["headers"])
-        elif message["type"] == "http.response.body":
-            self._pieces.append(message.get("body", b""))
+        if "body" in message:
+            self._pieces.append(message["body"])
 
     def kept(self, counts: list[int]) -> Kept:
         """As it can be kept.

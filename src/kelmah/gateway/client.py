@@ -99,6 +99,10 @@ class Connection(asyncio.Protocol):
         """
         if not self._pieces and not self.is_complete:
             await self._wait()
+        return self.read()
+
+    def read(self) -> bytes:
+        """What came of the body and was not read yet."""
         content = self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
         self._pieces = []
         if self._size > HIGH_WATER_BYTES:
@@ -265,8 +269,8 @@ class Connection(asyncio.Protocol):
         self.status = status
         self._has_head = True
         self._is_reusable = self._parser.should_keep_alive()
-        names = {name for name, _ in self.headers}
-        self._ends_at_close = not names & {b"content-length", b"transfer-encoding"}
+        named = dict(self.headers)
+        self._ends_at_close = b"content-length" not in named and b"transfer-encoding" not in named
 
     def on_body(self, body: bytes) -> None:
         """A piece of the body."""

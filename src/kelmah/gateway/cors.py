@@ -18,6 +18,10 @@ _EXPOSED = (
 )
 
 
+#: Of every answer of a gateway that lets pages of other origins in.
+VARIES = (b"vary", b"Origin")
+
+
 class CrossOrigin:
     """Decides by the exact list of the settings."""
 
@@ -34,9 +38,9 @@ class CrossOrigin:
         if not self._allowed:
             return []
         if origin not in self._allowed:
-            return [(b"vary", b"Origin")]
+            return [VARIES]
         return [
-            (b"vary", b"Origin"),
+            VARIES,
             (b"access-control-allow-origin", origin),
             (b"access-control-expose-headers", _EXPOSED),
         ]

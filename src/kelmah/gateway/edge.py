@@ -11,7 +11,7 @@ from litestar.types import HTTPScope, Message, Receive, Scope, Send, WebSocketSc
 from kelmah.gateway import explain, limits, own
 from kelmah.gateway.api_keys import KeyClaims
 from kelmah.gateway.cache import Cache, is_public
-from kelmah.gateway.cors import CrossOrigin
+from kelmah.gateway.cors import VARIES, CrossOrigin
 from kelmah.gateway.errors import OriginRefused, ScopeMissing, UpgradeRequired
 from kelmah.gateway.health import Health
 from kelmah.gateway.incoming import (
@@ -32,7 +32,7 @@ from kelmah.gateway.tokens import Claims, TokenVerifier
 from kelmah.gateway.upstreams import Service
 from kelmah.kit import errors, problem
 from kelmah.kit.context import Origin, Principal, current_origin, set_deadline, trace
-from kelmah.kit.observe import REQUEST_ID_HEADER, SECURITY_HEADERS, Metrics, add_headers
+from kelmah.kit.observe import Metrics, add_headers
 
 log = structlog.get_logger(__name__)
 
@@ -65,6 +65,7 @@ class Edge:
     def __init__(self, parts: Parts) -> None:
         settings = parts.settings
         self._parts = parts
+        self._verifier, self._limits, self._proxy = parts.verifier, parts.limits, parts.proxy
         self._addresses = Addresses(settings.trusted_proxies)
         self._cors = CrossOrigin(settings.allowed_origins)
         # A page that we serve ourselves may open sockets to us.
@@ -75,11 +76,11 @@ class Edge:
     @property
     def services(self) -> Mapping[str, Service]:
         """What is behind."""
-        return self._parts.proxy.services
+        return self._proxy.services
 
     def use(self, table: RouteTable) -> None:
         """Take this table from now on. Requests and sockets that are under way go on as they began."""
-        self._parts.limits.use(table.limits)
+        self._limits.use(table.limits)
         self._table = table
 
     def _tell_routes(self, method: str, path: str | None, host: str) -> explain.RouteList | explain.Explanation:
@@ -139,7 +140,7 @@ class Edge:
             if body is None and is_public(found[asked], method, headers):
                 await self._parts.cache.answer(request, headers, self._ask, send)
             else:
-                await self._parts.proxy.forward(request, body, send)
+                await self._proxy.forward(request, body, send)
             return
         methods = own.METHODS if operation is not None else _allowed(found or {})
         if method == "OPTIONS":
@@ -156,7 +157,7 @@ class Edge:
         await operation.show(question, send)
 
     async def _ask(self, request: Request, send: Send) -> None:
-        await self._parts.proxy.forward(request, None, send)
+        await self._proxy.forward(request, None, send)
 
     def _body(self, route: Route, headers: Mapping[bytes, bytes], receive: Receive) -> Body | None:
         if b"content-length" not in headers and b"transfer-encoding" not in headers:
@@ -178,17 +179,31 @@ class Edge:
             KelmahError: the answer is no.
         """
         address = self._address(scope, headers)
-        current_origin.set(Origin(address, _device(headers)))
+        device = _device(headers)
+        current_origin.set(Origin(address, device))
         claims: Claims | KeyClaims | None = None
         refusal: errors.KelmahError | None = None
         if b"authorization" in headers:
             try:
-                claims = await self._parts.verifier.verify(headers[b"authorization"], address=address)
+                claims = self._verifier.recall(headers[b"authorization"]) or await self._verifier.verify(
+                    headers[b"authorization"], address=address
+                )
             except errors.KelmahError as error:
                 refusal = error  # counted all the same, so that tokens cannot be tried without end
         elif route.roles is not None:
             refusal = errors.Unauthenticated()
-        await self._charge(route, claims, address, extra)
+        key = self._limits.key(
+            route.limit,
+            user_id=claims.sub if claims else None,
+            address=address,
+            api_key_id=claims.sid if claims and claims.scopes is not None else None,
+        )
+        verdict = self._limits.spend(route.limit, key, route.cost) or await self._limits.check(
+            route.limit, key, route.cost
+        )
+        extra += limits.headers(verdict)
+        if not verdict.allowed:
+            raise errors.TooManyRequests(retry_after_s=verdict.retry_after_s)
         if refusal is not None:
             raise refusal
         if claims is not None and route.roles and claims.role not in route.roles:
@@ -201,24 +216,12 @@ class Edge:
         return Request(
             route=route,
             method=method,
-            target=_rewritten(route, path) + ("?" + query.decode("ascii") if query else ""),
+            target=_target(route, path, query),
             headers=_changed(route, passed_on(scope["headers"], headers.get(b"connection", b""))),
-            principal=_principal(claims, address, headers) if claims else None,
+            principal=_principal(claims, address, device) if claims else None,
             address=address,
             has_key=b"idempotency-key" in headers,
         )
-
-    async def _charge(self, route: Route, claims: Claims | KeyClaims | None, address: str, extra: Headers) -> None:
-        key = self._parts.limits.key(
-            route.limit,
-            user_id=claims.sub if claims else None,
-            address=address,
-            api_key_id=claims.sid if claims and claims.scopes is not None else None,
-        )
-        verdict = await self._parts.limits.check(route.limit, key, route.cost)
-        extra += limits.headers(verdict)
-        if not verdict.allowed:
-            raise errors.TooManyRequests(retry_after_s=verdict.retry_after_s)
 
     async def _answer_socket(self, scope: WebSocketScope, receive: Receive, send: Send) -> None:
         is_accepted = False
@@ -262,15 +265,16 @@ def _allowed(found: Mapping[str, Route]) -> set[str]:
     return methods | {"HEAD"} if "GET" in methods else methods
 
 
-def _rewritten(route: Route, path: str) -> str:
-    return path if route.rewrite is None else route.rewrite.apply(path)
+def _target(route: Route, path: str, query: bytes) -> str:
+    path = path if route.rewrite is None else route.rewrite.apply(path)
+    return path + "?" + query.decode("ascii") if query else path
 
 
 def _changed(route: Route, headers: Headers) -> Headers:
     return headers if route.request_headers is None else route.request_headers.apply(headers)
 
 
-def _principal(claims: Claims | KeyClaims, address: str, headers: Mapping[bytes, bytes]) -> Principal:
+def _principal(claims: Claims | KeyClaims, address: str, device: str | None) -> Principal:
     return Principal(
         user_id=claims.sub,
         role=claims.role,
@@ -278,7 +282,7 @@ def _principal(claims: Claims | KeyClaims, address: str, headers: Mapping[bytes,
         authenticated_at=claims.auth_time,
         methods=claims.amr,
         address=address,
-        device=_device(headers),
+        device=device,
     )
 
 
@@ -289,6 +293,8 @@ def _device(headers: Mapping[bytes, bytes]) -> str | None:
 def _merged(headers: Iterable[tuple[bytes, bytes]], extra: Headers) -> Headers:
     """All headers, with one `vary` out of several."""
     both = [*headers, *extra]
+    if VARIES not in extra:
+        return both
     vary = [value for name, value in both if name == b"vary"]
     if len(vary) < 2:
         return both
@@ -312,7 +318,7 @@ async def _deny(scope: WebSocketScope, send: Send, error: errors.KelmahError) ->
 
     async def as_denial(message: Any) -> None:
         if message["type"] == "http.response.start":
-            add_headers(message, (*SECURITY_HEADERS, (REQUEST_ID_HEADER, trace().request_id.encode())))
+            add_headers(message, trace().request_id.encode())
         denial: Any = {**message, "type": f"websocket.{message['type']}"}
         await send(denial)
 

@@ -57,3 +57,7 @@ class OriginRefused(Forbidden):
 
 class LimitsUnavailable(Unavailable):
     code, title = "gateway.limits_unavailable", "This operation waits until its rate can be limited again"
+
+
+class Overloaded(Unavailable):
+    code, title = "gateway.overloaded", "The service behind this one has more requests than it can answer"

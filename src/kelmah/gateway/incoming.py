@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from itertools import chain
 from urllib.parse import unquote_to_bytes
 
 from litestar.types import Receive, Scope
@@ -97,26 +98,24 @@ def read_query(scope: Scope) -> bytes:
     return _QUERY_UNSAFE.sub(lambda found: b"%%%02X" % found[0][0], query)
 
 
-def check_headers(headers: Iterable[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
+def check_headers(sent: Iterable[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
     """The headers by name.
 
     Raises:
         HeadersTooLarge: too many, or too large together.
         MalformedHeader: a value that is not printable ASCII, or a second value where there may be one.
     """
-    found: dict[bytes, bytes] = {}
-    values: list[bytes] = []
-    size = 0
-    for count, (name, value) in enumerate(headers, start=1):
-        size += len(name) + len(value)
-        if count > MAX_HEADERS or size > MAX_HEADER_BYTES:
-            raise HeadersTooLarge
-        values.append(value)
-        if name in found and name in _SINGLE:
-            raise MalformedHeader
-        found[name] = value
-    if not _HEADER_VALUE.match(b"".join(values)):
+    headers = [*sent]
+    everything = b"".join(chain.from_iterable(headers))
+    if len(headers) > MAX_HEADERS or len(everything) > MAX_HEADER_BYTES:
+        raise HeadersTooLarge
+    if not _HEADER_VALUE.match(everything):  # the server lets no other names through than tokens
         raise MalformedHeader
+    found = dict(headers)
+    if len(found) < len(headers):
+        names = [name for name, _ in headers]
+        if any(names.count(name) > 1 for name in _SINGLE):
+            raise MalformedHeader
     return found
 
 
@@ -143,9 +142,8 @@ def is_for_services(name: bytes) -> bool:
 def sent_back(headers: Headers) -> Headers:
     """A service's headers, by lower-case names, that a client may see."""
     kept = [pair for pair in headers if is_for_the_client(pair[0])]
-    if any(name == b"connection" for name, _ in headers):
-        listed = b",".join([value for name, value in headers if name == b"connection"]).lower().split(b",")
-        named = {token.strip() for token in listed} - {b"content-length"}
+    if len(kept) < len(headers) and (listed := [value for name, value in headers if name == b"connection"]):
+        named = {token.strip() for token in b",".join(listed).lower().split(b",")} - {b"content-length"}
         kept = [pair for pair in kept if pair[0] not in named]
     return kept
 

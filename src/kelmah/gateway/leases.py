@@ -1,11 +1,11 @@
 """Units of a rate limit that were taken from Redis ahead of need, so that not every request pays for a round trip.
 
 A unit counts as spent from the moment it is leased, so all gateways together never let through more than the limit.
-Who comes seldom leases one unit a request; who comes often leases twice as many each time that a lease was used up.
+Who comes seldom leases one unit a request; who comes often leases twice as many each time that a lease was used up, and
+as many as were used of one that lapsed.
 """
 
 from collections import OrderedDict
-from dataclasses import replace
 
 from kelmah.kit import clock
 from kelmah.kit.breaker import Monotonic
@@ -55,7 +55,7 @@ class Leases:
                 retry_after_s=0.0,
             )
         if now < lease.denied_until:  # what others take meanwhile can only make it later
-            return replace(lease.last, retry_after_s=lease.denied_until - now)
+            return lease.last._replace(retry_after_s=lease.denied_until - now)
         return None
 
     async def take(self, limit: Limit, key: str, cost: int, *, ahead: bool) -> Verdict:
@@ -66,8 +66,8 @@ class Leases:
         """
         lease = self._lease(limit.name, key)
         now = self._monotonic()
-        if now >= lease.until:  # not used up in time
-            lease.left = lease.size = 0
+        if now >= lease.until:  # not used up in time: so many were too many
+            lease.left, lease.size = 0, (lease.size - lease.left) // 2
         lease.size = max(1, min(lease.size * 2, MAX_UNITS, limit.capacity // UNITS_PART)) if ahead else 1
         hold_s = limit.capacity * limit.window_s / limit.quota / HOLD_PART
         taken, verdict = await self._limiter.lease(limit, key, least=cost, most=max(cost, lease.size), hold_s=hold_s)
@@ -80,7 +80,7 @@ class Leases:
         # What is left of another lease does not live longer for this one.
         lease.until = min(lease.until, now + hold_s) if lease.left else now + hold_s
         lease.left += taken - cost
-        return replace(verdict, remaining=verdict.remaining + lease.left)
+        return verdict._replace(remaining=verdict.remaining + lease.left)
 
     def _lease(self, name: str, key: str) -> _Lease:
         lease = self._leases.get((name, key))

@@ -95,15 +95,20 @@ class Limits:
             return f"api_key:{api_key_id}"
         return f"person:{user_id}"
 
+    def spend(self, name: str, key: str, cost: int) -> Verdict | None:
+        """The verdict as far as it can be told without Redis; None where `check` must be asked."""
+        one = self._classes[name]
+        return None if one.fails_closed else self._leases.spend(one.limit, key, cost)
+
     async def check(self, name: str, key: str, cost: int) -> Verdict:
         """Take units of a class for a caller.
 
         Raises:
             LimitsUnavailable: Redis is away, and this class is not guessed at.
         """
-        one = self._classes[name]
-        if not one.fails_closed and (known := self._leases.spend(one.limit, key, cost)) is not None:
+        if (known := self.spend(name, key, cost)) is not None:
             return known
+        one = self._classes[name]
         try:
             with self._breaker.call(_REDIS):
                 async with asyncio.timeout(TIMEOUT_S):

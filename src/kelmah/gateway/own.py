@@ -5,12 +5,12 @@ import hashlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from importlib import resources
 from ipaddress import ip_network
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from urllib.parse import parse_qsl
 
 import msgspec
 import prometheus_client
-from litestar.types import HTTPResponseStartEvent, Send
+from litestar.types import Send
 
 from kelmah.gateway.health import OK, Health, Readiness, for_strangers
 from kelmah.gateway.incoming import Headers, is_inside
@@ -138,6 +138,8 @@ async def _answer_json(send: Send, status: str, content: msgspec.Struct, questio
 async def answer(send: Send, status: int, content: bytes, headers: Headers, *, head_only: bool = False) -> None:
     """Send a whole answer at once."""
     length = [] if status in (204, 304) else [(b"content-length", str(len(content)).encode())]
-    start: HTTPResponseStartEvent = {"type": "http.response.start", "status": status, "headers": [*headers, *length]}
-    await send(start)
-    await send({"type": "http.response.body", "body": b"" if head_only else content, "more_body": False})
+    whole: Any = {
+        "type": "http.response.start", "status": status, "headers": [*headers, *length],
+        "body": b"" if head_only else content,
+    }  # fmt: skip
+    await send(whole)

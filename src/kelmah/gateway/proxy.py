@@ -2,7 +2,8 @@
 
 import asyncio
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import msgspec
 import structlog
@@ -15,6 +16,7 @@ from kelmah.gateway.incoming import SAFE_METHODS, Body, Headers, sent_back
 from kelmah.gateway.routes import Route
 from kelmah.gateway.upstreams import Call, Instance, Service
 from kelmah.kit import errors, signing
+from kelmah.kit.breaker import RetryBudget
 from kelmah.kit.context import DEADLINE_HEADER, Principal, trace
 
 log = structlog.get_logger(__name__)
@@ -23,6 +25,7 @@ log = structlog.get_logger(__name__)
 ATTEMPTS = 3
 _RETRYABLE = frozenset({502, 503})
 _CALLER = "gateway"
+_SIGNATURE, _IDENTITY = signing.SIGNATURE_HEADER.encode(), signing.IDENTITY_HEADER.encode()
 
 Keys = Mapping[str, Sequence[SecretStr]]
 
@@ -60,7 +63,8 @@ def signed_headers(request: Request, keys: Keys, *, method: str, digest: str) ->
     now = trace()
     return [
         *request.headers,
-        *[(name.encode(), value.encode()) for name, value in signature.items()],
+        (_SIGNATURE, signature[signing.SIGNATURE_HEADER].encode()),
+        (_IDENTITY, signature[signing.IDENTITY_HEADER].encode()),
         (b"x-forwarded-for", request.address.encode()),
         (b"x-request-id", now.request_id.encode()),
         (b"x-correlation-id", now.correlation_id.encode()),
@@ -78,29 +82,32 @@ class _Answer:
         *,
         request: Request,
         attempt: Ticket[Instance],
-        may_retry: Callable[[], bool],
+        budget: RetryBudget | None,
     ) -> None:
+        """Make it. `budget`: of the service's retries, if another try may follow this one."""
         self._send = send
         self._request = request
         self._attempt = attempt
-        self._may_retry = may_retry
+        self._budget = budget
         self.is_started = False
         self.is_refused = False
 
-    async def start(self, status: int, headers: Headers) -> bool:
+    async def start(self, status: int, headers: Headers, body: bytes | None = None) -> bool:
         if status >= 500:
             self._attempt.failed()
         else:
             self._attempt.succeeded()
-        if status in _RETRYABLE and self._may_retry():
+        if status in _RETRYABLE and self._budget is not None and self._budget.try_retry():
             self.is_refused = True
             return False
         self.is_started = True
-        await self._send({"type": "http.response.start", "status": status, "headers": sent_back(headers)})
+        message: Any = {"type": "http.response.start", "status": status, "headers": sent_back(headers)}
         if self._request.method == "HEAD":
-            await self._send({"type": "http.response.body", "body": b"", "more_body": False})
-            return False
-        return True
+            body = b""
+        if body is not None:
+            message["body"] = body
+        await self._send(message)
+        return body is None
 
     async def piece(self, content: bytes, *, last: bool) -> None:
         await self._send({"type": "http.response.body", "body": content, "more_body": not last})
@@ -128,30 +135,38 @@ class Proxy:
         service.budget.record_request()
         is_safe = request.method in SAFE_METHODS or (request.method == "POST" and request.has_key)
         tries = ATTEMPTS if is_read and is_safe and request.route.retries else 1
-        for number in range(1, tries + 1):
-            if await self._once(service, request, content, send, is_last=number == tries):
-                return
-            log.info("proxy.retried", callee=service.name, operation=request.route.operation_id, attempt=number)
-            await asyncio.sleep(random.uniform(0, 0.05 * 2**number))  # noqa: S311  # full jitter needs no secrecy
+        if not service.places.try_take():
+            await service.wait_for_place()
+        try:
+            for number in range(1, tries + 1):
+                if await self._once(service, request, content, send, is_last=number == tries):
+                    return
+                log.info("proxy.retried", callee=service.name, operation=request.route.operation_id, attempt=number)
+                await asyncio.sleep(random.uniform(0, 0.05 * 2**number))  # noqa: S311  # full jitter needs no secrecy
+        finally:
+            service.places.give_back()
 
     async def _once(
         self, service: Service, request: Request, content: bytes | Body, send: Send, *, is_last: bool
     ) -> bool:
         """One try; False if it failed before the client was sent anything, and another one may be made."""
-
-        def may_retry() -> bool:
-            return not is_last and service.budget.try_retry()
-
+        budget = None if is_last else service.budget
         unreached: set[str] = set()
         while True:
             attempt = service.balancer.take(
                 request.route.balance, request.address, without=unreached, timed=not request.route.streams
             )
-            instance = attempt.instance
-            answer = _Answer(send, request=request, attempt=attempt, may_retry=may_retry)
-            failure = await self._send(instance, attempt, self._call(request, content), answer)
-            if failure is None:
-                return not answer.is_refused
+            answer = _Answer(send, request=request, attempt=attempt, budget=budget)
+            with attempt:
+                try:
+                    await attempt.instance.send(self._call(request, content), answer)
+                    return not answer.is_refused
+                except (errors.Unavailable, errors.BadGateway, errors.GatewayTimeout) as error:
+                    attempt.failed()
+                    failure = error
+                except errors.KelmahError:  # it is what the client did wrong
+                    attempt.abandoned()
+                    raise
             log.warning(
                 "proxy.failed", callee=service.name, operation=request.route.operation_id, reason=failure.code,
                 answer_began=answer.is_started,
@@ -159,29 +174,13 @@ class Proxy:
             if answer.is_started:
                 return True
             # An instance that was not reached was sent nothing: the next one may have it, whatever it is.
-            unreached.add(instance.name)
+            unreached.add(attempt.instance.name)
             is_alone = len(unreached) == len(service.balancer.members)
             if is_alone or not isinstance(failure, NotReached) or not isinstance(content, bytes):
                 break
-        if isinstance(failure, errors.GatewayTimeout) or not may_retry():
+        if isinstance(failure, errors.GatewayTimeout) or budget is None or not budget.try_retry():
             raise failure
         return False
-
-    @staticmethod
-    async def _send(
-        instance: Instance, attempt: Ticket[Instance], call: Call, answer: _Answer
-    ) -> errors.KelmahError | None:
-        """Send to one instance; why it failed, if it did. What the client did wrong is raised."""
-        with attempt:
-            try:
-                await instance.send(call, answer)
-            except (errors.Unavailable, errors.BadGateway, errors.GatewayTimeout) as error:
-                attempt.failed()
-                return error
-            except errors.KelmahError:
-                attempt.abandoned()
-                raise
-        return None
 
     def _call(self, request: Request, content: bytes | Body) -> Call:
         # Services serve GET and no HEAD: the answer's body is dropped here.

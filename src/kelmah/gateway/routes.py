@@ -193,6 +193,11 @@ class RouteTable:
         faults += _shadowed(routes)
         if faults:
             raise RouteError("the route table does not fit:\n" + "\n".join(f"  - {fault}" for fault in faults))
+        #: Paths without parameters, which come before all others where no route has a host or a priority.
+        self._exact: Mapping[str, Mapping[str, Route]] = {}
+        if len(self._trees) == 1 and not self._has_hosts:
+            fixed = {route.path for route in routes if not route.path.endswith("*") and "{" not in route.path}
+            self._exact = {path: self.match(path) or {} for path in fixed}
 
     @property
     def services(self) -> frozenset[str]:
@@ -204,6 +209,8 @@ class RouteTable:
 
         `host` is the header, with its port or without.
         """
+        if (exact := self._exact.get(path)) is not None:
+            return exact
         segments = path.split("/")
         asked = _PORT.sub("", host.decode("latin-1").lower()) if self._has_hosts else ""
         matches = [

@@ -29,6 +29,7 @@ log = structlog.get_logger(__name__)
 #: Bytes of one message that are not its body: head, chunk sizes and extensions, trailers; and more a byte of body,
 #: of which an honest sender of tiny chunks needs 5.
 MAX_OVERHEAD_BYTES, OVERHEAD_A_BODY_BYTE = 65_536, 8
+_ASGI: Any = {"version": "3.0", "spec_version": "2.3"}
 #: Seconds from the first byte of a head to its last, and between two requests on one connection.
 HEAD_S, KEEP_ALIVE_S = 10.0, 30
 
@@ -75,26 +76,43 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         """The first byte of a head."""
-        super().on_message_begin()
+        self.url = b""
+        self.headers = []
+        self.expect_100_continue = False
         self._is_in_head = self._has_begun = True
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """A header; a trailer is dropped, for it was not there when the head was checked."""
         if self._is_in_head:
-            super().on_header(name, value)
+            name = name.lower()
+            self.headers.append((name, value))
+            if name == b"expect" and value.lower() == b"100-continue":
+                self.expect_100_continue = True
 
     def on_headers_complete(self) -> None:
         """The head is read; from here on the app says how long the body may take."""
         self._is_in_head = self._has_begun = False
         self._stop_timer()
-        version, scope = self.parser.get_http_version(), self.scope
-        scope["method"] = self.parser.get_method().decode("ascii")
-        scope["http_version"] = version
-        if self.parser.should_upgrade() and self._should_upgrade():
+        version, url = self.parser.get_http_version(), httptools.parse_url(self.url)
+        scope: Any = {
+            "type": "http",
+            "asgi": _ASGI,
+            "http_version": version,
+            "method": self.parser.get_method().decode("ascii"),
+            "scheme": self.scheme,
+            "server": self.server,
+            "client": self.client,
+            "root_path": "",
+            "raw_path": url.path or b"",
+            "path": unquote((url.path or b"").decode("ascii")),
+            "query_string": url.query or b"",
+            "headers": self.headers,
+            "state": self.app_state.copy(),
+        }
+        self.scope = scope
+        is_upgrade = self.parser.should_upgrade()
+        if is_upgrade and self._should_upgrade():
             return
-        url = httptools.parse_url(self.url)
-        scope["raw_path"], scope["query_string"] = url.path, url.query or b""
-        scope["path"] = unquote(url.path.decode("ascii"))
         before = self.cycle
         self.cycle = Answering(
             scope=scope,
@@ -107,7 +125,7 @@ class GuardedProtocol(HttpToolsProtocol):
             message_event=Event(),
             expect_100_continue=self.expect_100_continue,
             # After an upgrade that is none of ours the parser reads no further: the answer is the last one.
-            keep_alive=version != "1.0" and self.parser.should_keep_alive() and not self.parser.should_upgrade(),
+            keep_alive=version != "1.0" and self.parser.should_keep_alive() and not is_upgrade,
             on_response=self.on_response_complete,
         )
         if before is None or before.response_complete:

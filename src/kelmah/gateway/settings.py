@@ -1,10 +1,10 @@
 """What the gateway is told."""
 
 from ipaddress import ip_network
-from typing import ClassVar
+from typing import ClassVar, Self
 from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 
 from kelmah.kit.settings import Settings
 
@@ -23,6 +23,16 @@ class GatewaySettings(Settings):
         ge=1,
         le=4096,
         description="Requests served at once, each with a connection to a service; more wait in line.",
+    )
+    max_concurrent_per_service: int = Field(
+        128,
+        ge=1,
+        le=4096,
+        description="Requests at one service at once. With those that wait for a place fewer than "
+        "max_concurrent_requests, so that a service that hangs does not stop the others.",
+    )
+    max_waiting_per_service: int = Field(
+        96, ge=0, le=4096, description="Requests that wait for a place at one service; more get 503."
     )
     incoming_keys: dict[str, list[SecretStr]] = Field(
         default_factory=dict, description="Nobody signs calls to the gateway: leave it empty."
@@ -62,6 +72,12 @@ class GatewaySettings(Settings):
     socket_lifetime_s: float = Field(
         86_400, gt=0, le=604_800, description="Seconds after which any socket is closed; clients connect anew."
     )
+
+    @model_validator(mode="after")
+    def _leaves_others_room(self) -> Self:
+        if self.max_concurrent_per_service + self.max_waiting_per_service >= self.max_concurrent_requests:
+            raise ValueError("requests at one service and in its line must be fewer than max_concurrent_requests")
+        return self
 
     @field_validator("trusted_proxies", "metrics_networks")
     @classmethod

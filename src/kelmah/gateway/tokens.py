@@ -203,17 +203,29 @@ class TokenVerifier:
             SessionEnded: its session was ended before it expired.
             KelmahError: the auth service's keys could not be had.
         """
+        if (known := self.recall(authorization)) is not None:
+            return known
+        token = _bearer(authorization)
+        if self._api_keys is not None and token.startswith(MARK):
+            return await self._api_keys.verify(token, address=address)
+        claims = self._remembered[authorization] = await self._check(token)
+        if len(self._remembered) > MAX_REMEMBERED:
+            self._remembered.popitem(last=False)
+        return self._in_force(claims)
+
+    def recall(self, authorization: bytes) -> Claims | None:
+        """The claims of an access token that was checked before; None where `verify` must be asked.
+
+        Raises:
+            TokenExpired, SessionEnded: as `verify`.
+        """
         if self._generation != self._keys.generation:
             self._remembered.clear()
             self._generation = self._keys.generation
         claims = self._remembered.get(authorization)
-        if claims is None:
-            token = _bearer(authorization)
-            if self._api_keys is not None and token.startswith(MARK):
-                return await self._api_keys.verify(token, address=address)
-            claims = self._remembered[authorization] = await self._check(token)
-            if len(self._remembered) > MAX_REMEMBERED:
-                self._remembered.popitem(last=False)
+        return None if claims is None else self._in_force(claims)
+
+    def _in_force(self, claims: Claims) -> Claims:
         now = clock.timestamp()
         if claims.exp + SKEW_S <= now:
             raise TokenExpired

@@ -10,16 +10,20 @@ import msgspec
 from litestar.types import ASGIApp, Message
 
 from kelmah.gateway.balancer import Balancer
-from kelmah.gateway.client import Connection, ConnectionLost, Pool
+from kelmah.gateway.client import ConnectionLost, Pool
+from kelmah.gateway.errors import Overloaded
 from kelmah.gateway.incoming import SAFE_METHODS, Body, Headers
 from kelmah.kit import errors
 from kelmah.kit.breaker import RetryBudget
 from kelmah.kit.registry import Endpoint
+from kelmah.kit.turns import Turns
 
 #: Apps of this very process by service, for the platform in one process; empty when each has its own.
 Apps = Mapping[str, ASGIApp]
 #: An answer up to this size is read whole before it is passed on, so that a service dying meanwhile is a clean 502.
 READ_AHEAD_BYTES = 65_536
+#: Seconds that a request waits for a place at its service.
+LINE_S = 2.0
 
 
 class Call(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,8 +43,8 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
 class Sink(Protocol):
     """Takes an answer as it comes."""
 
-    async def start(self, status: int, headers: Headers) -> bool:
-        """Take status and headers; False: the rest is not wanted."""
+    async def start(self, status: int, headers: Headers, body: bytes | None = None) -> bool:
+        """Take status and headers, and the body where it is all there; False: the rest is not wanted."""
 
     async def piece(self, content: bytes, *, last: bool) -> None:
         """Take a piece of the body."""
@@ -76,16 +80,18 @@ class HTTPInstance:
         is_safe = call.method in SAFE_METHODS
         connection = await self._pool.take(surely=not is_safe)
         try:
+            head, ahead = self._head(call), 0 if call.streams else READ_AHEAD_BYTES
             try:
-                await self._begin(connection, call)
+                await connection.begin(head, call.body, timeout_s=call.timeout_s, ahead=ahead)
             except ConnectionLost as error:
                 # The service closed the kept connection just then, and may have read the request or not.
                 if not (error.is_stale and is_safe):
                     raise
                 connection.close()
                 connection = await self._pool.connect()
-                await self._begin(connection, call)
-            is_over = not await sink.start(connection.status, connection.headers)
+                await connection.begin(head, call.body, timeout_s=call.timeout_s, ahead=ahead)
+            whole = connection.read() if connection.is_complete else None
+            is_over = not await sink.start(connection.status, connection.headers, whole)
             while not is_over:
                 piece = await connection.next()
                 is_over = connection.is_complete
@@ -93,7 +99,7 @@ class HTTPInstance:
         finally:
             self._pool.give_back(connection)
 
-    async def _begin(self, connection: Connection, call: Call) -> None:
+    def _head(self, call: Call) -> bytes:
         lines = [
             f"{call.method} {call.target} HTTP/1.1".encode("ascii"),
             b"host: " + self._pool.authority,
@@ -103,9 +109,8 @@ class HTTPInstance:
             lines.append(b"transfer-encoding: chunked")
         elif call.body or call.method not in SAFE_METHODS:
             lines.append(b"content-length: %d" % len(call.body))
-        head = b"\r\n".join(lines) + b"\r\n\r\n"
-        ahead = 0 if call.streams else READ_AHEAD_BYTES
-        await connection.begin(head, call.body, timeout_s=call.timeout_s, ahead=ahead)
+        lines.append(b"\r\n")
+        return b"\r\n".join(lines)
 
     def close(self) -> None:
         """Close the connections that are not in use."""
@@ -159,7 +164,7 @@ class _Exchange:
         return self._body.error if isinstance(self._body, Body) else None
 
     async def receive(self) -> Any:
-        if self._is_given:  # whoever asks again waits for the client to leave, which it does when all is over
+        if self._is_given:  # whoever asks again waits for the client to leave, which it does when it has its answer
             await self.over.wait()
             return {"type": "http.disconnect"}
         if isinstance(self._body, bytes):
@@ -186,6 +191,8 @@ class _Exchange:
             self.is_complete = not message.get("more_body", False)
             if self._is_wanted:
                 await self._sink.piece(message.get("body", b""), last=self.is_complete)
+            if self.is_complete:
+                self.over.set()
         if not self._deadline.expired():
             self._deadline.reschedule(asyncio.get_running_loop().time() + self._timeout_s)
 
@@ -213,12 +220,31 @@ def _length(body: bytes | Body) -> Headers:
 
 
 class Service:
-    """The instances of one service, and which of them gets a call."""
+    """The instances of one service, which of them gets a call, and how many calls there may be at once."""
 
-    def __init__(self, name: str, instances: Sequence[Instance] = (), *, zone: str = "") -> None:
+    def __init__(
+        self, name: str, instances: Sequence[Instance] = (), *, zone: str = "", places: int = 128, line: int = 96
+    ) -> None:
+        """Make it; `places`: requests at once, `line`: that may wait for a place."""
         self.name = name
+        self.places = Turns(places)
+        self._line = line
         self.budget = RetryBudget()
         self.balancer = Balancer[Instance](instances, zone=zone)
+
+    async def wait_for_place(self) -> None:
+        """Wait in line for one of `places`, so that a service that is slow keeps the others' requests from nothing.
+
+        Raises:
+            Overloaded: too many wait, or it took too long.
+        """
+        if self.places.waiting >= self._line:
+            raise Overloaded(retry_after_s=1)
+        try:
+            async with asyncio.timeout(LINE_S):
+                await self.places.take()
+        except TimeoutError as error:
+            raise Overloaded(retry_after_s=1) from error
 
     def use(self, endpoints: Sequence[Endpoint]) -> None:
         """Send requests to these instances from now on. What is under way goes on as it began."""

@@ -65,15 +65,16 @@ class _Window:
         """Count things at this time; the counts with them."""
         second_now = int(now)
         if not self._buckets or self._buckets[-1][0] != second_now:
+            self.counts(now)  # only with a new second anything grows too old
             self._buckets.append([second_now, 0, 0, 0])
-        bucket = self._buckets[-1]
+        bucket, counts = self._buckets[-1], self._counts
         bucket[1] += first
-        bucket[2] += second
-        bucket[3] += third
-        counts = self.counts(now)
         counts[0] += first
-        counts[1] += second
-        counts[2] += third
+        if second or third:
+            bucket[2] += second
+            bucket[3] += third
+            counts[1] += second
+            counts[2] += third
         return counts
 
     def counts(self, now: float) -> list[int]:
@@ -137,8 +138,9 @@ class _Circuit:
                     self._turn(State.CLOSED)
         elif ok is not None:
             total, failed, slow_ones = self.window.add(now, 1, not ok, slow)
-            is_bad = failed >= total * self.policy.error_ratio or slow_ones >= total * self.policy.slow_ratio
-            if total >= self.policy.minimum_volume and is_bad:
+            if total >= self.policy.minimum_volume and (
+                failed >= total * self.policy.error_ratio or slow_ones >= total * self.policy.slow_ratio
+            ):
                 self._open(now)
 
     def _open(self, now: float) -> None:

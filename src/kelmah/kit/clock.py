@@ -18,9 +18,8 @@ def timestamp() -> float:
     return _stopped_at.timestamp() if _stopped_at else time.time() + _offset.total_seconds()
 
 
-def monotonic() -> float:
-    """Seconds on a clock that never steps back, for measuring durations."""
-    return time.monotonic()
+#: Seconds on a clock that never steps back, for measuring durations.
+monotonic = time.monotonic
 
 
 def shift(by: timedelta) -> None:

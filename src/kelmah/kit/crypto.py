@@ -118,13 +118,17 @@ class KeyRing:
         """
         return self.decrypt(_from_token(token), context=context).decode()
 
-    def needs_rotation(self, token: str) -> bool:
-        """Tell whether a sealed token was made with another key than the newest.
+    def renewed(self, value: str | bytes, *, context: bytes) -> str | bytes | None:
+        """What `seal` or `encrypt` made, under the newest key; None when it is under that already.
 
         Raises:
-            DecryptionError: not a token, or an unknown key.
+            DecryptionError: not such a value, tampered, another context, or an unknown key.
         """
-        return self._key_of(_from_token(token)) is not self._keys[0]
+        if isinstance(value, bytes):
+            is_new = self._key_of(value) is self._keys[0]
+            return None if is_new else self.encrypt(self.decrypt(value, context=context), context=context)
+        is_new = self._key_of(_from_token(value)) is self._keys[0]
+        return None if is_new else self.seal(self.open(value, context=context), context=context)
 
     def blind_index(self, text: str, *, context: bytes) -> str:
         """Make the value stored beside an encrypted field so that it can be found by equality.

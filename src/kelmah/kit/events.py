@@ -5,20 +5,21 @@ seals what is `pending` (`kelmah.kit.chain`) and publishes it. A consumer writes
 its effect, so that an event that arrives twice has one effect.
 """
 
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
 import msgspec
-from pymongo import ASCENDING, DESCENDING, IndexModel, ReturnDocument
+from pymongo import ASCENDING, DESCENDING, IndexModel
 from pymongo.errors import DuplicateKeyError
 
 from kelmah.contracts.common import Event
 from kelmah.contracts.events import Envelope
 from kelmah.kit import clock
-from kelmah.kit.context import current_origin, current_principal, current_system, trace
+from kelmah.kit.context import Trace, current_origin, current_principal, current_system, trace
 from kelmah.kit.ids import new_id
-from kelmah.kit.mongo import Mongo, RawDocument, in_transaction, session
+from kelmah.kit.mongo import Change, Mongo, RawDocument, change_all, in_transaction, session
 from kelmah.kit.people import PersonKeys
 
 EVENTS = "events"
@@ -28,6 +29,8 @@ INBOX = "inbox"
 NOBODY = "nobody"
 #: A longer User-Agent is cut.
 MAX_ORIGIN_CHARS = 200
+#: Seconds that a sealed origin serves for further events, and how many are kept.
+ORIGIN_KEPT_S, MAX_ORIGINS = 60, 10_000
 
 #: Collection → indexes that `kelmah indexes build` makes in each service's database.
 INDEXES: dict[str, list[IndexModel]] = {
@@ -62,6 +65,20 @@ class Stored(NamedTuple):
     is_published: bool
 
 
+class Author(NamedTuple):
+    """Who did something, from where, and in the course of what; what is said of where is sealed."""
+
+    trace: Trace
+    actor: str | None
+    person: str | None = None
+    address: str | None = None
+    device: str | None = None
+
+
+#: Person, address, device.
+_Origin = tuple[str | None, str | None, str | None]
+
+
 class EventStore:
     """Appends events of one service, and remembers which events of others it has consumed."""
 
@@ -69,6 +86,7 @@ class EventStore:
         self._mongo = mongo
         self.people = people
         self._source = f"/kelmah/{service}"
+        self._origins: dict[tuple[str, str | None, str | None], tuple[float, _Origin]] = {}
 
     async def append(
         self, event: Event, *, subject: str, actor: str | None = None, person: str | None = None
@@ -81,39 +99,51 @@ class EventStore:
         Two transactions that append to one subject conflict, and one of them runs again: the sequence has neither
         gaps nor twins.
         """
-        if not in_transaction():
-            raise RuntimeError("an event is appended in the transaction of the change it tells of")
-        stream = await self._mongo.collection(STREAMS).find_one_and_update(
-            {"_id": subject},
-            {"$inc": {"sequence": 1}},
-            upsert=True,
-            return_document=ReturnDocument.AFTER,
-            session=session(),
-        )
-        assert stream is not None  # noqa: S101  # an upsert always returns the document
-        now = trace()
+        author = await self.author(actor=actor, person=person, about=getattr(event, "user_id", None))
+        (envelope,) = await self.append_all([(event, subject, author)])
+        return envelope
+
+    async def author(self, *, actor: str | None = None, person: str | None = None, about: str | None = None) -> Author:
+        """Who does what is done now, as `append` notes it."""
         principal = current_principal.get()
         actor = actor or (principal.user_id if principal else current_system.get())
-        person, address, device = await self._origin(person or actor or getattr(event, "user_id", None) or NOBODY)
-        envelope = Envelope(
-            id=new_id(),
-            source=self._source,
-            type=event.TYPE,
-            time=clock.now(),
-            subject=subject,
-            sequence=int(stream["sequence"]),
-            data=msgspec.Raw(msgspec.json.encode(event)),
-            correlationid=now.correlation_id,
-            causationid=now.causation_id,
-            traceparent=now.traceparent,
-            actor=actor,
-            requestid=now.request_id,
-            person=person,
-            address=address,
-            device=device,
+        return Author(trace(), actor, *await self._origin(person or actor or about or NOBODY))
+
+    async def append_all(self, events: Sequence[tuple[Event, str, Author]]) -> list[Envelope]:
+        """Write events, each with its subject and author, in their order; otherwise as `append`."""
+        if not in_transaction():
+            raise RuntimeError("an event is appended in the transaction of the change it tells of")
+        counts = Counter(subject for _, subject, _ in events)
+        streams = await change_all(
+            self._mongo.collection(STREAMS),
+            {subject: Change({"$inc": {"sequence": count}}, upsert=True) for subject, count in counts.items()},
         )
-        await self._mongo.collection(EVENTS).insert_one(to_document(envelope), session=session())
-        return envelope
+        sequences = {subject: int(streams[subject]["sequence"]) - count for subject, count in counts.items()}
+        envelopes = []
+        for event, subject, author in events:
+            sequences[subject] += 1
+            envelopes.append(
+                Envelope(
+                    id=new_id(),
+                    source=self._source,
+                    type=event.TYPE,
+                    time=clock.now(),
+                    subject=subject,
+                    sequence=sequences[subject],
+                    data=msgspec.Raw(msgspec.json.encode(event)),
+                    correlationid=author.trace.correlation_id,
+                    causationid=author.trace.causation_id,
+                    traceparent=author.trace.traceparent,
+                    actor=author.actor,
+                    requestid=author.trace.request_id,
+                    person=author.person,
+                    address=author.address,
+                    device=author.device,
+                )
+            )
+        rows = [to_document(one) for one in envelopes]
+        await self._mongo.collection(EVENTS).insert_many(rows, session=session())
+        return envelopes
 
     async def find(
         self,
@@ -151,15 +181,25 @@ class EventStore:
         rows = self._mongo.collection(INBOX).find({"_id": {"$in": ids}})
         return {row["_id"].removesuffix(f":{event_id}"): row["at"] async for row in rows}
 
-    async def _origin(self, person: str) -> tuple[str | None, str | None, str | None]:
-        """The person, address and device, sealed under the person's key; nothing where neither is known."""
+    async def _origin(self, person: str) -> _Origin:
+        """The person, address and device, sealed under the person's key; nothing where neither is known.
+
+        What is sealed serves for `ORIGIN_KEPT_S`. Where the key is erased meanwhile, nobody reads it in any event.
+        """
         principal, origin = current_principal.get(), current_origin.get()
         address = (principal and principal.address) or (origin and origin.address)
         device = (principal and principal.device) or (origin and origin.device)
         if not address and not device:
             return None, None, None
+        kept, now = self._origins.get((person, address, device)), clock.monotonic()
+        if kept is not None and now < kept[0]:
+            return kept[1]
         sealed = [value and await self.people.seal(person, value[:MAX_ORIGIN_CHARS]) for value in (address, device)]
-        return person, sealed[0] or None, sealed[1] or None
+        found = person, sealed[0] or None, sealed[1] or None
+        if len(self._origins) >= MAX_ORIGINS:
+            self._origins.clear()
+        self._origins[person, address, device] = now + ORIGIN_KEPT_S, found
+        return found
 
     async def consume(self, consumer: str, event_id: str, effect: Callable[[], Awaitable[None]]) -> bool:
         """Run `effect` once for this event, however often it arrives. Returns whether it ran now."""

@@ -3,10 +3,11 @@
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
-from typing import Any, TypeVar
+from types import MappingProxyType
+from typing import Any, NamedTuple, TypeVar
 
 from beanie import Document, init_beanie
-from pymongo import AsyncMongoClient, ReadPreference, ReturnDocument, WriteConcern
+from pymongo import AsyncMongoClient, ReadPreference, ReturnDocument, UpdateOne, WriteConcern
 from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.asynchronous.collection import AsyncCollection
 from pymongo.asynchronous.database import AsyncDatabase
@@ -53,6 +54,39 @@ async def change(
         query, update, return_document=ReturnDocument.AFTER, array_filters=array_filters, session=session()
     )
     return None if row is None else model.model_validate(row)
+
+
+class Change(NamedTuple):
+    """An update of one document, which fits `where` or is not changed."""
+
+    update: Mapping[str, Any]
+    where: Mapping[str, Any] = MappingProxyType({})
+    array_filters: list[Mapping[str, Any]] | None = None
+    upsert: bool = False
+
+
+async def change_all(collection: AsyncCollection[RawDocument], changes: Mapping[str, Change]) -> dict[str, RawDocument]:
+    """Change documents by id in the open transaction; how each is then.
+
+    One takes one step, and more take two, however many they are. Empty where one does not fit: the transaction must not
+    commit then.
+    """
+    if len(changes) == 1:
+        ((document_id, one),) = changes.items()
+        row = await collection.find_one_and_update(
+            {"_id": document_id, **one.where}, one.update, array_filters=one.array_filters, upsert=one.upsert,
+            return_document=ReturnDocument.AFTER, session=session(),
+        )  # fmt: skip
+        return {} if row is None else {document_id: row}
+    writes = [
+        UpdateOne({"_id": document_id, **one.where}, one.update, array_filters=one.array_filters, upsert=one.upsert)
+        for document_id, one in changes.items()
+    ]
+    written = await collection.bulk_write(writes, session=session())
+    if written.matched_count + written.upserted_count < len(changes):
+        return {}
+    rows = await collection.find({"_id": {"$in": list(changes)}}, session=session()).to_list()
+    return {row["_id"]: row for row in rows}
 
 
 async def add_all(documents: Sequence[Document]) -> None:

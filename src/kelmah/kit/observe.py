@@ -4,9 +4,8 @@ It wraps the whole app rather than being a Litestar middleware, because Litestar
 running middleware.
 """
 
-import asyncio
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from itertools import accumulate
 from operator import add
 
@@ -20,9 +19,11 @@ from prometheus_client.utils import floatToGoString
 from kelmah.kit import clock, errors, problem
 from kelmah.kit.context import DEADLINE_HEADER, current_principal, current_trace, set_deadline, trace_from
 from kelmah.kit.logging import RequestLine, log_request
+from kelmah.kit.turns import Turns
 
 REQUEST_ID_HEADER = b"x-request-id"
 CORRELATION_HEADER = b"x-correlation-id"
+_TRACING = frozenset({REQUEST_ID_HEADER, CORRELATION_HEADER, b"traceparent"})
 _QUIET_PATHS = frozenset({"/livez", "/readyz", "/metrics"})
 #: OWASP Secure Headers, for an API: nothing is framed, sniffed, cached by default or run.
 SECURITY_HEADERS: tuple[tuple[bytes, bytes], ...] = (
@@ -39,6 +40,7 @@ SECURITY_HEADERS: tuple[tuple[bytes, bytes], ...] = (
 #: Seconds; the library's own steps, which dashboards know.
 _BOUNDS_S = Histogram.DEFAULT_BUCKETS[:-1]
 _TELLTALES = frozenset({b"server", b"x-powered-by"})
+_ADDED = frozenset({REQUEST_ID_HEADER, *(name for name, _ in SECURITY_HEADERS)})
 
 
 class _Answers(Collector):
@@ -100,17 +102,20 @@ class Observer:
     def __init__(self, app: ASGIApp, *, metrics: Metrics, concurrent: int, waiting: int) -> None:
         self._app = app
         self._metrics = metrics
-        # First in, first out: MongoDB's own pool lets a freed connection be retaken by whoever ran last.
-        self._turns = asyncio.Semaphore(concurrent)
+        self._turns = Turns(concurrent)
         self._room = concurrent + waiting
         self._present = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = dict(scope.get("headers", ()))
-        trace = trace_from(
-            _text(headers.get(REQUEST_ID_HEADER)),
-            _text(headers.get(CORRELATION_HEADER)),
-            _text(headers.get(b"traceparent")),
+        trace = (
+            trace_from(None, None, None)
+            if _TRACING.isdisjoint(headers)
+            else trace_from(
+                _text(headers.get(REQUEST_ID_HEADER)),
+                _text(headers.get(CORRELATION_HEADER)),
+                _text(headers.get(b"traceparent")),
+            )
         )
         current_trace.set(trace)
         current_principal.set(None)
@@ -127,7 +132,7 @@ class Observer:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                add_headers(message, (*SECURITY_HEADERS, (REQUEST_ID_HEADER, request_id)))
+                add_headers(message, request_id)
             await send(message)
 
         self._metrics.present += 1
@@ -138,18 +143,19 @@ class Observer:
                 self._metrics.refused.inc()
                 await problem.respond(send_with_headers, errors.Unavailable(retry_after_s=1))
             else:
-                await self._take_turn(scope, receive, send_with_headers)
+                self._present += 1
+                try:
+                    if not self._turns.try_take():
+                        await self._turns.take()
+                    try:
+                        await self._app(scope, receive, send_with_headers)
+                    finally:
+                        self._turns.give_back()
+                finally:
+                    self._present -= 1
         finally:
             self._metrics.present -= 1
             self._record(scope, status, clock.monotonic() - started)
-
-    async def _take_turn(self, scope: Scope, receive: Receive, send: Send) -> None:
-        self._present += 1
-        try:
-            async with self._turns:
-                await self._app(scope, receive, send)
-        finally:
-            self._present -= 1
 
     def _record(self, scope: HTTPScope, status: int, seconds: float) -> None:
         handler = scope.get("route_handler")
@@ -164,13 +170,16 @@ class Observer:
             log_request(line)
 
 
-def add_headers(message: HTTPResponseStartEvent, headers: Iterable[tuple[bytes, bytes]]) -> None:
-    """Add the headers that the answer does not set itself, and drop what tells of the software."""
+def add_headers(message: HTTPResponseStartEvent, request_id: bytes) -> None:
+    """Add what every answer has, where it does not say so itself, and drop what tells of the software."""
     present = {name.lower() for name, _ in message["headers"]}
     kept = message["headers"]
     if not present.isdisjoint(_TELLTALES):
         kept = [(name, value) for name, value in kept if name.lower() not in _TELLTALES]
-    message["headers"] = [*kept, *[pair for pair in headers if pair[0] not in present]]
+    added = [*SECURITY_HEADERS, (REQUEST_ID_HEADER, request_id)]
+    if not present.isdisjoint(_ADDED):
+        added = [pair for pair in added if pair[0] not in present]
+    message["headers"] = [*kept, *added]
 
 
 def _text(value: bytes | None) -> str | None:

@@ -30,7 +30,7 @@ class PersonKeys:
         transactions on one person do not collide.
         """
         row = await self._keys.find_one({"_id": person_id}) or await self._make(person_id)
-        return None if row.get("key") is None else self._ring_of(row).seal(text, context=_place(person_id))
+        return None if row.get("key") is None else self._ring_of(row).seal(text, context=place_of_key(person_id))
 
     async def open(self, person_id: str, token: str) -> str | None:
         """What `seal` encrypted, or None when the person's key was erased.
@@ -41,7 +41,7 @@ class PersonKeys:
         row = await self._keys.find_one({"_id": person_id})
         if row is None or row.get("key") is None:
             return None
-        return self._ring_of(row).open(token, context=_place(person_id))
+        return self._ring_of(row).open(token, context=place_of_key(person_id))
 
     async def erase(self, person_id: str) -> bool:
         """Erase a person's key for good; no other is ever made. Returns False when it was erased before."""
@@ -51,7 +51,7 @@ class PersonKeys:
         return before is None or before.get("key") is not None
 
     async def _make(self, person_id: str) -> RawDocument:
-        key = self._ring.encrypt(os.urandom(KEY_BYTES), context=_place(person_id))
+        key = self._ring.encrypt(os.urandom(KEY_BYTES), context=place_of_key(person_id))
         change = {"$setOnInsert": {"key": key, "made_at": clock.now()}}
         try:
             row = await self._keys.find_one_and_update(
@@ -63,8 +63,9 @@ class PersonKeys:
         return row
 
     def _ring_of(self, row: RawDocument) -> KeyRing:
-        return KeyRing([self._ring.decrypt(row["key"], context=_place(row["_id"]))])
+        return KeyRing([self._ring.decrypt(row["key"], context=place_of_key(row["_id"]))])
 
 
-def _place(person_id: str) -> bytes:
+def place_of_key(person_id: str) -> bytes:
+    """The place that a person's key is sealed for; what it seals has the same."""
     return f"kit.person:{person_id}".encode()

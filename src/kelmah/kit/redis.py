@@ -1,4 +1,7 @@
-"""Connects to Redis with bounds on time and connections, and spells keys."""
+"""Connects to Redis with bounds on time and connections, and spells keys and commands."""
+
+import asyncio
+from typing import Any
 
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
@@ -38,6 +41,29 @@ def connect(url: str, *, prefix: str) -> Redis:
         client_name=prefix,
     )
     return Redis.from_pool(pool)
+
+
+async def take_over(redis: Redis, protocol: asyncio.Protocol) -> asyncio.StreamWriter:
+    """Open a connection as the client opens its own, with all that its URL says, and have `protocol` called back.
+
+    A client's call costs 150 µs, and a message of its subscription 50, most of it waiting and timing. Hold what is
+    returned: it closes its transport when nobody does.
+
+    Raises:
+        redis.exceptions.RedisError: Redis cannot be reached.
+    """
+    pool: Any = redis.connection_pool
+    connection = pool.make_connection()
+    await connection.connect()
+    writer: asyncio.StreamWriter = connection._writer  # there is no other way to it
+    connection._writer = None
+    writer.transport.set_protocol(protocol)
+    return writer
+
+
+def command(*words: bytes) -> bytes:
+    """A command as it goes over the wire (RESP)."""
+    return b"".join((b"*%d\r\n" % len(words), *(b"$%d\r\n%b\r\n" % (len(word), word) for word in words)))
 
 
 def key(prefix: str, *parts: str | int) -> str:

@@ -1,20 +1,19 @@
 """Runs Lua scripts of whole numbers in Redis over one connection, pipelined: a fraction of what a client's call costs.
 
-For what every request needs, such as its rate limit. The client's own connection is opened, with all that its URL says,
-and its transport taken over.
+For what every request needs, such as its rate limit.
 """
 
 import asyncio
 import hashlib
 from collections import deque
 from collections.abc import Sequence
-from typing import Any
 
 from redis.asyncio import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import NoScriptError, ResponseError
 
 from kelmah.kit import clock
+from kelmah.kit.redis import command, take_over
 
 #: Calls that wait for their answer at most, and seconds after which the oldest shows that the connection hangs.
 MAX_PENDING, STUCK_S = 1_024, 2.0
@@ -30,19 +29,19 @@ class Scripts(asyncio.Protocol):
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
         self._opening = asyncio.Lock()
-        self._writer: Any = None
-        self._transport: asyncio.Transport | None = None
+        self._writer: asyncio.StreamWriter | None = None
         self._pending: deque[tuple[asyncio.Future[Reply], float]] = deque()
         self._unsent: list[bytes] = []
         self._unread = b""
+        self._watching: asyncio.TimerHandle | None = None
 
-    async def run(self, script: "Script", keys: Sequence[str], arguments: Sequence[int]) -> Reply:
+    async def run(self, script: "Script", keys: Sequence[str], arguments: Sequence[int | bytes]) -> Reply:
         """Run a script.
 
         Raises:
             redis.exceptions.RedisError: Redis cannot be reached, or did not like it.
         """
-        parts = [key.encode() for key in keys] + [b"%d" % argument for argument in arguments]
+        parts = [key.encode() for key in keys] + [one if isinstance(one, bytes) else b"%d" % one for one in arguments]
         try:
             return await self._call(b"EVALSHA", script.digest, b"%d" % len(keys), *parts)
         except NoScriptError:
@@ -50,45 +49,48 @@ class Scripts(asyncio.Protocol):
 
     def close(self) -> None:
         """Close the connection."""
-        if self._transport is not None:
-            self._transport.abort()
+        if self._watching is not None:
+            self._watching.cancel()
+        if self._writer is not None:
+            self._writer.transport.abort()
 
     async def _call(self, *words: bytes) -> Reply:
-        transport = self._transport or await self._open()
-        now = clock.monotonic()
-        if self._pending and now - self._pending[0][1] > STUCK_S:
-            transport.abort()
-            raise RedisConnectionError("no answer")
+        writer = self._writer or await self._open()
         if len(self._pending) >= MAX_PENDING:
             raise RedisConnectionError("too many calls wait")
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[Reply] = loop.create_future()
-        self._pending.append((answer, now))
+        self._pending.append((answer, clock.monotonic()))
+        if self._watching is None:
+            self._watching = loop.call_later(STUCK_S, self._watch, writer)
         if not self._unsent:
             loop.call_soon(self._send)
-        self._unsent.append(b"*%d\r\n" % len(words))
-        self._unsent += [b"$%d\r\n%b\r\n" % (len(word), word) for word in words]
+        self._unsent.append(command(*words))
         return await answer
+
+    def _watch(self, writer: asyncio.StreamWriter) -> None:
+        """Give a connection up that hangs; one timer serves for all calls."""
+        self._watching = None
+        if not self._pending:
+            return
+        left_s = self._pending[0][1] + STUCK_S - clock.monotonic()
+        if left_s > 0:
+            self._watching = asyncio.get_running_loop().call_later(left_s, self._watch, writer)
+        else:
+            writer.transport.abort()
 
     def _send(self) -> None:
         """Send the calls of one turn of the event loop together: a write costs as much as ten of them."""
         unsent, self._unsent = self._unsent, []
-        if self._transport is not None:
-            self._transport.write(b"".join(unsent))
+        if self._writer is not None:
+            self._writer.write(b"".join(unsent))
 
-    async def _open(self) -> asyncio.Transport:
+    async def _open(self) -> asyncio.StreamWriter:
         async with self._opening:
-            if self._transport is None:
-                pool: Any = self._redis.connection_pool
-                connection = pool.make_connection()
-                await connection.connect()
-                # The writer closes its transport when nobody holds it any more.
-                self._writer, connection._writer = connection._writer, None
-                transport: asyncio.Transport = self._writer.transport
+            if self._writer is None:
                 self._unread = b""
-                transport.set_protocol(self)
-                self._transport = transport
-            return self._transport
+                self._writer = await take_over(self._redis, self)
+            return self._writer
 
     def data_received(self, data: bytes) -> None:
         """Answers come in the order of the calls."""
@@ -114,7 +116,10 @@ class Scripts(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Whoever waits gets no answer."""
-        self._transport = self._writer = None
+        if self._watching is not None:
+            self._watching.cancel()
+            self._watching = None
+        self._writer = None
         self._unsent = []
         while self._pending:
             answer, _ = self._pending.popleft()

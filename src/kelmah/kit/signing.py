@@ -110,6 +110,7 @@ def _keyed(key: str) -> hmac.HMAC:
     return hmac.new(key.encode(), digestmod="sha256")
 
 
+@lru_cache(maxsize=4096)  # whoever calls once calls again
 def _encode(principal: Principal | None) -> str:
     return "" if principal is None else base64.urlsafe_b64encode(msgspec.json.encode(principal)).decode()
 

@@ -1,4 +1,5 @@
-"""Cleans text that people typed: one normal form, no control or reordering characters, addresses, numbers."""
+"""Cleans text that people typed: one normal form, no control or reordering characters, addresses, numbers; and says
+in which language one is spoken to."""
 
 import re
 import unicodedata
@@ -13,6 +14,18 @@ _MAX_EMAIL_CHARS = 254
 _MAX_LOCAL_BYTES = 64
 _MAX_PHONE_CHARS = 32
 _LOCAL_PUNCTUATION = frozenset("!#$%&'*+-/=?^_`{|}~.")
+
+#: What people are written in; the first where nobody says.
+LANGUAGES = ("en", "fr")
+
+
+def language_of(wanted: str | None) -> str:
+    """The language that we have for a locale or an Accept-Language header: its first known one, else English."""
+    for part in (wanted or "").split(",")[:10]:
+        language = part.split(";")[0].strip().lower().replace("_", "-").split("-")[0]
+        if language in LANGUAGES:
+            return language
+    return LANGUAGES[0]
 
 
 def clean_line(text: str, max_chars: int) -> str:

@@ -1,6 +1,7 @@
 """Registering, proving the address, and being asked about."""
 
 import asyncio
+import dataclasses
 import hashlib
 from datetime import timedelta
 from pathlib import Path
@@ -10,7 +11,9 @@ import pytest
 
 from kelmah.contracts.auth import Contact
 from kelmah.contracts.common import Role
+from kelmah.contracts.user import NotificationPreferences
 from kelmah.kit import clock
+from kelmah.kit.errors import Unavailable
 from kelmah.kit.ids import new_id
 from kelmah.services.auth import service as rules
 from kelmah.services.auth.service import open_breaches
@@ -296,3 +299,37 @@ async def test_staff_is_made_by_the_machine_room_only(auth: Service, visitor: Vi
     assert [one.user_id for one in await rules.contacts(auth.context, [view.id])] == [view.id]
     assert isinstance((await rules.contacts(auth.context, [view.id]))[0], Contact)
     assert view.created_at <= clock.now()
+
+
+async def test_mails_speak_the_language_of_the_registration_and_then_of_the_settings(
+    auth: Service, visitor: Visitor, mailbox: Mailbox
+) -> None:
+    await visitor.register(headers=visitor.headers | {"accept-language": "fr-CI,fr;q=0.9,en;q=0.8"})
+    await visitor.post("verify-email", {"token": await mailed_token(auth, mailbox, visitor.email)})
+    [mail] = mailbox.messages(visitor.email)
+    assert mail["Subject"] == "Confirmez votre adresse e-mail pour Kelmah"
+    html = mail.get_body(("html",))
+    assert html is not None
+    assert '<html lang="fr">' in html.get_content()
+
+    await visitor.login()
+    for locale, subject in (
+        ("en-GH", "Your Kelmah password was changed"),
+        ("tw", "Your Kelmah password was changed"),
+        (None, "Votre mot de passe Kelmah a changé"),  # nobody can say: as at the registration
+    ):
+        context = dataclasses.replace(auth.context, user=FakeUserClient(locale))
+        await rules.send_notice(context, visitor.principal.user_id, "password_changed", new_id())
+        assert mailbox.messages(visitor.email)[-1]["Subject"] == subject
+
+
+class FakeUserClient:
+    """Says what a person chose; away where there is nothing."""
+
+    def __init__(self, locale: str | None) -> None:
+        self._locale = locale
+
+    async def get_preferences(self, *, user_id: str) -> NotificationPreferences:
+        if self._locale is None:
+            raise Unavailable
+        return NotificationPreferences(user_id=user_id, locale=self._locale, time_zone="Africa/Accra", channels={})

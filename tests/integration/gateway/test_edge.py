@@ -277,12 +277,12 @@ async def test_the_page_of_the_api_brings_all_it_needs(gateway: Platform) -> Non
         assert answer.status in (400, 404)
 
 
-def test_settings_refuse_what_is_no_network_and_no_origin() -> None:
+def test_settings_refuse_what_is_no_network_and_no_origin_and_what_lets_one_service_take_all() -> None:
     good = {"redis_url": "redis://x", "outgoing_keys": {}}
     for bad in (
         {"trusted_proxies": ["x"]}, {"metrics_networks": ["10.0.0.1/8"]}, {"allowed_origins": ["*"]},
         {"allowed_origins": ["https://a.example/"]}, {"allowed_origins": ["app.example"]},
-        {"allowed_origins": ["null"]}, {"allowed_origins": ["https://A.example"]},
+        {"allowed_origins": ["null"]}, {"allowed_origins": ["https://A.example"]}, {"max_concurrent_requests": 224},
     ):  # fmt: skip
         with pytest.raises(ValueError, match=next(iter(bad))):
             settings.GatewaySettings.model_validate(good | bad)

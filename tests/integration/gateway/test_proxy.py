@@ -9,6 +9,7 @@ from typing import Any
 import aiohttp
 import pytest
 
+from kelmah.gateway import upstreams
 from tests.integration.gateway.platform import Platform, platform
 
 
@@ -274,6 +275,42 @@ async def test_a_service_that_is_too_slow_is_a_504(gateway: Platform) -> None:
         assert answer.status == 504
         assert (await answer.json())["code"] == "gateway_timeout"
     assert gateway.behind.calls == 1
+
+
+async def test_a_service_that_hangs_takes_no_more_than_its_places(
+    mode: str, tmp_path: Path, redis_url: str, redis_prefix: str
+) -> None:
+    prefix = f"{redis_prefix}places-{mode}"
+    async with platform(
+        mode, tmp_path, redis_url, prefix, max_concurrent_per_service=2, max_waiting_per_service=1
+    ) as gateway:
+
+        async def ask(path: str) -> tuple[int, str | None]:
+            async with gateway.client.get(path) as answer:
+                return answer.status, (await answer.json()).get("code")
+
+        service = gateway.app.state.edge.services["echo"]
+        async with gateway.client.get("/api/v1/download"), gateway.client.get("/api/v1/download"):
+            waits = asyncio.create_task(ask("/api/v1/echo/x"))
+            while not service.places.waiting:  # noqa: ASYNC110  # it tells nobody
+                await asyncio.sleep(0.01)
+            assert await ask("/api/v1/echo/x") == (503, "gateway.overloaded")
+            gateway.behind.step.set()
+            assert await waits == (200, None)
+
+
+async def test_who_waits_too_long_for_a_place_is_told_so(
+    mode: str, tmp_path: Path, redis_url: str, redis_prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(upstreams, "LINE_S", 0.05)
+    prefix = f"{redis_prefix}line-{mode}"
+    async with platform(mode, tmp_path, redis_url, prefix, max_concurrent_per_service=1) as gateway:
+        async with gateway.client.get("/api/v1/download"):
+            async with gateway.client.get("/api/v1/echo/x") as answer:
+                assert (answer.status, answer.headers["retry-after"]) == (503, "1")
+            gateway.behind.step.set()
+        async with gateway.client.get("/api/v1/echo/x") as answer:
+            assert answer.status == 200
 
 
 async def test_safe_requests_are_tried_again(gateway: Platform) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 
+import msgspec
 import pytest
 
 from kelmah.contracts.common import Role
@@ -49,6 +50,23 @@ async def test_an_event_says_who_did_it_and_from_where_and_the_chain_survives_er
     await people.erase("ama")
     assert await people.open("ama", envelope.address) is None
     assert [found async for found in chain.verify()] == [Tally(1, 1)]
+
+
+async def test_events_in_a_row_share_what_is_sealed_and_none_is_readable_after_erasure(stage: Stage) -> None:
+    people = stage.context.events.people
+    who = msgspec.structs.replace(PRINCIPAL, user_id="esi")
+    token = current_principal.set(who)
+    try:
+        [first] = await stage.append("job:1")
+        assert await people.erase("esi")
+        [second] = await stage.append("job:1")
+        current_principal.set(msgspec.structs.replace(who, device="Chrome"))
+        [third] = await stage.append("job:1")
+    finally:
+        current_principal.reset(token)
+    assert first.address == second.address
+    assert await people.open("esi", second.address or "") is None
+    assert (third.person, third.address, third.device) == ("esi", None, None)
 
 
 async def test_nobody_and_workers_are_actors_too(stage: Stage) -> None:

@@ -73,6 +73,19 @@ async def test_a_lost_connection_fails_its_calls_and_is_made_again(scripts: Scri
     assert (await scripts.run(ADD, [key], [7]))[1] == 7
 
 
+async def test_a_connection_that_hangs_is_given_up_though_nobody_calls_again(
+    scripts: Scripts, key: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kelmah.kit.scripts.STUCK_S", 0.05)
+    await scripts.run(ADD, [key], [1])
+    assert scripts._writer is not None
+    scripts._writer.transport.pause_reading()  # type: ignore[attr-defined]  # a transport that reads
+    async with asyncio.timeout(10):
+        with pytest.raises(RedisConnectionError):
+            await scripts.run(ADD, [key], [1])
+    assert await scripts.run(ADD, [key], [7]) == [9, 7]
+
+
 async def test_a_redis_that_is_away_is_an_error() -> None:
     client = redisdb.connect("redis://127.0.0.1:1/0", prefix="kelmah-test")
     with pytest.raises(RedisError):

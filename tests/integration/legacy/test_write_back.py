@@ -26,7 +26,7 @@ from kelmah.legacy.entities import ENTITIES
 from kelmah.legacy.reading import old_uuid
 from kelmah.services.auth.service import staff
 from kelmah.services.job.service import jobs
-from kelmah.services.messaging.service import changes, messages
+from kelmah.services.messaging.service import changes, sending
 from kelmah.services.payment.service import escrows
 from kelmah.services.review import service as reviews
 from kelmah.services.user.service import entries, profiles
@@ -178,7 +178,7 @@ async def test_talk_and_replies_are_written_back(place: tuple[str, Environ]) -> 
         writer = principal(conversation["participants"][0]["user_id"], Role.HIRER)
         sent = []
         for text in ("I come at nine.", "Bring the ladder.", "Wrong window."):
-            message, _ = await messages.send_message(
+            message, _ = await sending.send_message(
                 context, conversation["_id"], NewMessage(client_id=new_id(), text=text), by=writer
             )
             sent.append(message.id)

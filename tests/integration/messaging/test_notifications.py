@@ -125,6 +125,14 @@ CASES: list[tuple[type[Event], dict[str, Any], dict[str, str]]] = [
         {"withdrawal_id": "w1", "amount": AMOUNT, "user_id": "worker", "failure_code": "refused"},
         {"worker": "withdrawal_failed"},
     ),
+    *(
+        (
+            payment.ChargebackChanged,
+            {"chargeback_id": "cb1", "deposit_id": "t1", "amount": AMOUNT, "user_id": "hirer", "status": status},
+            {"hirer": kind},
+        )
+        for status, kind in (("open", "chargeback_opened"), ("won", "chargeback_won"), ("lost", "chargeback_lost"))
+    ),
     (
         review.ReviewRevealed,
         {"review_id": "r1", "contract_id": "c1", "reviewer_id": "hirer", "subject_id": "worker", "rating": 5},
@@ -226,7 +234,7 @@ async def test_each_event_tells_whom_it_matters_to_once(
             # What it is about, and nobody's id.
             assert set(one["data"]) <= {
                 "applicationId", "jobId", "contractId", "milestoneId", "escrowId", "disputeId", "transactionId",
-                "reviewId", "invitationId", "certificateId", "exportId", "withdrawalId",
+                "reviewId", "invitationId", "certificateId", "exportId", "withdrawalId", "chargebackId", "depositId",
             }  # fmt: skip
             assert one["data"]
             rows = service.context.mongo.collection("timers").find({"args": {"$regex": f"^{one['id']}"}})

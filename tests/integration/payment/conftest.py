@@ -169,7 +169,7 @@ class Payments:
 
 
 async def clear(payments: Payments) -> None:
-    """Begin with empty books."""
+    """Forget all that the service keeps."""
     for document in DOCUMENTS:
         await document.get_pymongo_collection().delete_many({})
 

@@ -280,6 +280,22 @@ async def test_a_time_ends_where_the_next_begins(books: Mongo) -> None:
     assert await ledger.credited_since("clearing:stripe:GHS", START - MINUTE, ["deposit"]) == 0
 
 
+async def test_entries_are_in_the_order_of_their_time_or_their_names_and_of_nothing_else(books: Mongo) -> None:
+    made = [("3", START), ("1", START + MINUTE), ("2", START)]
+    for name, at in made:
+        postings = [
+            {"account": account, "key": account, "amount": amount, "currency": "GHS", "sequence": 1, "balance": amount}
+            for account, amount in ((AMA, 5), ("clearing:stripe:GHS", -5))
+        ]
+        row = {"_id": name, "reference": name, "kind": "deposit", "facts": {}, "at": at, "postings": postings}
+        await books.collection("ledger_entries").insert_one(row)
+    end = START + 9 * MINUTE
+    assert [one.id for one in await ledger.postings_between(AMA, START, end, limit=9)] == ["2", "3", "1"]
+    assert [one.id async for one in ledger.every_entry()] == ["1", "2", "3"]
+    assert [one.id async for one in ledger.clearing_between("stripe", START, end)] == ["1", "2", "3"]
+    assert [one.id for one in await ledger.wallet_entries([AMA], before=None, limit=9)] == ["3", "2", "1"]
+
+
 async def test_a_wallet_is_its_owners_alone(books: Mongo) -> None:
     for number, account in enumerate(("wallet:am:GHS", AMA, "wallet:ama2:GHS", "wallet:ama9:GHS", "wallet:b:GHS")):
         one = entry(f"deposit:{number}", ("clearing:stripe:GHS", -1 - number), (account, 1 + number))

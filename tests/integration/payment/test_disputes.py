@@ -427,3 +427,15 @@ async def test_a_dispute_without_its_escrow_has_no_outcomes(payments: Payments) 
     await rows.update_one({"_id": dispute_id}, {"$set": {"escrow_id": "none"}})
     with pytest.raises(LedgerError):
         await service.preview_outcomes(dispute_id, by=hirer)
+
+
+async def test_a_dispute_whose_escrow_is_not_frozen_is_not_withdrawn(payments: Payments) -> None:
+    hirer, _, dispute_id = await payments.disputed()
+    dispute = (await payments.get(f"/disputes/{dispute_id}", by=hirer)).data
+    rows = payments.context.mongo.collection("escrows")
+    await rows.update_one({"_id": dispute["escrowId"]}, {"$set": {"status": "funded"}})
+    async with payments.untouched():
+        assert (await payments.post(f"/disputes/{dispute_id}/withdraw", by=hirer)).status == 500
+    assert (await payments.get(f"/disputes/{dispute_id}", by=hirer)).data["status"] == "open"
+    await rows.update_one({"_id": dispute["escrowId"]}, {"$set": {"status": "disputed"}})
+    assert (await payments.post(f"/disputes/{dispute_id}/withdraw", by=hirer)).status == 200

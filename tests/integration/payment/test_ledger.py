@@ -16,6 +16,7 @@ from kelmah.services.payment.documents.entries import Entry, Posting, wallet
 from kelmah.services.payment.errors import AlreadyPosted, InsufficientFunds, LedgerError
 from kelmah.services.payment.service import verify_ledger
 from tests.fixtures.service import person
+from tests.integration.payment.bare import Undo
 from tests.integration.payment.conftest import Payments
 
 ResultT = TypeVar("ResultT")
@@ -121,10 +122,6 @@ async def test_an_account_is_shown_with_its_latest_postings(payments: Payments) 
         600,
         [("escrow_funding", -400, 600), ("deposit", 1_000, 1_000)],
     )
-
-
-class Undo(Exception):
-    """Ends a transaction that must leave no trace."""
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """An escrow is paid out in parts, under the terms of its contract, and nothing is lost on the way."""
 
 import asyncio
+import json
 from typing import Any
 
 import pytest
@@ -42,6 +43,69 @@ async def test_a_part_is_paid_and_the_rest_stays(payments: Payments) -> None:
     assert (await payments.post(path, by=hirer)).status == 409
 
 
+async def told(payments: Payments, escrow_id: str) -> list[tuple[str, dict[str, Any]]]:
+    """All that was told of an escrow, from the first."""
+    rows = payments.context.mongo.collection("events").find({"subject": f"escrow:{escrow_id}"}).sort("_id")
+    return [(row["type"], json.loads(row["data"])) async for row in rows]
+
+
+async def test_each_step_is_told_in_full_and_said_again_to_who_asks_again(payments: Payments) -> None:
+    hirer, worker = await payments.hirer_with(2_010), person(Role.WORKER)
+    contract = payments.jobs.make_contract(hirer.user_id, worker.user_id, 1_005, 1_005)
+    paid, back = [(await payments.fund(contract, index, by=hirer)).data["id"] for index in range(2)]
+    for path, body, by, key in (
+        (f"/escrows/{paid}/release", part(405), hirer, "part"),
+        (f"/escrows/{paid}/release", None, hirer, "rest"),
+        (f"/escrows/{back}/release", part(1), hirer, "part"),
+        (f"/escrows/{back}/refund", None, worker, "rest"),
+    ):
+        first = await payments.post(path, body, by=by, key=key)
+        async with payments.untouched():
+            again = await payments.post(path, body, by=by, key=key)
+        assert (first.status, again.status, again.data) == (200, 200, first.data)
+        assert again.headers["idempotent-replayed"] == "true"
+
+    def step(way: str, amount: int, **more: int) -> tuple[str, dict[str, Any]]:
+        return f"payment.escrow_{way}.v1", {"amount": {"amount": amount, "currency": "GHS"}, **more}
+
+    for escrow_id, index, steps in (
+        (
+            paid,
+            0,
+            [
+                step("funded", 1_005),
+                step("released", 405, feeAmount=40, taxAmount=0, heldAmount=600),
+                step("released", 600, feeAmount=60, taxAmount=0, heldAmount=0),
+            ],
+        ),
+        (
+            back,
+            1,
+            [
+                step("funded", 1_005),
+                step("released", 1, feeAmount=0, taxAmount=0, heldAmount=1_004),
+                step("refunded", 1_004, releasedAmount=1),
+            ],
+        ),
+    ):
+        ids = {
+            "escrowId": escrow_id,
+            "contractId": contract.id,
+            "milestoneId": contract.milestones[index].id,
+            "hirerId": hirer.user_id,
+            "workerId": worker.user_id,
+        }
+        assert await told(payments, escrow_id) == [(kind, ids | facts) for kind, facts in steps]
+    one, other = (milestone.id for milestone in contract.milestones)
+    assert payments.jobs.told == [
+        (one, "funded", paid),
+        (other, "funded", back),
+        (one, "released", paid),
+        (other, "released", back),
+    ]
+    assert payments.jobs.told_of == [contract.id] * 4
+
+
 async def test_no_part_is_more_than_is_there(payments: Payments) -> None:
     hirer, worker, escrow_id = await payments.funded(1_000)
     path = f"/escrows/{escrow_id}/release"
@@ -56,6 +120,12 @@ async def test_no_part_is_more_than_is_there(payments: Payments) -> None:
     ):
         reply = await payments.post(path, body, by=hirer)
         assert (reply.status, reply.data["errors"][0]["field"]) == (400, field), body
+    for body, why in (
+        (part(601), "1 to 600, which is what this escrow holds"),
+        (part(100, "USD"), "this escrow is in GHS"),
+    ):
+        reply = await payments.post(path, body, by=hirer)
+        assert reply.data["errors"][0]["message"] == why
     assert (await payments.post(path, part(10), by=worker)).status == 403
     assert (await payments.post(path, part(10), by=person())).status == 404
     assert await payments.available(worker) == 360

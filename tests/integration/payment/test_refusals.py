@@ -65,6 +65,38 @@ async def test_what_is_no_amount_moves_nothing(payments: Payments, operation: st
     assert (await payments.post(path, body, by=by)).status in (200, 201)
 
 
+async def test_shares_that_are_no_amounts_move_nothing(payments: Payments) -> None:
+    hirer, worker, dispute_id = await payments.disputed(1_000)
+    path, support = f"/disputes/{dispute_id}", person(Role.SUPPORT)
+    fine: dict[str, Any] = {"workerAmount": 400, "hirerAmount": 600}
+    async with payments.untouched():
+        for way, by, more in (("offers", hirer, {}), ("resolve", support, {"note": "n"})):
+            for amount in (one for one in NO_AMOUNTS if one != 0):
+                for shares in (fine | {"workerAmount": amount}, fine | {"hirerAmount": amount}):
+                    reply = await payments.post(f"{path}/{way}", shares | more, by=by)
+                    assert refused(reply) == (400, "bad_input"), (way, shares)
+            for body in (fine | more | {"currency": "USD"}, more | {"workerAmount": 1_000}, more):
+                assert refused(await payments.post(f"{path}/{way}", body, by=by)) == (400, "bad_input"), (way, body)
+        assert (await payments.get(path, by=hirer)).data["offers"] == []
+    offered = await payments.post(f"{path}/offers", fine, by=hirer)
+    offer = offered.data["offers"][0]["id"]
+    async with payments.untouched():
+        for way, body in (
+            ("answer", {"text": "t"}),
+            ("offers", fine),
+            ("accept", {"offerId": offer}),
+            ("appeal", {"reason": "r"}),
+        ):
+            for stranger in (person(Role.HIRER), person(Role.WORKER)):
+                assert (await payments.post(f"{path}/{way}", body, by=stranger)).status == 404, way
+        own = await payments.post(f"{path}/accept", {"offerId": offer}, by=hirer)
+        assert own.status == 404  # nobody accepts what they offered themselves
+        wrong = await payments.post(f"{path}/accept", {"offerId": "none"}, by=worker)
+        assert wrong.status == 404
+    assert (await payments.post(f"{path}/accept", {"offerId": offer}, by=worker)).status == 200
+    assert (await payments.available(hirer), await payments.available(worker)) == (600, 360)
+
+
 async def test_what_is_anothers_stays_so(payments: Payments) -> None:
     hirer, worker, escrow_id = await payments.funded(1_000)
     owner, thief = await payments.rich(10_000), now_in(await payments.rich(10_000))
@@ -75,6 +107,7 @@ async def test_what_is_anothers_stays_so(payments: Payments) -> None:
     contract = payments.jobs.make_contract(hirer.user_id, worker.user_id, 100)
     other = Principal(user_id=thief.user_id, role=Role.HIRER, session_id=thief.session_id)
     money = {"amount": {"amount": 500, "currency": "GHS"}}
+    taken = payments.cards.taken.total()
     async with payments.untouched():
         assert refused(await payments.withdraw(thief, 500, account)) == (404, "payment.method_not_found")
         paid = await payments.post("/wallet/deposits", money | {"methodId": card}, by=other)
@@ -86,6 +119,8 @@ async def test_what_is_anothers_stays_so(payments: Payments) -> None:
         ):
             assert (await payments.post(path, by=by)).status == 404
         assert (await payments.fund(contract, by=other)).status == 404
+        ids = {"contractId": contract.id, "milestoneId": contract.milestones[0].id, "methodId": card}
+        assert refused(await payments.post("/escrows", ids, by=hirer)) == (404, "payment.method_not_found")
         assert (await payments.post("/disputes", {"escrowId": escrow_id, "reason": "r"}, by=thief)).status == 404
         assert (await payments.post(f"/wallet/deposits/{deposit_id}/refund", money, by=thief)).status == 403
         for path in (f"/escrows/{escrow_id}", f"/wallet/deposits/{deposit_id}", f"/wallet/withdrawals/{sent}"):
@@ -94,6 +129,7 @@ async def test_what_is_anothers_stays_so(payments: Payments) -> None:
         assert (await payments.get(f"/wallet?userId={owner.user_id}&at={instant}", by=thief)).status == 403
         for by, way in ((worker, "release"), (hirer, "refund")):  # the wrong side of one's own
             assert (await payments.post(f"/escrows/{escrow_id}/{way}", by=by)).status == 403
+    assert payments.cards.taken.total() == taken
 
 
 @pytest.mark.parametrize("ended", ["released", "refunded", "disputed", "ruled", "settled"])

@@ -46,13 +46,15 @@ async def connected(stack: AsyncExitStack, payments: Payments, name: str, secret
     return Bank(OURS, payments.context.ring, webhook_secrets=secrets)
 
 
-def signed(name: str, secret: str, server: PayPalServer, bank: FakeBank) -> tuple[bytes, dict[str, str]]:
+def signed(
+    name: str, secret: str, server: PayPalServer, bank: FakeBank, *, age_s: int = 0
+) -> tuple[bytes, dict[str, str]]:
     if name == "stripe":
         body = notice("customer.created", f"cus_{new_id()}")
-        return body, {"Stripe-Signature": sign(body, secret=secret)}
+        return body, {"Stripe-Signature": sign(body, secret=secret, age_s=age_s)}
     if name == "paypal":
-        return server.sign(event("BILLING.PLAN.CREATED"), webhook_id=secret)
-    return bank.sign(bank.statement(), secret=secret)
+        return server.sign(event("BILLING.PLAN.CREATED"), webhook_id=secret, age_s=age_s)
+    return bank.sign(bank.statement(), secret=secret, age_s=age_s)
 
 
 @pytest.mark.parametrize("name", ["stripe", "paypal", "bank"])
@@ -70,3 +72,27 @@ async def test_an_old_secret_is_refused_once_it_was_removed(
                 reply = await payments.service.call("POST", f"{API}/webhooks/{name}", raw=body, headers=headers)
                 assert (reply.status, reply.data.get("code")) == (status, code), (secrets, secret)
                 assert await stored.count_documents({}) == before + (status == 200)
+
+
+@pytest.mark.parametrize("name", ["stripe", "paypal", "bank"])
+async def test_a_notice_that_is_old_or_was_changed_leaves_nothing(
+    payments: Payments, server: PayPalServer, bank: FakeBank, name: str
+) -> None:
+    stored = payments.context.mongo.collection("webhooks")
+    before = await stored.count_documents({})
+    async with AsyncExitStack() as stack, payments.untouched():
+        provider = await connected(stack, payments, name, ["new"], server.url)
+        payments.service.replace(providers={Provider(name): provider})
+        other, _ = signed(name, "new", server, bank)
+        body, headers = signed(name, "new", server, bank)
+        for content, given in (
+            signed(name, "new", server, bank, age_s=301),
+            (body + b" ", headers),
+            (other, headers),  # another genuine one's signature
+            (body, {}),
+        ):
+            reply = await payments.service.call("POST", f"{API}/webhooks/{name}", raw=content, headers=given)
+            assert (reply.status, reply.data["code"]) == REFUSED
+        assert await stored.count_documents({}) == before
+        reply = await payments.service.call("POST", f"{API}/webhooks/{name}", raw=body, headers=headers)
+        assert reply.status == 200

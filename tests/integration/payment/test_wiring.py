@@ -6,16 +6,20 @@ import pytest
 
 from kelmah.contracts.payment import Provider
 from kelmah.services.payment.app import open_context
+from kelmah.services.payment.documents import DOCUMENTS
 from kelmah.services.payment.settings import PaymentSettings
 from tests.fixtures.service import settings_for
+from tests.integration.payment.bare import bare
 from tests.integration.payment.test_bank import OURS
 
 PAYPAL = {"paypal_client_id": "client", "paypal_base_url": "http://127.0.0.1:9"}
 
 
-@pytest.fixture
-def place(mongo_url: str, mongo_prefix: str, redis_url: str, redis_prefix: str) -> dict[str, Any]:
+@pytest.fixture(scope="module")
+async def place(mongo_url: str, mongo_prefix: str, redis_url: str, redis_prefix: str) -> dict[str, Any]:
     """Where the service is. Not a running one: a second context in one process takes the documents from the first."""
+    async with bare(mongo_url, f"{mongo_prefix}wiring_payment", DOCUMENTS):
+        pass  # its indexes are there
     return {
         "mongo_url": mongo_url,
         "mongo_prefix": f"{mongo_prefix}wiring_",

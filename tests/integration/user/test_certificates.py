@@ -9,6 +9,8 @@ from kelmah.contracts.user import Verification
 from kelmah.kit.context import Principal
 from kelmah.services.user import service
 from kelmah.services.user.service.certificates import TRANSITIONS, Step
+from kelmah.services.user.service.resealing import SEALED
+from tests.fixtures.resealing import turned
 from tests.fixtures.service import Reply
 from tests.integration.user.conftest import Town
 from tests.integration.user.test_choices import day
@@ -183,3 +185,9 @@ async def test_unsubscribing_stops_the_mail_of_a_kind_alone(town: Town) -> None:
     for caller in ("gateway", "job"):
         assert (await town.service.call("POST", f"{path}/unsubscribe/news", by=ama, caller=caller)).status == 403
     assert before - await mails() == {"reviews"}
+
+
+@pytest.mark.slow
+async def test_numbers_and_all_else_that_is_sealed_take_a_new_key(town: Town) -> None:
+    await certificate(town, town.somebody())
+    assert await turned(town.context.mongo, [bytes(32)], SEALED) >= {"profiles"}

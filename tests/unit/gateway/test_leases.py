@@ -82,6 +82,16 @@ def test_who_comes_seldom_pays_for_what_is_used() -> None:
         assert shared.asked == count
 
 
+def test_a_lease_that_lapsed_is_followed_by_one_of_what_was_used_of_it() -> None:
+    time = Time()
+    shared = Shared(time)
+    (leases,) = processes(time, shared, 1)
+    for _ in range(120):
+        assert ask(leases).allowed
+        time.now += HOLD_S / 12
+    assert shared.asked <= 16  # ten times as long as a lease lasts, and some more until the size was found
+
+
 def test_a_refusal_is_remembered_for_as_long_as_it_holds() -> None:
     time = Time()
     shared = Shared(time)

@@ -38,6 +38,12 @@ def test_an_exact_segment_goes_before_a_parameter_and_that_before_the_rest() -> 
     assert path("") is None
 
 
+def test_a_table_of_one_host_is_for_no_other() -> None:
+    found = table('"GET /api/v1/jobs" = { auth = "public", host = "jobs.example.com" }')
+    assert found.match("/api/v1/jobs", b"jobs.example.com:443") is not None
+    assert found.match("/api/v1/jobs", b"example.com") is None
+
+
 def test_methods_of_one_path_may_have_rules_of_their_own() -> None:
     found = table(
         '"GET /api/v1/jobs" = { auth = "public" }',

@@ -75,8 +75,20 @@ def test_a_token_has_one_spelling() -> None:
 def test_old_keys_still_decrypt_and_ask_for_rotation() -> None:
     token = KeyRing([OLD]).seal("secret", context=b"c")
     assert RING.open(token, context=b"c") == "secret"
-    assert RING.needs_rotation(token) is True
-    assert RING.needs_rotation(RING.seal("secret", context=b"c")) is False
+    renewed = RING.renewed(token, context=b"c")
+    assert isinstance(renewed, str)
+    assert KeyRing([NEW]).open(renewed, context=b"c") == "secret"
+    assert RING.renewed(renewed, context=b"c") is None
+    with pytest.raises(DecryptionError):
+        RING.renewed(token, context=b"another place")
+
+
+def test_bytes_are_renewed_as_text_is() -> None:
+    sealed = KeyRing([OLD]).encrypt(b"secret", context=b"c")
+    renewed = RING.renewed(sealed, context=b"c")
+    assert isinstance(renewed, bytes)
+    assert KeyRing([NEW]).decrypt(renewed, context=b"c") == b"secret"
+    assert RING.renewed(renewed, context=b"c") is None
 
 
 def test_a_key_outside_the_ring_is_unknown() -> None:
@@ -84,7 +96,7 @@ def test_a_key_outside_the_ring_is_unknown() -> None:
     with pytest.raises(DecryptionError, match="key is not in the key ring"):
         RING.open(token, context=b"c")
     with pytest.raises(DecryptionError, match="key is not in the key ring"):
-        RING.needs_rotation(token)
+        RING.renewed(token, context=b"c")
 
 
 @given(st.text(max_size=60), st.binary(max_size=20))

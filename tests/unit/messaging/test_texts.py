@@ -4,7 +4,8 @@ import pytest
 
 from kelmah.contracts.common import Money
 from kelmah.contracts.messaging import NotificationKind
-from kelmah.services.messaging.service.texts import TEXTS, amount_param, locale_of, mail_for, text_for
+from kelmah.kit.text import language_of
+from kelmah.services.messaging.service.texts import TEXTS, amount_param, mail_for, text_for
 
 
 @pytest.mark.parametrize("locale", ["en", "fr"])
@@ -46,7 +47,7 @@ def test_amounts_are_spelled_as_the_reader_spells_them(money: Money, english: st
     ],
 )  # fmt: skip
 def test_a_language_is_found(wanted: str | None, locale: str) -> None:
-    assert locale_of(wanted) == locale
+    assert language_of(wanted) == locale
 
 
 def test_the_html_of_a_mail_is_escaped() -> None:

@@ -1,5 +1,6 @@
 """Each movement of money is exactly one entry: its name, its postings and its facts, to the last character."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -49,62 +50,66 @@ def escrow(**more: Any) -> EscrowDocument:
 TAXED = escrow(tax_basis_points=750, referral_basis_points=2_000, referrer_id="rita")
 STARTED = escrow(released=4_005, releases=2)
 
-#: The entry, its kind, its reference, its postings and its facts.
-ENTRIES: list[tuple[Entry, str, str, dict[str, int], dict[str, str]]] = [
+#: What makes the entry, its kind, its reference, its postings and its facts.
+ENTRIES: list[tuple[Callable[[], Entry], str, str, dict[str, int], dict[str, str]]] = [
     (
-        ledger.deposit_entry(DEPOSIT), "deposit", "deposit:d1",
+        lambda: ledger.deposit_entry(DEPOSIT), "deposit", "deposit:d1",
         {"clearing:stripe:GHS": -500, "wallet:ama:GHS": 500}, {"deposit_id": "d1"},
     ),
     (
-        ledger.opening_wallet_entry(wallet_id="o1", user_id="ama", amount=7, currency="GHS"), "opening",
+        lambda: ledger.opening_wallet_entry(wallet_id="o1", user_id="ama", amount=7, currency="GHS"), "opening",
         "opening:wallet:o1", {"clearing:legacy:GHS": -7, "wallet:ama:GHS": 7}, {"legacy_id": "o1"},
     ),
     (
-        ledger.opening_escrow_entry(escrow()), "opening", "escrow:e1:fund",
+        lambda: ledger.opening_escrow_entry(escrow()), "opening", "escrow:e1:fund",
         {"clearing:legacy:GHS": -10_005, "escrow:e1:GHS": 10_005}, {"escrow_id": "e1", "legacy_id": "e1"},
     ),
     (
-        ledger.suspense_entry(provider="bank", ref="B1", amount=-30, currency="GHS"), "suspense", "suspense:bank:B1",
+        lambda: ledger.suspense_entry(provider="bank", ref="B1", amount=-30, currency="GHS"),
+        "suspense", "suspense:bank:B1",
         {"clearing:bank:GHS": 30, "suspense:bank:GHS": -30}, {},
     ),
     (
-        ledger.suspense_entry(provider="stripe", ref="pi_1", amount=9, currency="USD", deposit_id="d1"), "suspense",
+        lambda: ledger.suspense_entry(provider="stripe", ref="pi_1", amount=9, currency="USD", deposit_id="d1"),
+        "suspense",
         "suspense:stripe:pi_1", {"clearing:stripe:USD": -9, "suspense:stripe:USD": 9}, {"deposit_id": "d1"},
     ),
     (
-        ledger.cleared_entry(EXCEPTION, "ama"), "suspense_cleared", "exception:x1:cleared",
+        lambda: ledger.cleared_entry(EXCEPTION, "ama"), "suspense_cleared", "exception:x1:cleared",
         {"suspense:bank:GHS": -321, "wallet:ama:GHS": 321}, {"exception_id": "x1"},
     ),
     (
-        ledger.fee_entry(provider=Provider.STRIPE, movement=MOVEMENT), "provider_fee", "provider_fee:stripe:txn_1",
+        lambda: ledger.fee_entry(provider=Provider.STRIPE, movement=MOVEMENT),
+        "provider_fee", "provider_fee:stripe:txn_1",
         {"clearing:stripe:GHS": 45, "costs:GHS": -45}, {"movement_id": "txn_1"},
     ),
     (
-        ledger.settlement_entry(provider=Provider.STRIPE, movement=MOVEMENT), "settlement", "settlement:stripe:txn_1",
+        lambda: ledger.settlement_entry(provider=Provider.STRIPE, movement=MOVEMENT),
+        "settlement", "settlement:stripe:txn_1",
         {"clearing:stripe:GHS": 955, "suspense:bank:GHS": -955}, {"movement_id": "txn_1"},
     ),
     (
-        ledger.funding_entry(escrow()), "escrow_funding", "escrow:e1:fund",
+        lambda: ledger.funding_entry(escrow()), "escrow_funding", "escrow:e1:fund",
         {"wallet:hana:GHS": -10_005, "escrow:e1:GHS": 10_005}, {"escrow_id": "e1"},
     ),
     (
-        ledger.release_entry(escrow(), 10_005), "escrow_release", "escrow:e1:leave",
+        lambda: ledger.release_entry(escrow(), 10_005), "escrow_release", "escrow:e1:leave",
         {"escrow:e1:GHS": -10_005, "wallet:wale:GHS": 9_005, "fees:GHS": 1_000}, {"escrow_id": "e1"},
     ),
     (
-        ledger.release_entry(escrow(), 10_004), "escrow_release", "escrow:e1:part:1",
+        lambda: ledger.release_entry(escrow(), 10_004), "escrow_release", "escrow:e1:part:1",
         {"escrow:e1:GHS": -10_004, "wallet:wale:GHS": 9_004, "fees:GHS": 1_000}, {"escrow_id": "e1"},
     ),
     (
-        ledger.release_entry(STARTED, 1_000), "escrow_release", "escrow:e1:part:3",
+        lambda: ledger.release_entry(STARTED, 1_000), "escrow_release", "escrow:e1:part:3",
         {"escrow:e1:GHS": -1_000, "wallet:wale:GHS": 900, "fees:GHS": 100}, {"escrow_id": "e1"},
     ),
     (
-        ledger.release_entry(STARTED, 6_000), "escrow_release", "escrow:e1:leave",
+        lambda: ledger.release_entry(STARTED, 6_000), "escrow_release", "escrow:e1:leave",
         {"escrow:e1:GHS": -6_000, "wallet:wale:GHS": 5_400, "fees:GHS": 600}, {"escrow_id": "e1"},
     ),
     (
-        ledger.release_entry(TAXED, 10_005), "escrow_release", "escrow:e1:leave",
+        lambda: ledger.release_entry(TAXED, 10_005), "escrow_release", "escrow:e1:leave",
         {
             "escrow:e1:GHS": -10_005, "wallet:wale:GHS": 8_330, "fees:GHS": 800, "tax:GHS": 675,
             "wallet:rita:GHS": 200,
@@ -112,11 +117,11 @@ ENTRIES: list[tuple[Entry, str, str, dict[str, int], dict[str, str]]] = [
         {"escrow_id": "e1"},
     ),
     (
-        ledger.release_entry(escrow(referral_basis_points=2_000), 10_005), "escrow_release", "escrow:e1:leave",
+        lambda: ledger.release_entry(escrow(referral_basis_points=2_000), 10_005), "escrow_release", "escrow:e1:leave",
         {"escrow:e1:GHS": -10_005, "wallet:wale:GHS": 9_005, "fees:GHS": 1_000}, {"escrow_id": "e1"},
     ),
     (  # who brought the worker is the hirer: one posting for both
-        ledger.ruling_entry(
+        lambda: ledger.ruling_entry(
             escrow(referral_basis_points=2_000, referrer_id="hana"), dispute_id="q1", worker_gross=10_000, hirer=5
         ),
         "dispute_ruling", "escrow:e1:leave",
@@ -124,52 +129,54 @@ ENTRIES: list[tuple[Entry, str, str, dict[str, int], dict[str, str]]] = [
         {"escrow_id": "e1", "dispute_id": "q1"},
     ),
     (
-        ledger.refund_entry(STARTED), "escrow_refund", "escrow:e1:leave",
+        lambda: ledger.refund_entry(STARTED), "escrow_refund", "escrow:e1:leave",
         {"escrow:e1:GHS": -6_000, "wallet:hana:GHS": 6_000}, {"escrow_id": "e1"},
     ),
     (
-        ledger.hold_entry(WITHDRAWAL), "withdrawal_hold", "withdrawal:w1:hold",
+        lambda: ledger.hold_entry(WITHDRAWAL), "withdrawal_hold", "withdrawal:w1:hold",
         {"wallet:ama:GHS": -600, "transit:bank:GHS": 600}, {"withdrawal_id": "w1"},
     ),
     (
-        ledger.paid_entry(REFUND), "withdrawal_paid", "withdrawal:w2:end",
+        lambda: ledger.paid_entry(REFUND), "withdrawal_paid", "withdrawal:w2:end",
         {"transit:stripe:USD": -70, "clearing:stripe:USD": 70}, {"withdrawal_id": "w2", "deposit_id": "d1"},
     ),
     (
-        ledger.void_entry(WITHDRAWAL), "withdrawal_void", "withdrawal:w1:end",
+        lambda: ledger.void_entry(WITHDRAWAL), "withdrawal_void", "withdrawal:w1:end",
         {"transit:bank:GHS": -600, "wallet:ama:GHS": 600}, {"withdrawal_id": "w1"},
     ),
     (
-        ledger.return_entry(WITHDRAWAL), "withdrawal_return", "withdrawal:w1:return",
+        lambda: ledger.return_entry(WITHDRAWAL), "withdrawal_return", "withdrawal:w1:return",
         {"clearing:bank:GHS": -600, "wallet:ama:GHS": 600}, {"withdrawal_id": "w1"},
     ),
     (
-        ledger.chargeback_entry(CHARGEBACK), "chargeback_open", "chargeback:stripe:dp_1:open",
+        lambda: ledger.chargeback_entry(CHARGEBACK), "chargeback_open", "chargeback:stripe:dp_1:open",
         {"wallet:ama:GHS": -120, "losses:GHS": -380, "chargebacks:stripe:GHS": 500},
         {"chargeback_id": "stripe:dp_1", "deposit_id": "d1"},
     ),
     (
-        ledger.chargeback_end_entry(CHARGEBACK, won=True), "chargeback_won", "chargeback:stripe:dp_1:end",
+        lambda: ledger.chargeback_end_entry(CHARGEBACK, won=True), "chargeback_won", "chargeback:stripe:dp_1:end",
         {"chargebacks:stripe:GHS": -500, "wallet:ama:GHS": 120, "losses:GHS": 380},
         {"chargeback_id": "stripe:dp_1", "deposit_id": "d1"},
     ),
     (
-        ledger.chargeback_end_entry(CHARGEBACK, won=False), "chargeback_lost", "chargeback:stripe:dp_1:end",
+        lambda: ledger.chargeback_end_entry(CHARGEBACK, won=False), "chargeback_lost", "chargeback:stripe:dp_1:end",
         {"chargebacks:stripe:GHS": -500, "clearing:stripe:GHS": 500},
         {"chargeback_id": "stripe:dp_1", "deposit_id": "d1"},
     ),
     (
-        ledger.recovery_entry(CHARGEBACK, "e1", 55), "chargeback_recovery", "chargeback:stripe:dp_1:recovery:e1",
+        lambda: ledger.recovery_entry(CHARGEBACK, "e1", 55),
+        "chargeback_recovery", "chargeback:stripe:dp_1:recovery:e1",
         {"wallet:ama:GHS": -55, "losses:GHS": 55},
         {"chargeback_id": "stripe:dp_1", "deposit_id": "d1", "escrow_id": "e1"},
     ),
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("entry", "kind", "reference", "postings", "facts"), ENTRIES)
+@pytest.mark.parametrize(("make", "kind", "reference", "postings", "facts"), ENTRIES)
 def test_an_entry_is_what_it_says(
-    entry: Entry, kind: str, reference: str, postings: dict[str, int], facts: dict[str, str]
+    make: Callable[[], Entry], kind: str, reference: str, postings: dict[str, int], facts: dict[str, str]
 ) -> None:
+    entry = make()
     assert (entry.kind, entry.reference, dict(entry.postings), entry.facts) == (kind, reference, postings, facts)
     assert len(entry.postings) == len(postings)
 
@@ -258,7 +265,7 @@ NO_AMOUNT = "a posting moves a whole number of minor units, not none"
     ),
 ])  # fmt: skip
 def test_what_is_refused_says_why(postings: tuple[Posting, ...], why: str) -> None:
-    good = ENTRIES[0][0]
+    good = ledger.deposit_entry(DEPOSIT)
     with pytest.raises(LedgerError) as refusal:
         replace(good, postings=postings)
     assert refusal.value.message == why
@@ -266,7 +273,7 @@ def test_what_is_refused_says_why(postings: tuple[Posting, ...], why: str) -> No
 
 def test_two_currencies_may_balance_side_by_side() -> None:
     four = (Posting("wallet:a:GHS", 5), Posting("fees:GHS", -5), Posting("wallet:a:USD", -7), Posting("fees:USD", 7))
-    assert replace(ENTRIES[0][0], postings=four).postings == four
+    assert replace(ledger.deposit_entry(DEPOSIT), postings=four).postings == four
 
 
 def test_terms_are_those_of_the_funding() -> None:

@@ -41,6 +41,29 @@ def test_a_bad_sentence_does_not_drown_in_good_ones() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Good morning, can you come on Monday?",
+        "Good work, on time and at the agreed price. I can recommend this person.",
+        "I know where to buy the cement, I will take you there.",
+        "Kindly let me know when you reach the junction.",
+        "Make sure you switch off the mains before you cut the wire.",
+        "Let us meet at the house at nine and measure together.",
+        "I will be home from eight, so come any time.",
+        "I go come see the place before I give you the price.",
+        "Boss, the work be fine, you do well paa.",
+        "Chale, the man sabi the work, e no dey waste time.",
+        "I beg, come early small, the landlord is travelling.",
+        "You people are doing a great job, keep it up.",
+        "Take care of the dog when you enter, it does not bite.",
+        "Send me a picture of the broken pipe through the chat.",
+    ],
+)
+def test_plain_talk_of_the_trade_passes(text: str) -> None:
+    assert screening.labels_of(text) == []
+
+
 def test_the_labelled_set_is_not_what_the_screen_learned_from() -> None:
     learned = {screening.normalize(text) for texts in screening.examples().values() for text in texts}
     assert learned.isdisjoint(screening.normalize(one.text) for one in evaluation.load(LABELLED))

@@ -37,7 +37,6 @@ UNHEARD = {
     "messaging.support_closed.v1",
     "messaging.support_joined.v1",
     "messaging.support_left.v1",
-    "payment.chargeback_changed.v1",
     "payment.exception_resolved.v1",
     "payment.past_money_viewed.v1",
     "payment.referrer_named.v1",

@@ -8,6 +8,7 @@ from functools import partial
 from litestar import Litestar
 
 from kelmah.clients.exports import ExportClient
+from kelmah.clients.user import UserClient
 from kelmah.kit.app import service_app
 from kelmah.kit.blobs import GridFSBlobStore
 from kelmah.kit.mail import Mailer
@@ -54,6 +55,7 @@ async def open_context(settings: AuthSettings, *, apps: Apps | None = None) -> A
                 providers=providers,
                 blobs=archives,
                 exports={name: ExportClient(caller) for name, caller in resources.callers.items()},
+                user=UserClient(resources.callers["user"]) if "user" in resources.callers else None,
                 bridge=bridge,
                 breaches=breaches,
                 places=places,

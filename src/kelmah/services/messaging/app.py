@@ -1,7 +1,7 @@
 """Wires the messaging service together."""
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, closing
+from contextlib import aclosing, asynccontextmanager, closing
 
 from litestar import Litestar
 
@@ -15,6 +15,7 @@ from kelmah.kit.ratelimit import Limiter
 from kelmah.kit.redis import key
 from kelmah.kit.resources import Apps, open_resources
 from kelmah.kit.scanner import scanner_of
+from kelmah.kit.scripts import Scripts
 from kelmah.services.messaging.controllers import CONTROLLERS, POLICY
 from kelmah.services.messaging.documents import DOCUMENTS
 from kelmah.services.messaging.providers import TwilioSms, WebPush
@@ -37,7 +38,7 @@ async def open_context(settings: MessagingSettings, *, apps: Apps | None = None)
     )
     with closing(blobs):
         async with open_resources(settings, DOCUMENTS, apps=apps) as resources:
-            yield Context(
+            context = Context(
                 **vars(resources),
                 settings=settings,
                 auth=AuthClient(resources.callers["auth"]),
@@ -49,7 +50,11 @@ async def open_context(settings: MessagingSettings, *, apps: Apps | None = None)
                 push=_push_sender(settings),
                 scanner=scanner_of(settings),
                 limiter=Limiter(resources.redis, key(settings.redis_prefix, "messaging", "limit")),
+                scripts=Scripts(resources.redis),
             )
+            with closing(context.limiter), closing(context.scripts):
+                async with aclosing(context.sends), aclosing(context.comings):
+                    yield context
 
 
 def _push_sender(settings: MessagingSettings) -> WebPush | None:

@@ -3,7 +3,7 @@
 from typing import Annotated, Any
 
 from litestar import Request
-from litestar.di import Provide
+from litestar.di import NamedDependency, Provide
 from litestar.params import HeaderParameter
 
 from kelmah.services.auth import service
@@ -23,12 +23,18 @@ Device = Annotated[
 ]
 
 
-async def provide_client(request: Request[Any, Any, Any], device: Device = None) -> Client:
-    """Who calls, as the gateway saw it: it overwrites the address, and nothing else reaches this service."""
+async def provide_client(
+    request: Request[Any, Any, Any], context: NamedDependency[Any], device: Device = None
+) -> Client:
+    """Who calls, as the gateway saw it: it overwrites the address, and nothing else reaches this service.
+
+    `context`: as for `kit.policy.provide_principal`.
+    """
     return service.client_of(
         forwarded_for=request.headers.get("x-forwarded-for"),
         user_agent=request.headers.get("user-agent"),
         device=device,
+        languages=request.headers.get("accept-language"),
     )
 
 

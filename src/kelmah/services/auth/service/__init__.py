@@ -55,7 +55,6 @@ from kelmah.services.auth.service.passkeys import start_using as start_using_pas
 from kelmah.services.auth.service.passwords import change as change_password
 from kelmah.services.auth.service.passwords import forgot as forgot_password
 from kelmah.services.auth.service.passwords import reset as reset_password
-from kelmah.services.auth.service.resealing import reseal
 from kelmah.services.auth.service.revocations import since as revocations_since
 from kelmah.services.auth.service.sessions import end_all_own, end_own, list_own, logout, refresh
 from kelmah.services.auth.service.signing import PUBLIC_KEYS_MAX_AGE_S, Signer
@@ -114,7 +113,6 @@ __all__ = [
     "rename_passkey",
     "request_email_change",
     "request_export",
-    "reseal",
     "resend_verification",
     "reset_by_bridge",
     "reset_password",

@@ -18,7 +18,7 @@ from kelmah.kit.context import Principal
 from kelmah.kit.crypto import digest_token
 from kelmah.kit.errors import BadInput, Unauthenticated
 from kelmah.kit.ids import new_id
-from kelmah.kit.text import clean_name
+from kelmah.kit.text import LANGUAGES, clean_name
 from kelmah.services.auth import mapping
 from kelmah.services.auth.documents import accounts as documents
 from kelmah.services.auth.documents import proofs
@@ -39,7 +39,7 @@ def subject(account_id: str) -> str:
 
 
 async def notify(context: Context, account_id: str, notice: str, cause_id: str) -> None:
-    """Have the owner told by a mail (`mails.NOTICES`), in the open transaction; once for each cause."""
+    """Have the owner told by a mail (`texts.TEXTS`), in the open transaction; once for each cause."""
     await context.timers.set(
         f"auth.send_notice:{notice}:{cause_id}", "auth.send_notice", [account_id, notice, cause_id]
     )
@@ -63,6 +63,7 @@ async def register(context: Context, request: RegisterRequest, *, client: Client
         password=request.password,
         names=(request.first_name, request.last_name),
         role=Role(request.role),
+        language=client.language,
     )
     waiting_id = await bridging.waiting(context, new.email)
 
@@ -100,9 +101,18 @@ class NewAccount(NamedTuple):
     names: tuple[str, str]
     role: Role
     password_hash: str | None
+    language: str = LANGUAGES[0]
 
 
-async def _checked(context: Context, *, email: str, password: str, names: tuple[str, str], role: Role) -> NewAccount:
+async def _checked(
+    context: Context,
+    *,
+    email: str,
+    password: str,
+    names: tuple[str, str],
+    role: Role,
+    language: str = LANGUAGES[0],
+) -> NewAccount:
     """Raises:
     BadInput: a field that does not fit.
     """
@@ -110,7 +120,7 @@ async def _checked(context: Context, *, email: str, password: str, names: tuple[
     email_indexes(context, email)  # refuses what is no address
     clean = (_name("firstName", names[0]), _name("lastName", names[1]))
     await strength.check(context, password, field="password", email=email, names=clean)
-    return NewAccount(email, clean, role, await context.hasher.hash(password))
+    return NewAccount(email, clean, role, await context.hasher.hash(password), language)
 
 
 async def create_account(
@@ -175,6 +185,7 @@ def _document(context: Context, new: NewAccount, *, verified: bool) -> AccountDo
         first_name_sealed=sealed("first_name", new.names[0]),
         last_name_sealed=sealed("last_name", new.names[1]),
         role=new.role,
+        locale=new.language,
         password_hash=new.password_hash,
         password_changed_at=now,
         created_at=now,

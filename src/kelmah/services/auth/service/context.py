@@ -5,13 +5,14 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 
 from kelmah.clients.exports import ExportClient
+from kelmah.clients.user import UserClient
 from kelmah.kit.blobs import BlobStore
 from kelmah.kit.crypto import digest_token
 from kelmah.kit.mail import Mailer
 from kelmah.kit.places import Places
 from kelmah.kit.ratelimit import Limiter
 from kelmah.kit.resources import Resources
-from kelmah.kit.text import normalize_email
+from kelmah.kit.text import LANGUAGES, language_of, normalize_email
 from kelmah.legacy.bridge import Bridge
 from kelmah.services.auth.service.breaches import Breaches
 from kelmah.services.auth.service.hashing import PasswordHasher
@@ -19,7 +20,7 @@ from kelmah.services.auth.service.oidc import Provider
 from kelmah.services.auth.service.signing import Signer
 from kelmah.services.auth.settings import AuthSettings
 
-_EMAIL = b"auth.accounts.email"
+EMAIL = b"auth.accounts.email"
 _MAX_USER_AGENT_CHARS = 256
 
 
@@ -35,6 +36,7 @@ class Context(Resources):
     providers: Mapping[str, Provider]
     blobs: BlobStore
     exports: Mapping[str, ExportClient]
+    user: UserClient | None = None
     bridge: Bridge | None = None
     breaches: Breaches | None = None
     places: Places | None = None
@@ -45,7 +47,7 @@ class Context(Resources):
         Raises:
             ValueError: not a mail address.
         """
-        return self.ring.blind_indexes(normalize_email(email), context=_EMAIL)
+        return self.ring.blind_indexes(normalize_email(email), context=EMAIL)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,6 +57,8 @@ class Client:
     address: str | None = None
     user_agent: str | None = None
     device_hash: str | None = None
+    #: What its person reads, as far as it says.
+    language: str = LANGUAGES[0]
 
     @property
     def network(self) -> str:
@@ -65,13 +69,16 @@ class Client:
         return str(IPv6Network((address, 64), strict=False)) if isinstance(address, IPv6Address) else str(address)
 
 
-def client_of(*, forwarded_for: str | None, user_agent: str | None, device: str | None) -> Client:
+def client_of(
+    *, forwarded_for: str | None, user_agent: str | None, device: str | None, languages: str | None = None
+) -> Client:
     """The client as the gateway saw it. An address that is none, and what does not print, is left out."""
     agent = "".join(char for char in user_agent or "" if char.isprintable())[:_MAX_USER_AGENT_CHARS]
     return Client(
         address=_address(forwarded_for),
         user_agent=agent or None,
         device_hash=digest_token(device) if device else None,
+        language=language_of(languages),
     )
 
 

@@ -120,40 +120,19 @@ async def send(context: Context, account_id: str, change_id: str) -> None:
     if await accounts.by_email(context.email_indexes(new_email)) is not None:
         log.info("auth.email_change.taken", user_id=account_id)  # nobody is told who has an account
         return
-    await mails.send_to(
-        context,
-        new_email,
-        "Confirm your new e-mail address for Kelmah",
-        [
-            "Somebody, hopefully you, wants to use this address for an account at Kelmah. Open this address to agree:",
-            _link(context, new_token),
-            f"Token: {new_token}",
-            "The old address must agree as well. If you did not ask for it, there is nothing to do.",
-        ],
-        _link(context, new_token),
-        mail_id=f"email_change_new.{change_id}",
-    )
+    mail_id = f"email_change_new.{change_id}"
+    link = _link(context, new_token)
+    await mails.send(context, account, "email_change_new", to=new_email, link=link, mail_id=mail_id, token=new_token)
 
 
 async def send_done(context: Context, account_id: str, change_id: str) -> None:
     """A timer's target: tell both addresses that it happened."""
-    found = await documents.get(account_id, change_id)
-    if found is None or found.done_at is None:
+    found, account = await documents.get(account_id, change_id), await accounts.by_id(account_id)
+    if found is None or account is None or found.done_at is None:
         return
-    link = f"{context.settings.public_url}/forgot-password"
     for side in ("old_email", "new_email"):
-        await mails.send_to(
-            context,
-            _opened(context, found, side),
-            "The e-mail address of your Kelmah account changed",
-            [
-                "Your Kelmah account has another e-mail address, and other sessions were ended. If this was not you, "
-                "write to our support; with the new address a new password can be set here:",
-                link,
-            ],
-            link,
-            mail_id=f"email_changed_{side}.{change_id}",
-        )
+        address, mail_id = _opened(context, found, side), f"email_changed_{side}.{change_id}"
+        await mails.send(context, account, "email_changed", to=address, mail_id=mail_id)
 
 
 def _link(context: Context, token: str) -> str:

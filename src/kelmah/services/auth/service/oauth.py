@@ -180,7 +180,7 @@ async def exchange(context: Context, request: OAuthExchangeRequest, *, client: C
             await shelf.put(context, _HANDOFF, proven, life_s=HANDOFF_S, token=request.code)
             raise RoleNeeded.of("role", "worker or hirer")
         await throttle.charge_registration(context, client)
-        account = await _make(context, proven, Role(request.role))
+        account = await _make(context, proven, Role(request.role), language=client.language)
     return await proceed(context, account, client, methods=[METHOD], reactivate=request.reactivate)
 
 
@@ -198,13 +198,13 @@ async def _check_new(context: Context, identity: Identity) -> str:
     return identity.email
 
 
-async def _make(context: Context, proven: _Proven, role: Role) -> AccountDocument:
+async def _make(context: Context, proven: _Proven, role: Role, *, language: str) -> AccountDocument:
     email = await _check_new(context, proven.identity)
     names = (_name(proven.identity.first_name, email), _name(proven.identity.last_name, "Unnamed"))
 
     async def change() -> AccountDocument:
         await refuse_taken(context, email)
-        account = await make_account(context, NewAccount(email, names, role, None), verified=True)
+        account = await make_account(context, NewAccount(email, names, role, None, language), verified=True)
         await _link(context, account.id, proven)
         return account
 

@@ -1,64 +1,44 @@
-"""Encrypts what is stored of people anew with the newest field key, so that an older one can be taken away."""
+"""What this service keeps sealed (`kit.resealing`).
 
-from collections.abc import AsyncIterator
-from typing import Any, NamedTuple
+What lives for minutes or days is left out: refresh tokens turn by use, so sessions that are idle longer than an old key
+is kept end, and mails' tokens that went out before are refused.
+"""
 
+from functools import partial
+from typing import Any
+
+from kelmah.kit.crypto import KeyRing
 from kelmah.kit.mongo import RawDocument
+from kelmah.kit.resealing import Place, Sealed, of_id
+from kelmah.kit.text import normalize_email
 from kelmah.services.auth import mapping
-from kelmah.services.auth.service.context import Context
-
-#: Sealed fields by collection; `<name>_sealed` belongs to the place `<name>` of its document.
-SEALED = {
-    "accounts": ("email", "first_name", "last_name"),
-    "sessions": ("address", "user_agent", "successor"),
-    "factors": ("secret",),
-}
+from kelmah.services.auth.service.context import EMAIL
+from kelmah.services.auth.service.signing import place_of_key
 
 
-class Step(NamedTuple):
-    """How far one collection is."""
-
-    collection: str
-    done: int
-    total: int
-    changed: int
+def _fields(collection: str, *names: str) -> dict[str, Place]:
+    return {f"{name}_sealed": of_id(partial(mapping.place, collection, name)) for name in names}
 
 
-async def reseal(context: Context) -> AsyncIterator[Step]:
-    """Go through every document; those already under the newest key are left as they are, so it can be run again.
-
-    Each document is changed only if its fields are still what was read. E-mail indexes are made anew as well.
-    What lives for minutes or days is not: refresh tokens turn by use, so sessions that are idle longer than an old key
-    is kept end, and mails' tokens that went out before are refused.
-
-    Raises:
-        KeyNotYetPublished: the signing keys were turned at this very moment; run it again.
-    """
-    yield Step("signing_keys", 1, 1, int(await context.signer.reseal()))
-    for name, fields in SEALED.items():
-        collection = context.mongo.collection(name)
-        total, done, changed = await collection.estimated_document_count(), 0, 0
-        yield Step(name, 0, total, 0)
-        async for row in collection.find({}):
-            done += 1
-            update = _update(context, name, fields, row)
-            if update:
-                read = {field: row[field] for field in update}
-                changed += (await collection.update_one({"_id": row["_id"], **read}, {"$set": update})).modified_count
-            if done % 500 == 0:
-                yield Step(name, done, total, changed)
-                changed = 0
-        yield Step(name, done, done, changed)
+def _email_index(ring: KeyRing, account: RawDocument) -> dict[str, Any]:
+    email = ring.open(account["email_sealed"], context=mapping.place("accounts", "email", account["_id"]))
+    return {"email_index": ring.blind_index(normalize_email(email), context=EMAIL)}
 
 
-def _update(context: Context, name: str, fields: tuple[str, ...], row: RawDocument) -> dict[str, Any]:
-    ring, update = context.ring, {}
-    for field in fields:
-        sealed = row.get(f"{field}_sealed")
-        if sealed is not None and ring.needs_rotation(sealed):
-            place = mapping.place(name, field, row["_id"])
-            update[f"{field}_sealed"] = ring.seal(ring.open(sealed, context=place), context=place)
-    if name == "accounts" and "email_sealed" in update:
-        place = mapping.place(name, "email", row["_id"])
-        update["email_index"] = context.email_indexes(ring.open(row["email_sealed"], context=place))[0]
-    return update
+def _next_version(_: KeyRing, keys: RawDocument) -> dict[str, Any]:
+    return {"version": keys["version"] + 1}  # so that no process turns the keys that it read before
+
+
+SEALED = (
+    Sealed("accounts", _fields("accounts", "email", "first_name", "last_name"), _email_index),
+    Sealed("sessions", _fields("sessions", "address", "user_agent", "successor")),
+    Sealed("factors", _fields("factors", "secret")),
+    Sealed(
+        "signing_keys",
+        {
+            "active.private_sealed": lambda keys, _: place_of_key(keys["active"]["kid"]),
+            "next.private_sealed": lambda keys, _: place_of_key(keys["next"]["kid"]),
+        },
+        _next_version,
+    ),
+)

@@ -89,32 +89,9 @@ class Signer:
         self._take(stored, now)
         return stored
 
-    async def reseal(self) -> bool:
-        """Encrypt the private halves anew with the newest field key; whether there was anything to do.
-
-        Raises:
-            KeyNotYetPublished: another process turned the keys at this moment.
-        """
-        old = await documents.load()
-        if old is None or not any(
-            self._ring.needs_rotation(key.private_sealed or "") for key in (old.active, old.next)
-        ):
-            return False
-        halves = {
-            "active": self._resealed(old.active),
-            "next": self._resealed(old.next),
-        }
-        if await documents.replace(old.model_copy(update={**halves, "version": old.version + 1}), version=old.version):
-            return True
-        raise KeyNotYetPublished
-
-    def _resealed(self, key: SigningKey) -> SigningKey:
-        private = self._ring.open(key.private_sealed or "", context=_place(key.kid))
-        return key.model_copy(update={"private_sealed": self._ring.seal(private, context=_place(key.kid))})
-
     def _take(self, keys: SigningKeysDocument, now: datetime) -> None:
         if self._keys is None or self._keys.active.kid != keys.active.kid:
-            private = self._ring.open(keys.active.private_sealed or "", context=_place(keys.active.kid))
+            private = self._ring.open(keys.active.private_sealed or "", context=place_of_key(keys.active.kid))
             self._private = OKPKey.import_key(
                 {"kty": "OKP", "crv": "Ed25519", "x": keys.active.x, "d": private, "kid": keys.active.kid}
             )
@@ -129,10 +106,10 @@ class Signer:
         return SigningKey(
             kid=kid,
             x=str(halves["x"]),
-            private_sealed=self._ring.seal(str(halves["d"]), context=_place(kid)),
+            private_sealed=self._ring.seal(str(halves["d"]), context=place_of_key(kid)),
             created_at=clock.now(),
         )
 
 
-def _place(kid: str) -> bytes:
+def place_of_key(kid: str) -> bytes:
     return f"auth.signing_keys.private:{kid}".encode()

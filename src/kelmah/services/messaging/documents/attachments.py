@@ -8,6 +8,7 @@ from pymongo.errors import DuplicateKeyError
 
 from kelmah.contracts.messaging import FileState
 from kelmah.kit.mongo import change, session
+from kelmah.services.messaging.documents.messages import MessageDocument
 
 
 class AttachmentDocument(Document):
@@ -88,23 +89,21 @@ async def find_many(attachment_ids: Collection[str]) -> dict[str, AttachmentDocu
     return {one.id: one for one in found}
 
 
-async def send_with(
-    attachment_ids: Collection[str], *, message_id: str, conversation_id: str, uploader_id: str
-) -> bool:
+async def send_with(message: MessageDocument) -> bool:
     """Tie files to the message that they are sent with; False unless all are the sender's, of here and unsent."""
-    if not attachment_ids:
+    if not message.attachment_ids:
         return True
     result = await AttachmentDocument.get_pymongo_collection().update_many(
         {
-            "_id": {"$in": list(attachment_ids)},
-            "conversation_id": conversation_id,
-            "uploader_id": uploader_id,
+            "_id": {"$in": message.attachment_ids},
+            "conversation_id": message.conversation_id,
+            "uploader_id": message.sender_id,
             "message_id": None,
         },
-        {"$set": {"message_id": message_id}},
+        {"$set": {"message_id": message.id}},
         session=session(),
     )
-    return result.modified_count == len(attachment_ids)
+    return result.modified_count == len(message.attachment_ids)
 
 
 async def discard_unsent(attachment_id: str) -> bool:

@@ -3,7 +3,7 @@
 A conversation of two holds everything a list shows in one document; shard key `_id`.
 """
 
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Collection, Mapping
 from datetime import datetime
 from typing import Any, ClassVar
 
@@ -14,7 +14,7 @@ from pymongo.errors import DuplicateKeyError
 
 from kelmah.contracts.messaging import ConversationKind
 from kelmah.kit.ids import new_id
-from kelmah.kit.mongo import change, session
+from kelmah.kit.mongo import Change, change, change_all, session
 from kelmah.kit.projections import Difference, Row
 
 _EPOCH = "epoch"
@@ -24,6 +24,7 @@ class Participant(BaseModel):
     """`own_unread` counts one's own messages after `read_up_to`, which are not unread to oneself.
 
     `notified_up_to` is the latest message that a notification told of. A message takes an archived conversation back.
+    `has_written` tells nothing while it is false: it is younger than some messages.
     """
 
     user_id: str
@@ -33,6 +34,7 @@ class Participant(BaseModel):
     muted: bool = False
     archived: bool = False
     private_receipts: bool = False
+    has_written: bool = False
 
 
 class ConversationDocument(Document):
@@ -203,18 +205,27 @@ async def close(conversation_id: str, *, user_id: str, at: datetime) -> Conversa
     return await change(ConversationDocument, query, {"$set": {"closed_at": at}})
 
 
-async def take_sequence(conversation_id: str, *, sender_id: str, at: datetime) -> ConversationDocument | None:
-    """Count one message more, by this participant. The answer's `last_sequence` is the message's own."""
-    return await change(
-        ConversationDocument,
-        {"_id": conversation_id, "participants.user_id": sender_id},
-        {
-            "$inc": {"last_sequence": 1, "participants.$[sender].own_unread": 1},
-            "$set": {"participants.$[].archived": False, "closed_at": None},
-            "$max": {"active_at": at},
-        },
-        array_filters=[{"sender.user_id": sender_id}],
-    )
+async def take_sequences(counts: Mapping[str, Mapping[str, int]], *, at: datetime) -> dict[str, ConversationDocument]:
+    """Count messages more, by conversation and participant, in the open transaction.
+
+    The last of a conversation's own is its `last_sequence`, afterwards. Empty where somebody takes no part.
+    """
+    changes = {}
+    for conversation_id, by_sender in counts.items():
+        senders = {f"s{number}": sender_id for number, sender_id in enumerate(by_sender)}
+        changes[conversation_id] = Change(
+            {
+                "$inc": {"last_sequence": sum(by_sender.values())}
+                | {f"participants.$[{name}].own_unread": by_sender[one] for name, one in senders.items()},
+                "$set": {"participants.$[].archived": False, "closed_at": None}
+                | {f"participants.$[{name}].has_written": True for name in senders},
+                "$max": {"active_at": at},
+            },
+            where={"participants.user_id": {"$all": list(by_sender)}},
+            array_filters=[{f"{name}.user_id": sender_id} for name, sender_id in senders.items()],
+        )
+    rows = await change_all(ConversationDocument.get_pymongo_collection(), changes)
+    return {conversation_id: ConversationDocument.model_validate(row) for conversation_id, row in rows.items()}
 
 
 async def take_change(conversation_id: str, *, user_id: str) -> ConversationDocument | None:
@@ -258,13 +269,17 @@ async def set_notified(conversation_id: str, *, user_id: str, sequence: int) -> 
     )
 
 
-async def contacts_of(user_id: str, *, conversations: int) -> set[str]:
-    """The people of the person's most recent conversations."""
+async def contacts_of(user_ids: Collection[str], *, conversations: int) -> dict[str, set[str]]:
+    """For each person the people of the most recent conversations: of so many a person, taken together."""
+    found: dict[str, set[str]] = {one: set() for one in user_ids}
     rows = ConversationDocument.get_pymongo_collection().find(
-        {"participants.user_id": user_id}, {"participants.user_id": 1}
+        {"participants.user_id": {"$in": list(found)}}, {"participants.user_id": 1}
     )
-    found = await rows.sort([("active_at", DESCENDING)]).limit(conversations).to_list()
-    return {one["user_id"] for row in found for one in row["participants"]} - {user_id}
+    async for row in rows.sort([("active_at", DESCENDING)]).limit(conversations * len(found)):
+        people = {one["user_id"] for one in row["participants"]}
+        for one in people & found.keys():
+            found[one] |= people - {one}
+    return found
 
 
 async def known_among(user_ids: Collection[str], *, user_id: str) -> set[str]:

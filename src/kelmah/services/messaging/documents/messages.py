@@ -1,6 +1,6 @@
 """Messages, ordered by their sequence within a conversation; shard key `conversation_id`."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any, ClassVar
 
@@ -10,6 +10,7 @@ from pymongo import ASCENDING, DESCENDING, IndexModel
 from pymongo.errors import DuplicateKeyError
 
 from kelmah.contracts.messaging import Flag
+from kelmah.kit import mongo
 from kelmah.kit.mongo import change, session
 
 
@@ -75,25 +76,18 @@ class MessageDocument(Document):
         ]
 
 
-async def add(message: MessageDocument) -> None:
-    """Store a message in the open transaction.
+async def add_all(made: Sequence[MessageDocument]) -> None:
+    """Store messages in the open transaction.
 
     Raises:
-        AlreadyStoredError: its client id is taken.
+        AlreadyStoredError: a client id is taken.
     """
     try:
-        await message.insert(session=session())
+        await mongo.add_all(made)
     except DuplicateKeyError as error:
         if "client_id" in (error.details or {}).get("keyPattern", {}):
             raise AlreadyStoredError from error
         raise
-
-
-async def find_sent(conversation_id: str, *, sender_id: str, client_id: str) -> MessageDocument | None:
-    """What the sender stored under this client id."""
-    return await MessageDocument.find_one(
-        {"conversation_id": conversation_id, "sender_id": sender_id, "client_id": client_id}
-    )
 
 
 async def find_at(conversation_id: str, sequence: int) -> MessageDocument | None:

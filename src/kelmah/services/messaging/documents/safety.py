@@ -1,5 +1,6 @@
 """Blocks, reports, people who may not write, and pairs who have a contract."""
 
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any, ClassVar
 
@@ -101,11 +102,22 @@ async def list_blocks(user_id: str, *, after: tuple[datetime, str] | None, limit
     return await BlockDocument.find(query).sort("-at", "-_id").limit(limit).to_list()
 
 
-async def blocked_between(user_id: str, others: list[str]) -> set[str]:
+async def blocked_between(user_id: str, others: Collection[str]) -> set[str]:
     """Those among the others who blocked the person or whom the person blocked."""
-    ids = [f"{user_id}:{other}" for other in others] + [f"{other}:{user_id}" for other in others]
-    rows = await BlockDocument.find({"_id": {"$in": ids}}, session=session()).to_list()
-    return {row.blocked_id if row.user_id == user_id else row.user_id for row in rows}
+    return (await blocked_among({user_id: others}))[user_id]
+
+
+async def blocked_among(others: Mapping[str, Collection[str]]) -> dict[str, set[str]]:
+    """For each person those among the others whom a block, by either, stands between."""
+    pairs = {(one, other) for one, several in others.items() for other in several if other != one}
+    ids = {block_id for one, other in pairs for block_id in (f"{one}:{other}", f"{other}:{one}")}
+    found: dict[str, set[str]] = {one: set() for one in others}
+    if ids:
+        for row in await BlockDocument.find({"_id": {"$in": list(ids)}}, session=session()).to_list():
+            for one, other in ((row.user_id, row.blocked_id), (row.blocked_id, row.user_id)):
+                if (one, other) in pairs:
+                    found[one].add(other)
+    return found
 
 
 async def add_pair(one: str, other: str) -> None:

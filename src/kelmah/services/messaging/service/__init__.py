@@ -33,7 +33,6 @@ from kelmah.services.messaging.service.messages import (
     epoch,
     list_messages,
     missing_since,
-    send_message,
 )
 from kelmah.services.messaging.service.notices import (
     notify,
@@ -49,6 +48,7 @@ from kelmah.services.messaging.service.notifications import (
 )
 from kelmah.services.messaging.service.presence import (
     REFRESH_S,
+    announce_coming,
     choose_presence,
     expire_presence,
     get_own_presence,
@@ -70,6 +70,7 @@ from kelmah.services.messaging.service.safety import (
     unblock,
 )
 from kelmah.services.messaging.service.scans import scan_attachment
+from kelmah.services.messaging.service.sending import send_message
 from kelmah.services.messaging.service.subscriptions import (
     forget_phone,
     get_settings,
@@ -96,6 +97,7 @@ __all__ = [
     "Context",
     "Download",
     "Missing",
+    "announce_coming",
     "append_upload",
     "block",
     "cancel_upload",

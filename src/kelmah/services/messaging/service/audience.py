@@ -33,6 +33,7 @@ from kelmah.contracts.job import (
 )
 from kelmah.contracts.messaging import NotificationKind as Kind
 from kelmah.contracts.payment import (
+    ChargebackChanged,
     DisputeAnswered,
     DisputeAppealed,
     DisputeEscalated,
@@ -119,6 +120,12 @@ def _payment_processed(event: PaymentProcessed) -> Notice:
     return Notice(kind, _USER, ("transaction_id",))
 
 
+def _chargeback_changed(event: ChargebackChanged) -> Notice:
+    """For the payer; the workers whose escrows are frozen for it hear of the dispute."""
+    kinds = {"open": Kind.CHARGEBACK_OPENED, "won": Kind.CHARGEBACK_WON, "lost": Kind.CHARGEBACK_LOST}
+    return Notice(kinds[event.status], _USER, ("chargeback_id", "deposit_id"))
+
+
 #: Event → what is made of it, or the function that says what.
 NOTICES: Mapping[type[Event], Notice | Callable[[Any], Notice]] = {
     JobAlert: _job_alert,
@@ -159,6 +166,7 @@ NOTICES: Mapping[type[Event], Notice | Callable[[Any], Notice]] = {
     DisputeWithdrawn: Notice(Kind.DISPUTE_WITHDRAWN, _BOTH, _DISPUTE, but="withdrawn_by"),
     PaymentProcessed: _payment_processed,
     WithdrawalFailed: Notice(Kind.WITHDRAWAL_FAILED, _USER, ("withdrawal_id",)),
+    ChargebackChanged: _chargeback_changed,
     ReviewRevealed: Notice(Kind.REVIEW_REVEALED, ("subject_id",), ("review_id", "contract_id")),
     ReviewHeld: Notice(Kind.REVIEW_HELD, ("reviewer_id",), ("review_id", "contract_id")),
     ReviewModerated: Notice(Kind.REVIEW_DECIDED, ("reviewer_id", "subject_id"), ("review_id",)),

@@ -21,7 +21,7 @@ from kelmah.services.messaging.service import live, words
 from kelmah.services.messaging.service.attachments import delete_bytes
 from kelmah.services.messaging.service.context import Context, charge, messages_limit
 from kelmah.services.messaging.service.messages import views
-from kelmah.services.messaging.service.safety import check_may_write, flags_for
+from kelmah.services.messaging.service.safety import check_may_write, flags_for, standing_in
 
 #: How long a text may be replaced, and how often.
 EDIT_FOR = timedelta(hours=24)
@@ -57,7 +57,7 @@ async def edit_message(
         raise TooLateToEdit
     if context.ring.open(message.text, context=mapping.text_context(message_id)) == text:
         return (await views(context, [message]))[0]
-    await check_may_write(context, conversation, by=by)
+    await check_may_write(context, conversation, await standing_in(conversation, by=by), by=by)
     await charge(context, messages_limit(context.settings), by.user_id)
     flags = await flags_for(conversation, text)
     sealed = context.ring.seal(text, context=mapping.text_context(message_id))
@@ -121,7 +121,7 @@ async def react(context: Context, conversation_id: str, message_id: str, new: Re
     if (reaction in message.reactions) is not new.remove:
         return (await views(context, [message]))[0]
     if not new.remove:
-        await check_may_write(context, conversation, by=by)
+        await check_may_write(context, conversation, await standing_in(conversation, by=by), by=by)
         if len(message.reactions) >= MAX_REACTIONS:
             raise BadInput.of("emoji", "this message has as many as one can have")
     await charge(context, messages_limit(context.settings), by.user_id)

@@ -1,6 +1,7 @@
 """What the messaging service works with, and the limits on what one person may do."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 import structlog
 from redis.exceptions import RedisError
@@ -10,11 +11,13 @@ from kelmah.clients.job import JobClient
 from kelmah.clients.user import UserClient
 from kelmah.contracts.user import Person
 from kelmah.kit import errors as kit_errors
+from kelmah.kit.batches import Batches
 from kelmah.kit.blobs import BlobStore
 from kelmah.kit.mail import Mailer
 from kelmah.kit.ratelimit import Limit, Limiter
 from kelmah.kit.resources import Resources
 from kelmah.kit.scanner import Scanner
+from kelmah.kit.scripts import Scripts
 from kelmah.services.messaging.errors import SlowDown
 from kelmah.services.messaging.providers import PushSender, SmsSender
 from kelmah.services.messaging.settings import MessagingSettings
@@ -40,6 +43,10 @@ class Context(Resources):
     push: PushSender | None
     scanner: Scanner | None
     limiter: Limiter
+    scripts: Scripts
+    #: Messages on their way into the database (`service.sending`), and people who came (`service.presence`).
+    sends: Batches[Any, Any] = field(default_factory=Batches)
+    comings: Batches[Any, Any] = field(default_factory=Batches)
 
 
 def messages_limit(settings: MessagingSettings) -> Limit:
@@ -55,7 +62,7 @@ async def charge(context: Context, limit: Limit, user_id: str) -> None:
         SlowDown: none is left.
     """
     try:
-        verdict = await context.limiter.check([(limit, user_id, 1)])
+        _, verdict = await context.limiter.lease(limit, user_id, least=1, most=1, hold_s=0)
     except RedisError as error:
         log.warning("messaging.limits.unavailable", error=type(error).__name__)
         return

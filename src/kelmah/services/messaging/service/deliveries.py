@@ -13,6 +13,7 @@ from kelmah.contracts.messaging import Channel, DeliveryState
 from kelmah.contracts.user import NotificationKind as Topic
 from kelmah.kit import clock
 from kelmah.kit.mail import MailPermanentError
+from kelmah.kit.text import language_of
 from kelmah.services.messaging.documents import DeliveryDocument, NotificationDocument, deliveries, notifications
 from kelmah.services.messaging.errors import DeliveryFailed, DeliveryRefused, DeliveryUnknown, PushGone
 from kelmah.services.messaging.service import links, texts
@@ -95,7 +96,7 @@ async def _mail(
     contact = await _contact(context, delivery.user_id)
     if contact is None:
         return _skipped("no_verified_address")
-    locale = texts.locale_of(contact.locale)
+    locale = language_of(plan.locale)
     text = _words(notification, locale)
     topic = TOPICS[notification.kind]
     url = None if topic is Topic.SECURITY else links.unsubscribe_url(context, delivery.user_id, topic)
@@ -137,7 +138,7 @@ async def _text(
         return _skipped("no_proven_phone")
     if not await deliveries.start_sending(delivery.id):
         return DeliveryState.UNKNOWN, "interrupted"
-    text = _words(notification, texts.locale_of(plan.locale))
+    text = _words(notification, language_of(plan.locale))
     try:
         await context.sms.send(to=phone, text=f"Kelmah: {text.body}")
     except DeliveryFailed:
@@ -158,7 +159,7 @@ async def _push(
     targets = await targets_of(context, delivery.user_id)
     if not targets:
         return _skipped("no_browser")
-    text = _words(notification, texts.locale_of(plan.locale))
+    text = _words(notification, language_of(plan.locale))
     fields = {"id": notification.id, "kind": notification.kind, "title": text.title, "body": text.body}
     payload = msgspec.json.encode(fields | {"data": notification.data})
     gone, failed, refused, sent = [], 0, 0, 0
@@ -218,7 +219,7 @@ async def send_digest(context: Context, digest_id: str) -> None:
 
 
 async def _mail_digest(context: Context, contact: Contact, found: Sequence[NotificationDocument]) -> Outcome:
-    locale = texts.locale_of(contact.locale)
+    locale = language_of(contact.locale)
     lines = [_words(one, locale) for one in found[:MAX_DIGEST_LINES]]
     url = links.stop_digest_url(context, contact.user_id)
     subject, mail = texts.digest_for(lines, total=len(found), url=context.settings.public_url, out=url, locale=locale)

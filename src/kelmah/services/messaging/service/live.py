@@ -51,8 +51,15 @@ def read(data: bytes, ring: KeyRing) -> Live | None:
 
 async def publish(context: Context, user_ids: Collection[str], frame: ServerFrame) -> None:
     """Send a frame to all sockets of these people. Without Redis nobody gets it."""
+    await publish_all(context, [(user_ids, frame)])
+
+
+async def publish_all(context: Context, frames: Collection[tuple[Collection[str], ServerFrame]]) -> None:
+    """Send frames, each to all sockets of its people, in their order. Without Redis nobody gets them."""
+    if not frames:
+        return
     try:
-        await publish_surely(context, user_ids, frame)
+        await _send(context, [(user_ids, seal(context.ring, frame)) for user_ids, frame in frames])
     except RedisError as error:
         log.warning("messaging.live.not_published", error=type(error).__name__)
 
@@ -63,7 +70,7 @@ async def publish_surely(context: Context, user_ids: Collection[str], frame: Ser
     Raises:
         redis.exceptions.RedisError: some may not have got it.
     """
-    await _send(context, user_ids, seal(context.ring, frame))
+    await _send(context, [(user_ids, seal(context.ring, frame))])
 
 
 def seal(ring: KeyRing, frame: ServerFrame) -> bytes:
@@ -79,15 +86,16 @@ def seal(ring: KeyRing, frame: ServerFrame) -> bytes:
 
 async def end_session(context: Context, user_id: str, session_id: str) -> None:
     """Close all sockets that a session opened."""
-    await _send(context, [user_id], _encrypted(context.ring, Live(ended_session_id=session_id)))
+    await _send(context, [([user_id], _encrypted(context.ring, Live(ended_session_id=session_id)))])
 
 
 def _encrypted(ring: KeyRing, live: Live) -> bytes:
     return ring.encrypt(msgspec.json.encode(live), context=_SEALED_FOR)
 
 
-async def _send(context: Context, user_ids: Collection[str], data: bytes) -> None:
+async def _send(context: Context, sealed: Collection[tuple[Collection[str], bytes]]) -> None:
     async with context.redis.pipeline(transaction=False) as pipeline:
-        for user_id in user_ids:
-            _ = pipeline.publish(channel(context.settings.redis_prefix, user_id), data)
+        for user_ids, data in sealed:
+            for user_id in user_ids:
+                _ = pipeline.publish(channel(context.settings.redis_prefix, user_id), data)
         await pipeline.execute()

@@ -1,27 +1,17 @@
-"""Messages: stored once, in one order for everybody, and what somebody missed."""
+"""Messages as they are read, and what somebody missed; `service.sending` stores them."""
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import NamedTuple
 
-import msgspec
-
 from kelmah.contracts.common import Page
-from kelmah.contracts.messaging import FileShared, MessageFlagged, MessageFrame, MessageSent, MessageView, NewMessage
-from kelmah.contracts.messaging.values import MAX_TEXT_CHARS
-from kelmah.kit import clock
+from kelmah.contracts.messaging import MessageView
 from kelmah.kit.context import Principal
 from kelmah.kit.errors import BadInput
-from kelmah.kit.ids import new_id
 from kelmah.kit.pagination import decode_cursor, encode_cursor
-from kelmah.kit.text import clean_text
 from kelmah.services.messaging import mapping
 from kelmah.services.messaging.documents import MessageDocument, attachments, conversations, messages
-from kelmah.services.messaging.documents.messages import AlreadyStoredError
-from kelmah.services.messaging.errors import AttachmentsNotUsable, ClientIdReused, ConversationNotFound
-from kelmah.services.messaging.service import live
-from kelmah.services.messaging.service.context import Context, charge, messages_limit
-from kelmah.services.messaging.service.safety import check_may_write, flags_for
-from kelmah.services.messaging.service.words import words_of
+from kelmah.services.messaging.errors import ConversationNotFound
+from kelmah.services.messaging.service.context import Context
 
 #: A resume that misses more messages of one conversation, or in all, is told to fetch them over HTTP.
 MAX_RESENT = 200
@@ -38,125 +28,6 @@ class Missing(NamedTuple):
 async def epoch(context: Context) -> str:
     """Names the life of this database: sequences of different epochs cannot be compared."""
     return await conversations.epoch()
-
-
-async def send_message(
-    context: Context, conversation_id: str, new: NewMessage, *, by: Principal
-) -> tuple[MessageView, bool]:
-    """Store a message and tell everybody; the second value tells whether it is new.
-
-    Raises:
-        ConversationNotFound: not one of the caller's.
-        ClientIdReused: another message has this client id.
-        AttachmentsNotUsable: a file is not here, not the sender's, or was sent before.
-        WritingRefused, WritingRestricted, StrangerLimit: see `safety.check_may_write`.
-        SlowDown: the sender's limit is reached.
-    """
-    new = _clean(new)
-    conversation = await conversations.find(conversation_id, user_id=by.user_id)
-    if conversation is None:
-        raise ConversationNotFound
-    if (sent := await _sent_before(context, conversation_id, new, by)) is not None:
-        return sent, False
-    await check_may_write(context, conversation, by=by)
-    await charge(context, messages_limit(context.settings), by.user_id)
-    flags = await flags_for(conversation, new.text)
-    if new.reply_to is not None and await messages.get(conversation_id, new.reply_to) is None:
-        raise BadInput.of("replyTo", "there is no such message in this conversation")
-    message_id, now = new_id(), clock.now()
-    sealed = context.ring.seal(new.text, context=mapping.text_context(message_id))
-
-    async def change() -> MessageDocument:
-        counted = await conversations.take_sequence(conversation_id, sender_id=by.user_id, at=now)
-        if counted is None:
-            raise ConversationNotFound
-        message = MessageDocument(
-            id=message_id,
-            conversation_id=conversation_id,
-            sequence=counted.last_sequence,
-            sender_id=by.user_id,
-            client_id=new.client_id,
-            text=sealed,
-            flags=flags,
-            reply_to=new.reply_to,
-            words=words_of(context.ring, conversation_id, new.text),
-            attachment_ids=new.attachment_ids,
-            sent_at=now,
-        )
-        await messages.add(message)
-        if not await attachments.send_with(
-            new.attachment_ids, message_id=message_id, conversation_id=conversation_id, uploader_id=by.user_id
-        ):
-            raise AttachmentsNotUsable.of("attachmentIds", AttachmentsNotUsable.title)
-        await _tell(context, message, [one for one in counted.user_ids if one != by.user_id])
-        return message
-
-    try:
-        message = await context.mongo.transact(change)
-    except AlreadyStoredError:
-        sent = await _sent_before(context, conversation_id, new, by)
-        assert sent is not None  # noqa: S101  # the twin that took the client id has committed
-        return sent, False
-    (view,) = await views(context, [message])
-    await live.publish(context, conversation.user_ids, MessageFrame(message=view))
-    return view, True
-
-
-def _clean(new: NewMessage) -> NewMessage:
-    try:
-        text = clean_text(new.text, MAX_TEXT_CHARS)
-    except ValueError as error:
-        raise BadInput.of("text", str(error)) from None
-    if not text and not new.attachment_ids:
-        raise BadInput.of("text", "a message needs text or an attachment")
-    if len(set(new.attachment_ids)) != len(new.attachment_ids):
-        raise BadInput.of("attachmentIds", "a file is named twice")
-    return msgspec.structs.replace(new, text=text)
-
-
-async def _sent_before(context: Context, conversation_id: str, new: NewMessage, by: Principal) -> MessageView | None:
-    found = await messages.find_sent(conversation_id, sender_id=by.user_id, client_id=new.client_id)
-    if found is None:
-        return None
-    (view,) = await views(context, [found])
-    is_same = found.change or (view.text == new.text and found.reply_to == new.reply_to)
-    if not is_same or found.attachment_ids != new.attachment_ids:
-        raise ClientIdReused
-    return view
-
-
-async def _tell(context: Context, message: MessageDocument, recipient_ids: list[str]) -> None:
-    subject = f"conversation:{message.conversation_id}"
-    await context.events.append(
-        MessageSent(
-            conversation_id=message.conversation_id,
-            message_id=message.id,
-            message_sequence=message.sequence,
-            sender_id=message.sender_id,
-            recipient_ids=recipient_ids,
-        ),
-        subject=subject,
-    )
-    if message.flags:
-        await context.events.append(
-            MessageFlagged(
-                conversation_id=message.conversation_id,
-                message_id=message.id,
-                sender_id=message.sender_id,
-                flags=list(message.flags),
-            ),
-            subject=subject,
-        )
-    for attachment_id in message.attachment_ids:
-        await context.events.append(
-            FileShared(
-                conversation_id=message.conversation_id,
-                attachment_id=attachment_id,
-                sender_id=message.sender_id,
-                recipient_ids=recipient_ids,
-            ),
-            subject=subject,
-        )
 
 
 async def list_messages(

@@ -14,13 +14,14 @@ from kelmah.kit import clock
 from kelmah.kit.context import Principal
 from kelmah.kit.errors import BadInput
 from kelmah.kit.pagination import decode_cursor, encode_cursor
+from kelmah.kit.text import language_of
 from kelmah.services.messaging import mapping
 from kelmah.services.messaging.documents import NotificationDocument, deliveries, notifications
 from kelmah.services.messaging.errors import NotificationNotFound
 from kelmah.services.messaging.service import live
 from kelmah.services.messaging.service.context import Context
 from kelmah.services.messaging.service.plans import TOPICS, Plan
-from kelmah.services.messaging.service.texts import locale_of, text_for, why
+from kelmah.services.messaging.service.texts import text_for, why
 
 
 async def list_notifications(
@@ -36,7 +37,7 @@ async def list_notifications(
         after = (at, notification_id)
     found = await notifications.list_for(by.user_id, after=after, unread_only=unread_only, limit=limit + 1)
     shown = found[:limit]
-    locale = locale_of(languages)
+    locale = language_of(languages)
     items = [view(one, locale) for one in shown]
     return NotificationPage(
         items=items,
@@ -69,7 +70,7 @@ async def get_notification(
     found = await notifications.find(notification_id, user_id=by.user_id)
     if found is None:
         raise NotificationNotFound
-    locale, topic = locale_of(languages), TOPICS[found.kind]
+    locale, topic = language_of(languages), TOPICS[found.kind]
     log_lines = await deliveries.of_notification(notification_id)
     return NotificationDetail(
         notification=view(found, locale),
@@ -90,5 +91,5 @@ async def publish(context: Context, found: NotificationDocument, plan: Plan) -> 
     if not found.in_app:
         return
     unread = await notifications.count_unread(found.user_id)
-    frame = NotificationFrame(notification=view(found, locale_of(plan.locale)), unread_count=unread)
+    frame = NotificationFrame(notification=view(found, language_of(plan.locale)), unread_count=unread)
     await live.publish(context, [found.user_id], frame)

@@ -1,6 +1,7 @@
 """Who may write to whom: blocks, limits on strangers, restrictions, and the reports that lead to them."""
 
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from kelmah.contracts.common import Page
 from kelmah.contracts.messaging import (
@@ -87,7 +88,26 @@ async def list_blocks(context: Context, *, cursor: str | None, limit: int, by: P
     )
 
 
-async def check_may_write(context: Context, conversation: ConversationDocument, *, by: Principal) -> None:
+class Standing(NamedTuple):
+    """What may keep somebody from writing in a conversation."""
+
+    #: Staff keeps the person from writing anywhere.
+    is_restricted: bool
+    #: One of the two blocked the other; it means nothing where the conversation is not private.
+    is_blocked: bool
+
+
+async def standing_in(conversation: ConversationDocument, *, by: Principal) -> Standing:
+    """How somebody who takes part stands."""
+    is_restricted = await safety.restricted_until(by.user_id, at=clock.now()) is not None
+    others = [one for one in conversation.user_ids if one != by.user_id]
+    is_private = conversation.kind in PRIVATE
+    return Standing(is_restricted, is_private and bool(await safety.blocked_between(by.user_id, others)))
+
+
+async def check_may_write(
+    context: Context, conversation: ConversationDocument, standing: Standing, *, by: Principal
+) -> None:
     """Refuse a message that the sender may not send.
 
     Raises:
@@ -95,17 +115,17 @@ async def check_may_write(context: Context, conversation: ConversationDocument, 
         WritingRefused: one blocked the other, and this is private.
         StrangerLimit: the other has not answered yet, and there is no contract.
     """
-    if await safety.restricted_until(by.user_id, at=clock.now()) is not None:
+    if standing.is_restricted:
         raise WritingRestricted
     if conversation.kind not in PRIVATE:
         return
-    (other,) = [one for one in conversation.user_ids if one != by.user_id]
-    if await safety.blocked_between(by.user_id, [other]):
+    if standing.is_blocked:
         raise WritingRefused
     if conversation.kind is ConversationKind.JOB or conversation.last_sequence < context.settings.stranger_messages:
         return  # whoever applied, or was applied to, is no stranger
-    has_answered = await messages.has_sent(conversation.id, sender_id=other)
-    if not has_answered and not await safety.is_pair(by.user_id, other):
+    (other,) = [one for one in conversation.participants if one.user_id != by.user_id]
+    has_answered = other.has_written or await messages.has_sent(conversation.id, sender_id=other.user_id)
+    if not has_answered and not await safety.is_pair(by.user_id, other.user_id):
         raise StrangerLimit
 
 
@@ -153,7 +173,7 @@ async def report(context: Context, new: NewReport, *, by: Principal) -> tuple[Re
         sequence=message.sequence,
         sender_id=message.sender_id,
         reason=new.reason,
-        note=context.ring.seal(note, context=_note_context(report_id)),
+        note=context.ring.seal(note, context=note_context(report_id)),
         created_at=clock.now(),
     )
 
@@ -185,7 +205,8 @@ class _Twice(Exception):
         self.found = found
 
 
-def _note_context(report_id: str) -> bytes:
+def note_context(report_id: str) -> bytes:
+    """The place that a report's note is sealed for."""
     return b"messaging.report.note:" + report_id.encode()
 
 
@@ -211,7 +232,7 @@ async def list_own_reports(
         limit,
         view=lambda one: {
             "report": _report_view(one),
-            "note": context.ring.open(one.note, context=_note_context(one.id)),
+            "note": context.ring.open(one.note, context=note_context(one.id)),
         },
         last=lambda one: (one.message_id,),
     )
@@ -242,7 +263,7 @@ async def _case(context: Context, row: ReportDocument) -> ReportCase:
         report=_report_view(row),
         reporter_id=row.reporter_id,
         sender_id=row.sender_id,
-        note=context.ring.open(row.note, context=_note_context(row.id)),
+        note=context.ring.open(row.note, context=note_context(row.id)),
         messages=[
             ReportedMessage(
                 id=one.id,

@@ -83,7 +83,7 @@ async def send_phone_code(context: Context, new: PhoneToProve, *, by: Principal)
     await charge(context, CODES_TO_A_NUMBER, context.ring.blind_index(phone, context=b"messaging.phone"))
     code = f"{secrets.randbelow(10**CODE_DIGITS):0{CODE_DIGITS}}"
     proof = PhoneProof(
-        phone=context.ring.seal(phone, context=_phone_context(by.user_id)),
+        phone=context.ring.seal(phone, context=phone_context(by.user_id)),
         code=_code_digest(context, by.user_id, code),
         expires_at=clock.now() + CODE_LASTS,
         tries_left=CODE_TRIES,
@@ -115,10 +115,11 @@ async def forget_phone(context: Context, *, by: Principal) -> None:
 
 def phone_of(context: Context, stored: DeliverySettingsDocument) -> str | None:
     """The proven number, opened."""
-    return None if stored.phone is None else context.ring.open(stored.phone, context=_phone_context(stored.id))
+    return None if stored.phone is None else context.ring.open(stored.phone, context=phone_context(stored.id))
 
 
-def _phone_context(user_id: str) -> bytes:
+def phone_context(user_id: str) -> bytes:
+    """The place that a person's phone number is sealed for."""
     return b"messaging.phone:" + user_id.encode()
 
 
@@ -175,14 +176,15 @@ async def unsubscribe_browser(context: Context, subscription_id: str, *, by: Pri
 async def targets_of(context: Context, user_id: str) -> list[tuple[str, PushTarget]]:
     """A person's browsers by id."""
     return [
-        (one.id, msgspec.json.decode(context.ring.open(one.sealed, context=_sealed_for(one.id)), type=PushTarget))
+        (one.id, msgspec.json.decode(context.ring.open(one.sealed, context=push_context(one.id)), type=PushTarget))
         for one in await deliveries.subscriptions_of(user_id)
     ]
 
 
 def _target_context(endpoint: str) -> bytes:
-    return _sealed_for(digest_token(endpoint))
+    return push_context(digest_token(endpoint))
 
 
-def _sealed_for(subscription_id: str) -> bytes:
+def push_context(subscription_id: str) -> bytes:
+    """The place that a browser's endpoint and keys are sealed for."""
     return b"messaging.push:" + subscription_id.encode()

@@ -7,8 +7,8 @@ from typing import NamedTuple
 from kelmah.contracts.common import MINOR_UNIT_EXPONENTS, Money
 from kelmah.contracts.messaging import NotificationKind as Kind
 from kelmah.contracts.user import NotificationKind as Topic
+from kelmah.kit.text import language_of
 
-DEFAULT_LOCALE = "en"
 _MANY = ".many"
 
 
@@ -205,6 +205,18 @@ TEXTS: dict[str, dict[str, Text]] = {
         "en": Text("Withdrawal did not go through", "{amount} came back to your wallet. See why, and try again."),
         "fr": Text("Retrait non abouti", "{amount} sont revenus dans votre portefeuille. Voyez pourquoi et réessayez."),
     },
+    Kind.CHARGEBACK_OPENED: {
+        "en": Text("Your bank took a payment back", "Your bank asks for {amount} back. It is held until it decides."),
+        "fr": Text("Paiement contesté", "Votre banque réclame {amount}. La somme est bloquée jusqu'à sa décision."),
+    },
+    Kind.CHARGEBACK_WON: {
+        "en": Text("Your payment stands", "Your bank decided: {amount} stay with Kelmah and are yours to use again."),
+        "fr": Text("Paiement confirmé", "Votre banque a tranché : {amount} sont de nouveau disponibles sur Kelmah."),
+    },
+    Kind.CHARGEBACK_LOST: {
+        "en": Text("Your payment was taken back", "Your bank decided: {amount} went back to your card."),
+        "fr": Text("Paiement annulé", "Votre banque a tranché : {amount} sont retournés sur votre carte."),
+    },
     Kind.MESSAGE_RECEIVED: {
         "en": Text("New message", "You have a new message."),
         "fr": Text("Nouveau message", "Vous avez un nouveau message."),
@@ -283,15 +295,6 @@ _PAGE = {
 }
 
 
-def locale_of(wanted: str | None) -> str:
-    """The language that we have for a locale or an Accept-Language header: its first known one, else English."""
-    for part in (wanted or "").split(",")[:10]:
-        language = part.split(";")[0].strip().lower().replace("_", "-").split("-")[0]
-        if language in _OUT:
-            return language
-    return DEFAULT_LOCALE
-
-
 def text_for(kind: Kind, *, params: dict[str, str], count: int, locale: str) -> Text:
     """The words of one notification. `params["amount"]` is what `amount_param` made."""
     name = kind + _MANY if count > 1 and kind + _MANY in TEXTS else kind
@@ -340,7 +343,7 @@ def _mail(
 
 def page_for(*, token: str, is_done: bool, languages: str | None) -> str:
     """The page behind the link in a mail: a button, since programs that look at mails follow links too."""
-    locale = locale_of(languages)
+    locale = language_of(languages)
     title, button, done = _PAGE[locale]
     action = f"?token={escape(token, quote=True)}"
     body = (

@@ -1,7 +1,6 @@
 """One-time tickets that open a WebSocket: browsers cannot send an access token with the handshake."""
 
-from collections.abc import Awaitable
-from typing import cast
+from typing import Any
 
 import msgspec
 
@@ -18,6 +17,15 @@ TICKET_S = 30
 _MAX_TICKET_CHARS = 100
 _decoder = msgspec.json.Decoder(Principal)
 
+# A ticket is kept as the key of its session's end, a line feed, and whose it is.
+_REDEEM = """
+local kept = redis.call('GETDEL', KEYS[1])
+if not kept then return false end
+local at = string.find(kept, '\\n', 1, true)
+if redis.call('EXISTS', string.sub(kept, 1, at - 1)) == 1 then return false end
+return string.sub(kept, at + 1)
+"""
+
 
 async def issue_ticket(context: Context, *, by: Principal) -> SocketTicket:
     """A ticket for the caller. Only its hash is kept.
@@ -26,7 +34,8 @@ async def issue_ticket(context: Context, *, by: Principal) -> SocketTicket:
         redis.exceptions.RedisError: Redis is away; told to the client as 503.
     """
     ticket = random_token()
-    await context.redis.set(_key(context, ticket), msgspec.json.encode(by), ex=TICKET_S)
+    kept = _ended(context, by.session_id).encode() + b"\n" + msgspec.json.encode(by)
+    await context.redis.set(_key(context, ticket), kept, ex=TICKET_S)
     return SocketTicket(ticket=ticket, expires_in=TICKET_S)
 
 
@@ -39,13 +48,10 @@ async def redeem_ticket(context: Context, ticket: str) -> Principal:
     """
     if not 0 < len(ticket) <= _MAX_TICKET_CHARS:
         raise TicketRefused
-    found = await cast(Awaitable[bytes | None], context.redis.getdel(_key(context, ticket)))
-    if found is None:
+    script: Any = context.redis.register_script(_REDEEM)
+    if (found := await script(keys=[_key(context, ticket)])) is None:
         raise TicketRefused
-    principal = _decoder.decode(found)
-    if await context.redis.exists(_ended(context, principal.session_id)):
-        raise TicketRefused
-    return principal
+    return _decoder.decode(found)
 
 
 async def end_session(context: Context, user_id: str, session_id: str) -> None:

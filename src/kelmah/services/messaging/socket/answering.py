@@ -22,7 +22,7 @@ from kelmah.contracts.messaging import (
     TypingFrame,
 )
 from kelmah.kit import clock, errors, problem
-from kelmah.kit.context import current_trace, trace_from
+from kelmah.kit.context import current_principal, current_trace, trace_from
 from kelmah.services.messaging import service
 from kelmah.services.messaging.errors import BadFrame
 from kelmah.services.messaging.service import Context
@@ -39,6 +39,7 @@ _decoder: msgspec.json.Decoder[ClientFrame] = msgspec.json.Decoder(ClientFrame)
 async def answer(text: str, context: Context, connection: Connection, turns: asyncio.Semaphore) -> None:
     """Do what a frame asks for. What goes wrong with it is told, and the socket stays."""
     current_trace.set(trace_from(None, None, None))
+    current_principal.set(connection.principal)
     client_id = None
     try:
         frame = _decode(text)

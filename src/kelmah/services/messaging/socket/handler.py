@@ -54,13 +54,11 @@ async def _admit(socket: WebSocket[Any, Any, Any], context: Context, hub: Hub) -
     if len(hub) >= context.settings.max_sockets:
         raise errors.Unavailable(retry_after_s=5)
     principal = await service.redeem_ticket(context, socket.query_params.get("ticket", ""))
-    async with hub.turns:  # everybody who comes back at once must not crowd at the database
-        epoch = await service.epoch(context)
-    connection = Connection(hub, principal, epoch)
+    connection = Connection(hub, principal, await hub.epoch())
     await hub.add(connection)
     try:
-        async with hub.turns:
-            await service.join(context, connection.id, by=principal)
+        if await service.join(context, connection.id, by=principal):
+            hub.spawn(service.announce_coming(context, by=principal))
     except BaseException:
         await hub.remove(connection)
         raise

@@ -7,7 +7,7 @@ its person's sockets are told by a `gap` frame that they may have missed somethi
 import asyncio
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from typing import Any
 
 import msgspec
@@ -25,9 +25,8 @@ from kelmah.services.messaging.socket.subscription import Push, Subscription, su
 
 log = structlog.get_logger(__name__)
 
-#: Seconds of silence after which Redis is asked for a sign of life, and after which the connection is given up.
-ASK_AFTER_S = 10
-GIVE_UP_AFTER_S = 25
+#: Seconds that an epoch is believed.
+EPOCH_S = 1
 #: Seconds that a subscription may take to be confirmed.
 SUBSCRIBE_S = 5
 #: While an instance waits, its people get nothing live, and new sockets are refused.
@@ -50,6 +49,9 @@ class Hub:
         self._subscription: Subscription | None = None
         # Subscribing and unsubscribing go over the wire in the order in which people come and go.
         self._changes = asyncio.Lock()
+        #: When the epoch was read, and what it was.
+        self._epoch: tuple[float, str] | None = None
+        self._reading = asyncio.Lock()
         self._tasks: set[asyncio.Task[Any]] = set()
         #: What was published last, and what it says: a message goes to each of its people in turn.
         self._last: tuple[bytes, live.Live, Outgoing] | None = None
@@ -95,6 +97,13 @@ class Hub:
         except Exception as error:  # it runs out by itself
             log.warning("messaging.socket.not_counted_out", error=type(error).__name__)
 
+    async def epoch(self) -> str:
+        """The database's, read once a second at most: everybody who comes back at once must not crowd there."""
+        async with self._reading:
+            if self._epoch is None or clock.monotonic() - self._epoch[0] > EPOCH_S:
+                self._epoch = clock.monotonic(), await service.epoch(self.context)
+            return self._epoch[1]
+
     async def add(self, connection: Connection) -> None:
         """Deliver to this socket from now on: when it returns, nothing published later is missed.
 
@@ -111,7 +120,7 @@ class Hub:
                     if not others:
                         self._pending[channel] = asyncio.get_running_loop().create_future()
                         if self._subscription is not None:  # else the listener subscribes everybody when it is back
-                            await self._subscription.subscribe(channel)
+                            self._subscription.subscribe(channel)
                     confirmed = self._pending.get(channel)
                 if confirmed is not None:
                     await asyncio.shield(confirmed)
@@ -140,8 +149,7 @@ class Hub:
             if (pending := self._pending.pop(channel, None)) is not None:
                 pending.cancel()
             if self._subscription is not None:
-                with suppress(RedisError, OSError):
-                    await self._subscription.unsubscribe(channel)
+                self._subscription.unsubscribe(channel)
 
     async def _forever(self, work: Callable[[], Awaitable[None]]) -> None:
         """Run again whatever ends it, later each time it fails at once."""
@@ -160,29 +168,14 @@ class Hub:
     async def _listen(self) -> None:
         # Redis unsubscribes whoever has no channel; this one is subscribed always and nobody publishes there.
         idle_channel = live.channel(self._prefix, "-").encode()
-        async with subscription(self.context.redis) as found:
+        async with subscription(self.context.redis, self._take) as found:
             try:
                 async with self._changes:
-                    await found.subscribe(idle_channel, *self._people)
+                    found.subscribe(idle_channel, *self._people)
                     self._subscription = found
-                await self._read(found)
+                await found.watch()
             finally:
                 self._subscription = None
-
-    async def _read(self, found: Subscription) -> None:
-        heard, asked = clock.monotonic(), False
-        while True:
-            pushes = await found.read(timeout_s=ASK_AFTER_S)
-            now = clock.monotonic()
-            if pushes:
-                heard, asked = now, False
-                for push in pushes:
-                    self._take(push)
-            elif now - heard > GIVE_UP_AFTER_S:
-                raise ConnectionError("Redis is silent")
-            elif not asked and now - heard >= ASK_AFTER_S:
-                asked = True
-                await found.ping()
 
     def _take(self, push: Push) -> None:
         kind, channel = push[0], push[1] if len(push) > 1 else b""

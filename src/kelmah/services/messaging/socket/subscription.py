@@ -1,16 +1,17 @@
-"""One connection to Redis that is subscribed to many channels, and reads all that has come at once.
-
-redis-py's own takes 50 µs for a message, most of it waiting and timing; this takes 3.
-"""
+"""One connection to Redis that is subscribed to many channels, and takes all that has come at once."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import Any, Final
+from typing import Final
 
 from redis.asyncio import Redis
 
-_READ_BYTES: Final = 262_144
+from kelmah.kit import clock
+from kelmah.kit.redis import command, take_over
+
+#: Seconds of silence after which Redis is asked for a sign of life, and after which the connection is given up.
+ASK_AFTER_S, GIVE_UP_AFTER_S = 10, 25
 _ARRAYS: Final = b"*>"
 _LINES: Final = b"+-"
 
@@ -18,54 +19,80 @@ _LINES: Final = b"+-"
 Push = tuple[bytes, ...]
 
 
-class Subscription:
-    """Made by `subscription`. Whatever fails, raises `OSError` or `redis.exceptions.RedisError`."""
+class Subscription(asyncio.Protocol):
+    """Made by `subscription`."""
 
-    def __init__(self, connection: Any) -> None:
-        self._connection = connection
-        # Its own methods look after its health by reading answers, and connect again without telling.
-        self._reader: asyncio.StreamReader = connection._reader  # there is no other way to them
-        self._writer: asyncio.StreamWriter = connection._writer
+    def __init__(self, on_push: Callable[[Push], None]) -> None:
+        self._on_push = on_push
+        self._writer: asyncio.StreamWriter | None = None
         self._held = b""
+        self._heard_at = clock.monotonic()
+        self._lost: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
-    async def subscribe(self, *channels: bytes) -> None:
-        await self._send("SUBSCRIBE", *channels)
+    async def open(self, redis: Redis) -> None:
+        self._writer = await take_over(redis, self)
 
-    async def unsubscribe(self, *channels: bytes) -> None:
-        await self._send("UNSUBSCRIBE", *channels)
+    def close(self) -> None:
+        self._lost.cancel()
+        if self._writer is not None:
+            self._writer.transport.abort()
 
-    async def ping(self) -> None:
-        await self._send("PING")
+    def subscribe(self, *channels: bytes) -> None:
+        """Each is confirmed by a push. What is said to a lost connection is lost."""
+        self._say(b"SUBSCRIBE", *channels)
 
-    async def _send(self, *command: str | bytes) -> None:
-        self._writer.writelines(self._connection.pack_command(*command))
-        await self._writer.drain()
+    def unsubscribe(self, *channels: bytes) -> None:
+        self._say(b"UNSUBSCRIBE", *channels)
 
-    async def read(self, *, timeout_s: float) -> list[Push]:
-        """All that has come; empty where nothing did in this time."""
-        try:
-            async with asyncio.timeout(timeout_s):
-                data = await self._reader.read(_READ_BYTES)
-        except TimeoutError:
-            return []
-        if not data:
-            raise ConnectionError("Redis closed the subscription")
+    def _say(self, *words: bytes) -> None:
+        if self._writer is not None and not self._lost.done():
+            self._writer.write(command(*words))
+
+    async def watch(self) -> None:
+        """See that it lives, for as long as it does.
+
+        Raises:
+            Exception: what ended it.
+        """
+        while True:
+            silent_s = clock.monotonic() - self._heard_at
+            if silent_s > GIVE_UP_AFTER_S:
+                raise ConnectionError("Redis is silent")
+            if silent_s >= ASK_AFTER_S:
+                self._say(b"PING")
+            await asyncio.wait([self._lost], timeout=ASK_AFTER_S)
+            if self._lost.done():
+                self._lost.result()
+
+    def data_received(self, data: bytes) -> None:
+        self._heard_at = clock.monotonic()
         data = self._held + data
-        found, at = parse(data)
-        self._held = data[at:]
-        return found
+        try:
+            pushes, at = parse(data)
+            self._held = data[at:]
+            for push in pushes:
+                self._on_push(push)
+        except Exception as error:
+            self.connection_lost(error)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if not self._lost.done():
+            self._lost.set_exception(exc or ConnectionError("Redis closed the subscription"))
 
 
 @asynccontextmanager
-async def subscription(redis: Redis) -> AsyncIterator[Subscription]:
-    """A connection of its own, made as the pool makes them."""
-    pool: Any = redis.connection_pool
-    connection = pool.make_connection()
+async def subscription(redis: Redis, on_push: Callable[[Push], None]) -> AsyncIterator[Subscription]:
+    """A connection of its own; `on_push` is called for all that comes.
+
+    Raises:
+        redis.exceptions.RedisError: Redis cannot be reached.
+    """
+    found = Subscription(on_push)
     try:
-        await connection.connect()
-        yield Subscription(connection)
+        await found.open(redis)
+        yield found
     finally:
-        await connection.disconnect(nowait=True)
+        found.close()
 
 
 def parse(data: bytes) -> tuple[list[Push], int]:

@@ -66,7 +66,7 @@ async def move_transactions(context: Context, old: Sequence[OldTransaction]) -> 
                 amount=one.amount,
                 currency=one.currency,
                 status=one.status,
-                reference=one.reference and context.ring.seal(one.reference, context=_place(one.id)),
+                reference=one.reference and context.ring.seal(one.reference, context=reference_place(one.id)),
                 created_at=one.created_at,
             )
             for one in old
@@ -117,7 +117,7 @@ async def transactions_as_old(context: Context, ids: Sequence[str]) -> dict[str,
             amount=one.amount,
             currency=one.currency,
             status=one.status,
-            reference=one.reference and context.ring.open(one.reference, context=_place(one.id)),
+            reference=one.reference and context.ring.open(one.reference, context=reference_place(one.id)),
             created_at=one.created_at,
         )
         for one in await documents.transactions_by_id(ids)
@@ -217,7 +217,8 @@ def _dispute_as_old(one: DisputeDocument) -> OldDispute:
     )
 
 
-def _place(transaction_id: str) -> bytes:
+def reference_place(transaction_id: str) -> bytes:
+    """The place that an old transaction's reference is sealed for."""
     return f"payment.legacy_transactions.reference:{transaction_id}".encode()
 
 

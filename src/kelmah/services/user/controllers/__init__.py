@@ -72,7 +72,7 @@ POLICY: Policy = {
     "ReleaseBooking": services("job"),
     "GetWorkerFacts": services("job"),
     "FindWorkerFacts": services("job"),
-    "GetNotificationPreferences": services("messaging"),
+    "GetNotificationPreferences": services("messaging", "auth"),
     "UnsubscribeFromMail": services("messaging"),
     exports.OPERATION: exports.RULE,
 }

@@ -48,6 +48,7 @@ async def _shown(context: Context, user_id: str, *, role: Role | None = None) ->
 
 
 async def provide_query(
+    context: NamedDependency[Context],  # as for `kit.policy.provide_principal`
     q: Annotated[str | None, QueryParameter(max_length=100, description="Words: trades, names, places.")] = None,
     skill: Annotated[
         str | None, QueryParameter(max_length=80, description="A trade or a family, by id, name or synonym.")

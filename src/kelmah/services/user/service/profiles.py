@@ -205,15 +205,16 @@ def localize(booking: BookingEntry, time_zone: str) -> None:
 
 
 def seal(ring: KeyRing, profile: ProfileDocument, private: Private) -> None:
-    profile.private = ring.seal(msgspec.json.encode(private).decode(), context=_place_of(profile))
+    profile.private = ring.seal(msgspec.json.encode(private).decode(), context=private_place(profile.id))
 
 
 def unseal(ring: KeyRing, profile: ProfileDocument) -> Private:
-    return msgspec.json.decode(ring.open(profile.private, context=_place_of(profile)), type=Private)
+    return msgspec.json.decode(ring.open(profile.private, context=private_place(profile.id)), type=Private)
 
 
-def _place_of(profile: ProfileDocument) -> bytes:
-    return f"user.profile.private:{profile.id}".encode()
+def private_place(user_id: str) -> bytes:
+    """The place that what only the person sees is sealed for."""
+    return f"user.profile.private:{user_id}".encode()
 
 
 # --- The operations ---

@@ -34,13 +34,13 @@ async def keep(ring: KeyRing, profile: ProfileDocument, before: dict[str, Any], 
     """Keep what an edit made of a profile, which has its next version already. In the open transaction."""
     edit = Edit(before, {name: value for name, value in after.items() if before[name] != value})
     version = profile.version - 1
-    sealed = ring.seal(msgspec.json.encode(edit).decode(), context=_place(profile.id, version))
+    sealed = ring.seal(msgspec.json.encode(edit).decode(), context=version_place(profile.id, version))
     await documents.keep(profile.id, version, sealed=sealed, at=clock.now())
 
 
 def contents(ring: KeyRing, row: ProfileVersionDocument) -> Edit:
     """What was kept of an edit."""
-    return msgspec.json.decode(ring.open(row.sealed, context=_place(row.user_id, row.version)), type=Edit)
+    return msgspec.json.decode(ring.open(row.sealed, context=version_place(row.user_id, row.version)), type=Edit)
 
 
 def view(ring: KeyRing, row: ProfileVersionDocument) -> ProfileVersion:
@@ -53,5 +53,6 @@ def view(ring: KeyRing, row: ProfileVersionDocument) -> ProfileVersion:
     )
 
 
-def _place(user_id: str, version: int) -> bytes:
+def version_place(user_id: str, version: int) -> bytes:
+    """The place that an edit is sealed for."""
     return f"user.profile.version:{user_id}:{version}".encode()
