@@ -1,6 +1,7 @@
 """Messages that are sent at once are stored together: all are kept, in one order, and none fails for another."""
 
 import asyncio
+import dataclasses
 from collections.abc import Callable
 from typing import Any
 
@@ -109,6 +110,21 @@ async def test_each_is_refused_for_its_own_fault(
         ("The first.", 1, False),
         "messaging.client_id_reused",
         ("The last.", 4, True),
+    ]
+
+
+async def test_a_stranger_s_limit_holds_within_one_transaction(
+    service: Service, hirer: Principal, conversation_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limited = service.context.settings.model_copy(update={"stranger_messages": 3})
+    context = dataclasses.replace(service.context, settings=limited)
+    monkeypatch.setattr(service.app.state, "context", context)
+    sent = await send_all(service, *[(conversation_id, hirer, {"text": f"No. {n}"}) for n in range(5)])
+    assert [one if isinstance(one, str) else one[0].sequence for one in sent] == [
+        1,
+        2,
+        3,
+        *["messaging.stranger_limit"] * 2,
     ]
 
 

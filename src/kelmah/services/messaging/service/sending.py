@@ -166,6 +166,7 @@ async def _check(
     new, sender_id = draft.new, draft.by.user_id
     standing = Standing(sender_id in grounds.restricted, conversation.id in grounds.blocked)
     await check_may_write(context, conversation, standing, by=draft.by)
+    conversation.last_sequence += 1  # those that are judged after it come after it
     if too_many is not None:
         raise too_many
     if new.reply_to is not None and (conversation.id, new.reply_to) not in grounds.replied:
