@@ -79,7 +79,7 @@ BEHAVIOURS: dict[str, Behaviour] = {
     "says-nothing": answer(b""),
     "continues": answer(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\n" + OK),
     "to-the-end": answer(b"HTTP/1.1 200 OK\r\n\r\nok", then_close=True),
-    "unchanged": answer(b"HTTP/1.1 304 Not Modified\r\ncontent-length: 40\r\netag: \"a\"\r\n\r\n"),
+    "unchanged": answer(b'HTTP/1.1 304 Not Modified\r\ncontent-length: 40\r\netag: "a"\r\n\r\n'),
     "with-trailers": answer(
         b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n0\r\nset-cookie: late=1\r\n\r\n"
     ),
