@@ -63,7 +63,8 @@ class Answering(RequestResponseCycle):
         lines = [*map(b": ".join, self.default_headers), *map(b": ".join, headers)]
         named = dict(headers)
         if b"content-length" in named:
-            self.expected_content_length = int(named[b"content-length"])
+            # An answer without a body may tell how long that of another would be.
+            self.expected_content_length = 0 if status in (204, 304) else int(named[b"content-length"])
             self.chunked_encoding = False
         closes = b"connection" in named and any(
             name == b"connection" and b"close" in value.lower() for name, value in headers

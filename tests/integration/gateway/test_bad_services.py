@@ -79,6 +79,7 @@ BEHAVIOURS: dict[str, Behaviour] = {
     "says-nothing": answer(b""),
     "continues": answer(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\n" + OK),
     "to-the-end": answer(b"HTTP/1.1 200 OK\r\n\r\nok", then_close=True),
+    "unchanged": answer(b'HTTP/1.1 304 Not Modified\r\ncontent-length: 40\r\netag: "a"\r\n\r\n'),
     "with-trailers": answer(
         b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n0\r\nset-cookie: late=1\r\n\r\n"
     ),
@@ -161,6 +162,18 @@ async def test_what_is_no_answer_is_a_502_and_a_post_is_sent_once(pair: tuple[Pl
     assert (status, b'"code":"bad_gateway"' in body) == (502, True)
     assert service.requests == [f"POST {how}"]
     assert await ask(gateway, "DELETE", "plain") == (200, b"ok")
+
+
+async def test_an_answer_without_a_body_may_tell_the_length_of_another(pair: tuple[Platform, Scripted]) -> None:
+    gateway, _ = pair
+    reader, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
+    for _ in range(2):  # over one connection, which is kept
+        writer.write(b"GET /api/v1/echo/unchanged HTTP/1.1\r\nhost: a\r\n\r\n")
+        async with asyncio.timeout(5):
+            head = await reader.readuntil(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 304 ")
+        assert b"content-length: 40\r\n" in head
+    writer.close()
 
 
 async def test_a_service_that_says_nothing_is_a_504(pair: tuple[Platform, Scripted]) -> None:
