@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from structlog.testing import capture_logs
 
 from kelmah.contracts.common import Money, Role
 from kelmah.contracts.job import ContractCancelled, MilestoneApproved
@@ -266,14 +267,20 @@ async def test_what_is_heard_is_done_once_and_what_cannot_be_is_let_go(context: 
         await escrows.on_milestone_approved(context, heard, one)
     assert await told(context) == [event("released", 1_005, feeAmount=100, taxAmount=67, heldAmount=0)]
     assert await context.events.consumed_by(["payment.release_escrow"], heard.id) == {"payment.release_escrow": START}
-    for name, status in (("none", None), ("e2", S.DISPUTED), ("e3", S.REFUNDED)):
+    for name, status, code in (
+        ("none", None, "not_found"), ("e2", S.DISPUTED, "disputed"), ("e3", S.REFUNDED, "not_funded"),
+    ):  # fmt: skip
         if status is not None:
             await held(context, name)
             await context.mongo.collection("escrows").update_one({"_id": name}, {"$set": {"status": status.value}})
         await told(context)
         other = approved(name)
         heard = envelope(other)
-        await escrows.on_milestone_approved(context, heard, other)
+        with capture_logs() as logs:
+            await escrows.on_milestone_approved(context, heard, other)
+        assert [(one["event"], one["milestone_id"], one["code"]) for one in logs] == [
+            ("payment.escrow.not_released", f"m-{name}", f"payment.escrow_{code}")
+        ]
         assert await told(context) == []
         assert await context.events.consumed_by(["payment.release_escrow"], heard.id) != {}
 
@@ -313,5 +320,8 @@ async def test_each_sees_their_own_and_support_all(context: Any) -> None:
 async def test_money_moves_also_when_the_job_service_is_away(context: Any) -> None:
     await held(context)
     context.job.down = Unavailable()
-    assert (await escrows.release_escrow(context, "e1", ask(None), by=HIRER)).status is S.RELEASED
+    with capture_logs() as logs:
+        assert (await escrows.release_escrow(context, "e1", ask(None), by=HIRER)).status is S.RELEASED
+    what = {"escrow_id": "e1", "state": "released", "code": "unavailable"}
+    assert logs == [{"event": "payment.escrow.job_not_told", "log_level": "warning"} | what]
     assert (context.job.told, await money()) == ([], (0, 838, 0, 100, 67))
