@@ -99,15 +99,27 @@ class EventStore:
         Two transactions that append to one subject conflict, and one of them runs again: the sequence has neither
         gaps nor twins.
         """
-        author = await self.author(actor=actor, person=person, about=getattr(event, "user_id", None))
-        (envelope,) = await self.append_all([(event, subject, author)])
+        actor = actor or _actor()
+        origin = await self._sealed(person or actor or getattr(event, "user_id", None) or NOBODY, *_origin())
+        (envelope,) = await self.append_all([(event, subject, Author(trace(), actor, *origin))])
         return envelope
 
-    async def author(self, *, actor: str | None = None, person: str | None = None, about: str | None = None) -> Author:
-        """Who does what is done now, as `append` notes it."""
-        principal = current_principal.get()
-        actor = actor or (principal.user_id if principal else current_system.get())
-        return Author(trace(), actor, *await self._origin(person or actor or about or NOBODY))
+    async def author(self, *, actor: str | None = None, about: str | None = None) -> Author:
+        """Who does what is done now, as `append` notes it, for those who do much in a row.
+
+        What is sealed of a person serves for `ORIGIN_KEPT_S`; where the key is erased meanwhile, nobody reads it in any
+        event. Not for who is not known yet: it shows in the time of an answer whether that person came before.
+        """
+        actor = actor or _actor()
+        asked = (actor or about or NOBODY, *_origin())
+        kept, now = self._origins.get(asked), clock.monotonic()
+        if kept is not None and now < kept[0]:
+            return Author(trace(), actor, *kept[1])
+        found = await self._sealed(*asked)
+        if len(self._origins) >= MAX_ORIGINS:
+            self._origins.clear()
+        self._origins[asked] = now + ORIGIN_KEPT_S, found
+        return Author(trace(), actor, *found)
 
     async def append_all(self, events: Sequence[tuple[Event, str, Author]]) -> list[Envelope]:
         """Write events, each with its subject and author, in their order; otherwise as `append`."""
@@ -181,25 +193,12 @@ class EventStore:
         rows = self._mongo.collection(INBOX).find({"_id": {"$in": ids}})
         return {row["_id"].removesuffix(f":{event_id}"): row["at"] async for row in rows}
 
-    async def _origin(self, person: str) -> _Origin:
-        """The person, address and device, sealed under the person's key; nothing where neither is known.
-
-        What is sealed serves for `ORIGIN_KEPT_S`. Where the key is erased meanwhile, nobody reads it in any event.
-        """
-        principal, origin = current_principal.get(), current_origin.get()
-        address = (principal and principal.address) or (origin and origin.address)
-        device = (principal and principal.device) or (origin and origin.device)
+    async def _sealed(self, person: str, address: str | None, device: str | None) -> _Origin:
+        """The person, address and device, sealed under the person's key; nothing where neither is known."""
         if not address and not device:
             return None, None, None
-        kept, now = self._origins.get((person, address, device)), clock.monotonic()
-        if kept is not None and now < kept[0]:
-            return kept[1]
         sealed = [value and await self.people.seal(person, value[:MAX_ORIGIN_CHARS]) for value in (address, device)]
-        found = person, sealed[0] or None, sealed[1] or None
-        if len(self._origins) >= MAX_ORIGINS:
-            self._origins.clear()
-        self._origins[person, address, device] = now + ORIGIN_KEPT_S, found
-        return found
+        return person, sealed[0] or None, sealed[1] or None
 
     async def consume(self, consumer: str, event_id: str, effect: Callable[[], Awaitable[None]]) -> bool:
         """Run `effect` once for this event, however often it arrives. Returns whether it ran now."""
@@ -219,6 +218,19 @@ class EventStore:
             if (error.details or {}).get("keyValue") == {"_id": row["_id"]}:
                 return False  # a twin of this message committed first
             raise
+
+
+def _actor() -> str | None:
+    principal = current_principal.get()
+    return principal.user_id if principal else current_system.get()
+
+
+def _origin() -> tuple[str | None, str | None]:
+    """The caller's address and device, where they are known."""
+    principal, origin = current_principal.get(), current_origin.get()
+    address = (principal and principal.address) or (origin and origin.address)
+    device = (principal and principal.device) or (origin and origin.device)
+    return address or None, device or None
 
 
 def to_document(envelope: Envelope) -> RawDocument:

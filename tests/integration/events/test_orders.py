@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from enum import Enum
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple, get_args, get_origin
 
 import msgspec
 import pytest
@@ -118,8 +118,10 @@ def example(event_type: type[Event], ids: dict[str, Any]) -> Event:
 def _value(kind: Any) -> Any:
     if isinstance(kind, type) and issubclass(kind, Enum):
         return next(iter(kind))
+    if get_origin(kind) is Literal:
+        return get_args(kind)[0]
     simple = {int: 1, bool: True, Money: Money(amount=100)}
-    return simple.get(kind) if kind in simple else [] if getattr(kind, "__origin__", None) is list else "something"
+    return simple.get(kind) if kind in simple else [] if get_origin(kind) is list else "something"
 
 
 def envelope_of(event: Event, *, number: int, town: Town) -> Envelope:
@@ -139,12 +141,11 @@ async def journey(town: Town) -> list[Envelope]:
     """The town's events, one of each type that it lacks, and news that payment would hear as the first."""
     escrows = town.mongo("payment").collection("escrows")
     contracts = town.mongo("job").collection("contracts")
-    submitted = await contracts.find_one({"milestones.status": "submitted"})
+    funded = {one["contract_id"]: one async for one in escrows.find({"status": "funded"})}
+    submitted = await contracts.find_one({"_id": {"$in": [*funded]}, "milestones.status": "submitted"})
     assert submitted is not None
-    escrow = await escrows.find_one({"contract_id": submitted["_id"]})
-    other = await escrows.find_one({"contract_id": {"$ne": submitted["_id"]}, "status": "funded"})
-    assert escrow is not None
-    assert other is not None
+    escrow = funded.pop(submitted["_id"])
+    other = next(iter(funded.values()))
     side = {name: escrow[name] for name in ("contract_id", "milestone_id", "hirer_id", "worker_id")}
     more: list[Event] = [
         MilestoneApproved(**side, amount=Money(amount=escrow["amount"])),

@@ -188,7 +188,9 @@ async def test_a_settlement_is_the_line_that_names_it(payments: Payments, bank: 
     support = person(Role.SUPPORT, authenticated_at=int(clock.now().timestamp()))
     path = f"/exceptions/{first['id']}/resolve"
     assert (await payments.post(path, {"reason": "a letter"}, by=support)).status == 200
-    payments.cards.moved.append(Movement("txn_1", "po_1", -955, "GHS", clock.now(), is_settlement=True))
+    payments.cards.moved.append(
+        Movement("txn_1", "po_1", -955, "GHS", clock.now() - timedelta(seconds=1), is_settlement=True)
+    )
     before = await ledger.balance("suspense:bank:GHS")
     found = await service.reconcile(payments.context, since=clock.now() - timedelta(days=1))
     assert (found.new, found.matched) == (Counter(), 3 + 1)  # the lines by the bank, and the settlement

@@ -1,7 +1,7 @@
 """What the payment service tells of."""
 
 from datetime import datetime
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from kelmah.contracts.common import Event, Money
 
@@ -34,7 +34,7 @@ class ChargebackChanged(Event, frozen=True, kw_only=True):
     deposit_id: str
     user_id: str
     amount: Money
-    status: str
+    status: Literal["open", "won", "lost"]
 
 
 class EscrowFunded(Event, frozen=True, kw_only=True):

@@ -1,7 +1,7 @@
 """Chargebacks: deposits that a payer's bank took back, for now or for good."""
 
 from datetime import datetime
-from typing import ClassVar
+from typing import ClassVar, Final, Literal
 
 from beanie import Document
 from pymongo import ASCENDING, IndexModel
@@ -9,7 +9,7 @@ from pymongo import ASCENDING, IndexModel
 from kelmah.kit import clock, mongo
 from kelmah.kit.mongo import session
 
-OPEN = "open"
+OPEN: Final = "open"
 
 
 class ChargebackDocument(Document):
@@ -23,7 +23,7 @@ class ChargebackDocument(Document):
     amount: int
     currency: str
     from_wallet: int
-    status: str = OPEN
+    status: Literal["open", "won", "lost"] = OPEN
     created_at: datetime
     updated_at: datetime
 
