@@ -17,8 +17,10 @@ import aiohttp
 import pytest
 from redis.asyncio import Redis
 
+from kelmah import services
 from kelmah.cli.processes import Process, Spec, Supervisor, free_port
-from tests.fixtures.service import KEY
+from kelmah.kit.settings import load
+from tests.fixtures.service import KEY, build_indexes
 from tests.integration.gateway.platform import Behind, auth_app, behind_the_door, serving, token
 
 LINGER_S = 4
@@ -107,6 +109,9 @@ async def fleet(
             "KELMAH_MAIL_SENDER": "Kelmah <no-reply@kelmah.example>",
             "KELMAH_LINGER_S": str(LINGER_S),
         } | {f"KELMAH_{name.upper()}_MONGO_DATABASE": f"{database}{name}" for name in ASKED}
+        for name in ASKED:
+            service = services.load(name)
+            await build_indexes(load(service.settings, env), service.documents)
         yield Fleet(await stack.enter_async_context(Supervisor()), directory, env), behind
 
 
