@@ -23,8 +23,8 @@ from tests.conftest import Servers
 from tests.fakes.messaging import FakePlatform
 from tests.fixtures.history import faults
 from tests.fixtures.instances import COMMAND, environment
-from tests.fixtures.service import person, settings_for
-from tests.fixtures.storm import Door, Storm, all_stored, deliver_events
+from tests.fixtures.service import settings_for
+from tests.fixtures.storm import Door, Storm, acquaint, all_stored, deliver_events
 from tests.integration.messaging.conftest import started
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
@@ -93,14 +93,7 @@ async def test_nothing_is_lost_in_a_storm(servers: Servers, tmp_path: Path) -> N
         ]
         worker = await stack.enter_async_context(started(settings, platform))
         http = await stack.enter_async_context(aiohttp.ClientSession())
-        people = [person() for _ in range(4)]
-        for number, who in enumerate(people):
-            platform.know(who, f"Person {number}")
-        conversations = {}
-        for pair in (people[:2], people[1:3], people[2:], [people[0], people[3]]):
-            body = {"kind": "direct", "participantIds": [pair[1].user_id]}
-            made = await worker.call("POST", "/api/v1/conversations", body, by=pair[0])
-            conversations[made.data["id"]] = pair
+        conversations = await acquaint(worker, platform)
         storm = Storm(doors=[Door(port, http) for port in ports], conversations=conversations, seed=SEED)
         events = asyncio.create_task(deliver_events(worker.context))
         kills = {"instance": 0, "redis": 0}

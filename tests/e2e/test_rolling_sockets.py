@@ -25,8 +25,8 @@ from kelmah.services.messaging.settings import MessagingSettings
 from tests.e2e.test_rolling import ROUTES, fleet
 from tests.fakes.messaging import FakePlatform
 from tests.fixtures.history import faults
-from tests.fixtures.service import person, settings_for
-from tests.fixtures.storm import LOST, Door, Storm, all_stored, deliver_events
+from tests.fixtures.service import settings_for
+from tests.fixtures.storm import LOST, Door, Storm, acquaint, all_stored, deliver_events
 from tests.integration.gateway.platform import Behind, token
 from tests.integration.messaging.conftest import started
 
@@ -132,14 +132,7 @@ async def test_sockets_outlive_all_between_them(
 
         instances = list(await asyncio.gather(*(start(port) for port in ports)))
         gateways = list(await asyncio.gather(*(running.start("gateway", port) for port in edges)))
-        people = [person() for _ in range(4)]
-        for number, who in enumerate(people):
-            platform.know(who, f"Person {number}")
-        conversations = {}
-        for pair in (people[:2], people[1:3], people[2:], [people[0], people[3]]):
-            body = {"kind": "direct", "participantIds": [pair[1].user_id]}
-            made = await worker.call("POST", "/api/v1/conversations", body, by=pair[0])
-            conversations[made.data["id"]] = pair
+        conversations = await acquaint(worker, platform)
         all_doors: list[Door] = [EdgeDoor(port, http, behind, ended) for port in edges]
         doors = [*all_doors]
         storm = Storm(doors=doors, conversations=conversations, seed=SEED)

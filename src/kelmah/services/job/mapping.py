@@ -26,9 +26,10 @@ from kelmah.contracts.job import (
 )
 from kelmah.services.job.documents.applications import ApplicationDocument, Counter, Offer
 from kelmah.services.job.documents.base import MoneyValue
-from kelmah.services.job.documents.contracts import Amendment, ContractDocument, Milestone, Window
+from kelmah.services.job.documents.contracts import ContractDocument
 from kelmah.services.job.documents.interest import InvitationDocument
 from kelmah.services.job.documents.jobs import JobDocument, JobVersionDocument
+from kelmah.services.job.documents.parts import Amendment, Milestone, Window
 from kelmah.services.job.documents.search import JobRow
 from kelmah.services.job.documents.templates import TemplateDocument
 

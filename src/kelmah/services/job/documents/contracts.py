@@ -1,87 +1,21 @@
-"""Contracts with their milestones: the documents and their queries."""
+"""Contracts with their milestones: the document and its queries; `parts` has what is in it."""
 
 from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any, ClassVar, NamedTuple
 
 from beanie import Document
-from pydantic import BaseModel, Field
 from pymongo import ASCENDING, DESCENDING, IndexModel
 from pymongo.errors import DuplicateKeyError
 
 from kelmah.contracts.job import BookingStatus, ContractStatus, MilestoneStatus
 from kelmah.kit.mongo import change, session
 from kelmah.services.job.documents.base import Position, newest, present
+from kelmah.services.job.documents.parts import Amendment, BookingState, Milestone, Signature, Submission, Window
 
 
 class SlotTaken(Exception):
     """Another direct offer of the hirer took the slot at the same moment."""
-
-
-class Signature(BaseModel):
-    """A side's signature under the terms with this hash."""
-
-    user_id: str
-    terms_hash: str
-    signed_at: datetime
-
-
-class Submission(BaseModel):
-    """One hand-over of work; they count from 1 and are never altered, but for the hirer's answer."""
-
-    number: int
-    note: str | None = None
-    submitted_at: datetime
-
-
-class Milestone(BaseModel):
-    """A part of the work with its price in minor units of the contract's currency."""
-
-    id: str
-    title: str
-    amount: int
-    status: MilestoneStatus = MilestoneStatus.AGREED
-    due_at: datetime | None = None
-    #: Whether both sides heard of its time: False within a day of it, True when it was over.
-    reminded: bool | None = None
-    submissions: list[Submission] = Field(default_factory=list)
-    auto_approves_at: datetime | None = None
-    changes_requested: str | None = None
-    approved_at: datetime | None = None
-    auto_approved: bool = False
-    escrow_id: str | None = None
-    #: What it was when a dispute froze it, and the sequence of the latest news of one.
-    before_dispute: MilestoneStatus | None = None
-    dispute_sequence: int = 0
-
-
-class Window(BaseModel):
-    """When the work is done, in the precision of the database."""
-
-    starts_at: datetime
-    ends_at: datetime
-
-
-class BookingState(BaseModel):
-    """The booking of the worker's time with the user service. `replaces` is one that is to be released before."""
-
-    id: str
-    status: BookingStatus = BookingStatus.PENDING
-    replaces: str | None = None
-    code: str | None = None
-
-
-class Amendment(BaseModel):
-    """What one side wants to change of an active contract, and the whole terms as they would then read."""
-
-    proposed_by: str
-    proposed_at: datetime
-    reason: str
-    milestones: list[Milestone]
-    auto_approve_after_days: int | None = None
-    work: Window | None = None
-    terms: str
-    terms_hash: str
 
 
 class ContractDocument(Document):

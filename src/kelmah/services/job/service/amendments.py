@@ -16,7 +16,8 @@ from kelmah.kit.ids import new_id
 from kelmah.services.job import mapping
 from kelmah.services.job.documents import contracts as documents
 from kelmah.services.job.documents.base import present
-from kelmah.services.job.documents.contracts import Amendment, ContractDocument, Milestone
+from kelmah.services.job.documents.contracts import ContractDocument
+from kelmah.services.job.documents.parts import Amendment, Milestone
 from kelmah.services.job.errors import (
     AmendmentPending,
     ContractNotActive,

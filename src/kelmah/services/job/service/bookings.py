@@ -13,7 +13,7 @@ from kelmah.kit import clock
 from kelmah.kit.errors import BadInput, Conflict, NotFound
 from kelmah.kit.ids import new_id
 from kelmah.services.job.documents import contracts as documents
-from kelmah.services.job.documents.contracts import BookingState, Window
+from kelmah.services.job.documents.parts import BookingState, Window
 from kelmah.services.job.service.context import Context
 
 log = structlog.get_logger(__name__)

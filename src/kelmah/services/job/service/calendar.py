@@ -12,7 +12,8 @@ from kelmah.kit.context import Principal
 from kelmah.services.job.documents import contracts as documents
 from kelmah.services.job.documents import feeds
 from kelmah.services.job.documents import jobs as job_documents
-from kelmah.services.job.documents.contracts import ContractDocument, Milestone
+from kelmah.services.job.documents.contracts import ContractDocument
+from kelmah.services.job.documents.parts import Milestone
 from kelmah.services.job.errors import FeedNotFound
 from kelmah.services.job.service.reminders import UNDONE
 

@@ -33,7 +33,8 @@ from kelmah.kit.pagination import page
 from kelmah.services.job import mapping
 from kelmah.services.job.documents import contracts as documents
 from kelmah.services.job.documents import jobs as job_documents
-from kelmah.services.job.documents.contracts import ContractDocument, Milestone
+from kelmah.services.job.documents.contracts import ContractDocument
+from kelmah.services.job.documents.parts import Milestone
 from kelmah.services.job.errors import (
     AlreadySigned,
     ContractHasMoney,

@@ -14,8 +14,9 @@ from kelmah.kit.errors import BadInput
 from kelmah.kit.ids import new_id
 from kelmah.services.job.documents import contracts as documents
 from kelmah.services.job.documents.applications import Offer
-from kelmah.services.job.documents.contracts import ContractDocument, Milestone, Window
+from kelmah.services.job.documents.contracts import ContractDocument
 from kelmah.services.job.documents.jobs import JobDocument
+from kelmah.services.job.documents.parts import Milestone, Window
 
 #: How far ahead work may start.
 MAX_AHEAD = timedelta(days=365)

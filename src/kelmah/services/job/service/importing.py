@@ -12,8 +12,9 @@ from kelmah.legacy.twins import Claims, without_twins
 from kelmah.services.job.documents import legacy as documents
 from kelmah.services.job.documents.applications import LIVE, ApplicationDocument, Offer
 from kelmah.services.job.documents.base import MoneyValue
-from kelmah.services.job.documents.contracts import ContractDocument, Milestone, Signature, Submission
+from kelmah.services.job.documents.contracts import ContractDocument
 from kelmah.services.job.documents.jobs import JobDocument, Place, Point
+from kelmah.services.job.documents.parts import Milestone, Signature, Submission
 from kelmah.services.job.service import jobs, lexicon, words
 from kelmah.services.job.service.context import Context
 from kelmah.services.job.service.drafting import terms_text

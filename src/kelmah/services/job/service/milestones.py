@@ -22,7 +22,8 @@ from kelmah.kit.context import Principal
 from kelmah.kit.errors import Conflict, KelmahError
 from kelmah.services.job import mapping
 from kelmah.services.job.documents import contracts as documents
-from kelmah.services.job.documents.contracts import ContractDocument, Milestone, Submission
+from kelmah.services.job.documents.contracts import ContractDocument
+from kelmah.services.job.documents.parts import Milestone, Submission
 from kelmah.services.job.errors import (
     ContractNotActive,
     ContractNotFound,

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 
 from kelmah.contracts.job import BookingStatus, ContractStatus, MilestoneStatus, NextStep, NextSteps
 from kelmah.kit.context import Principal
-from kelmah.services.job.documents.contracts import ContractDocument, Milestone
+from kelmah.services.job.documents.contracts import ContractDocument
+from kelmah.services.job.documents.parts import Milestone
 from kelmah.services.job.service.contracts import own_contract
 from kelmah.services.job.service.reminders import UNDONE
 

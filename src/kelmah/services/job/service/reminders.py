@@ -5,7 +5,8 @@ from datetime import timedelta
 
 from kelmah.contracts.job import MilestoneDue, MilestoneStatus
 from kelmah.services.job.documents import contracts as documents
-from kelmah.services.job.documents.contracts import ContractDocument, Milestone
+from kelmah.services.job.documents.contracts import ContractDocument
+from kelmah.services.job.documents.parts import Milestone
 from kelmah.services.job.service.context import Context
 
 #: The actor that reminds.
